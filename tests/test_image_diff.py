@@ -1,0 +1,718 @@
+"""The program from top to bottom: each section of image_diff.py in its order, then the command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from article import article
+from draw_samples import draw_all
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+import image_diff
+from image_diff import ImageDiffError, Region, compare_files, compare_images, main, read_image
+
+ROOT = Path(image_diff.__file__).parent
+SCRIPT = ROOT / "image_diff.py"
+PAIRS = [
+    (ROOT / f"images/original_{number}.png", ROOT / f"images/modified_{number}.png")
+    for number in ("01", "02", "03")
+]
+Picture = NDArray[Any]
+
+
+def random_picture(seed: int, *shape: int) -> Picture:
+    """Blobs of many gray levels: structure at the scale of the SSIM window."""
+    rng = np.random.default_rng(seed)
+    height, width = shape[:2]
+    small = rng.integers(0, 256, (height // 5 + 2, width // 5 + 2, *shape[2:]), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def photo(name: str) -> Picture:
+    """One of scikit-image's bundled photos, BGR."""
+    picture: Picture = getattr(skimage.data, name)()
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR if picture.ndim == 2 else cv2.COLOR_RGB2BGR)
+
+
+def edited(picture: Picture) -> Picture:
+    """Three edits: a patch pasted, a blur, a line of text."""
+    height, width = picture.shape[:2]
+    result = picture.copy()
+    result[20:60, 30:90] = picture[height - 60 : height - 20, width - 90 : width - 30]
+    result[height // 2 :, : width // 4] = cv2.blur(result[height // 2 :, : width // 4], (9, 9))
+    place = width // 2, height // 2
+    cv2.putText(result, "edited", place, cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+    return result
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a user does, in a process of its own, with no display."""
+    variables = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(
+        command, env=variables | environment, capture_output=True, text=True, timeout=60
+    )
+
+
+# --- Load ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a picture `good.png` of 60x40 pixels to compare with."""
+    cv2.imwrite(str(tmp_path / "good.png"), random_picture(1, 40, 60, 3))
+    return tmp_path
+
+
+def refused(path: Path) -> str:
+    """The message with which a file is refused."""
+    with pytest.raises(ImageDiffError) as caught:
+        read_image(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def cut(path: Path, share: float) -> Path:
+    """Cut the file short."""
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * share)])
+    return path
+
+
+def test_missing_file(folder: Path) -> None:
+    message = refused(folder / "none.png")
+    assert message.endswith("cannot be read: No such file or directory; check the path")
+
+
+def test_folder_in_place_of_a_file(folder: Path) -> None:
+    assert refused(folder).endswith("cannot be read: Is a directory; name a picture in it")
+
+
+def test_unreadable_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "good.png"
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads everything: let the open fail as it does for others
+
+        def denied(*arguments: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("builtins.open", denied)
+    message = refused(path)
+    assert message.endswith("cannot be read: Permission denied; change its permissions")
+
+
+def test_path_that_no_file_can_have(folder: Path) -> None:
+    with pytest.raises(ImageDiffError, match="embedded null byte"):
+        read_image(str(folder / "a\0b.png"))
+
+
+def test_empty_file(folder: Path) -> None:
+    path = folder / "empty.png"
+    path.touch()
+    assert refused(path).endswith("is empty; save the picture again")
+
+
+def test_not_a_picture(folder: Path) -> None:
+    path = folder / "text.png"
+    path.write_text("no picture, only a name like one")
+    assert refused(path).endswith(
+        "is not a picture of a format that OpenCV reads; convert it to PNG"
+    )
+
+
+def test_unsupported_format(folder: Path) -> None:
+    path = folder / "picture.tga"
+    Image.new("RGB", (60, 40)).save(path)
+    assert "is not a picture of a format that OpenCV reads" in refused(path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.95, 0.999])
+@pytest.mark.parametrize(
+    ("suffix", "kind", "options"),
+    [
+        ("png", "PNG", {}),
+        ("jpg", "JPEG", {"quality": 90}),
+        ("jpg", "JPEG", {"quality": 90, "progressive": True}),
+        ("webp", "WebP", {}),
+        ("tif", "TIFF", {}),
+    ],
+)
+def test_truncated_picture(
+    folder: Path, suffix: str, kind: str, options: dict[str, Any], share: float
+) -> None:
+    path = folder / f"cut.{suffix}"
+    Image.fromarray(random_picture(2, 300, 400, 3)).save(path, **options)
+    assert f"is a damaged or truncated {kind}; save or copy it again" in refused(cut(path, share))
+
+
+def test_truncated_gray_jpeg(folder: Path) -> None:
+    path = folder / "gray.jpg"
+    Image.fromarray(random_picture(2, 300, 400)).save(path)
+    assert "damaged or truncated JPEG" in refused(cut(path, 0.6))
+
+
+def test_nothing_of_the_decoders_reaches_stderr(folder: Path) -> None:
+    Image.fromarray(random_picture(2, 300, 400, 3)).save(folder / "cut.png")
+    result = run("--first", cut(folder / "cut.png", 0.5), "--second", folder / "good.png")
+    assert result.stderr.splitlines() == [
+        f"error: {folder}/cut.png is a damaged or truncated PNG; save or copy it again"
+    ]
+    assert result.stdout == ""
+    assert result.returncode == 2
+
+
+def test_more_pixels_than_allowed(folder: Path) -> None:
+    good = folder / "good.png"
+    result = run("-f", good, "-s", good, "--no-window", OPENCV_IO_MAX_IMAGE_PIXELS="2399")
+    assert result.stderr == (
+        f"error: {good} has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=2399 allows; "
+        "set that environment variable higher\n"
+    )
+    assert result.returncode == 2
+    assert run("-f", good, "-s", good, OPENCV_IO_MAX_IMAGE_PIXELS="2400").returncode == 0
+
+
+def test_default_limit_of_pixels(folder: Path) -> None:
+    path = folder / "bomb.png"
+    Image.new("1", (2**14 + 1, 2**14)).save(path)
+    result = run("-f", path, "-s", path)
+    assert "bomb.png has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=268435456" in result.stderr
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["Übergröße ñ.png", "図面 一.png", "two  spaces .png", "-f.png"])
+def test_any_name_is_read(folder: Path, name: str) -> None:
+    (folder / name).write_bytes((folder / "good.png").read_bytes())
+    assert np.array_equal(read_image(folder / name), read_image(folder / "good.png"))
+
+
+def test_name_that_is_not_utf8(folder: Path) -> None:
+    path = os.fsencode(folder) + b"/\xff\xfe.png"
+    with open(path, "wb") as file:
+        file.write(b"no picture")
+    result = run("-f", os.fsdecode(path), "-s", folder / "good.png", "--no-window")
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {folder}/\\udcff\\udcfe.png is not a picture")
+
+
+UPRIGHT: dict[int, Callable[[Picture], Picture]] = {  # how a viewer turns each EXIF orientation
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda stored: np.rot90(stored),
+}
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_pictures_are_turned_upright(folder: Path, suffix: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(cv2.GaussianBlur(random_picture(3, 40, 64, 3), (0, 0), 2))
+    stored.save(folder / f"turned.{suffix}", exif=exif)
+    stored.save(folder / f"stored.{suffix}")
+    turned = read_image(folder / f"turned.{suffix}")
+    expected = UPRIGHT[orientation](read_image(folder / f"stored.{suffix}"))
+    assert turned.shape == expected.shape
+    # A decoder may smooth the colour of a JPEG's rows and columns in another order.
+    assert np.abs(turned.astype(int) - expected).max() <= (0 if suffix != "jpg" else 2)
+
+
+def rgba(colour: Picture, alpha: Picture) -> Picture:
+    return np.dstack([colour, alpha])
+
+
+def test_alpha_is_blended_over_white(folder: Path) -> None:
+    colour = random_picture(4, 40, 60, 3)
+    alpha = random_picture(5, 40, 60)
+    cv2.imwrite(str(folder / "alpha.png"), rgba(colour, alpha))
+    weight = alpha[..., None] / 255
+    expected = np.rint(colour * weight + 255 * (1 - weight))
+    assert np.array_equal(read_image(folder / "alpha.png"), expected)
+
+
+def test_alpha_of_16_bits(folder: Path) -> None:
+    colour = random_picture(4, 40, 60, 3).astype(np.uint16) * 257
+    alpha = random_picture(5, 40, 60).astype(np.uint16) * 257
+    cv2.imwrite(str(folder / "alpha.png"), rgba(colour, alpha))
+    weight = alpha[..., None] / 65535
+    expected = np.rint(colour * weight + 65535 * (1 - weight))
+    image = read_image(folder / "alpha.png")
+    assert image.dtype == np.uint16
+    assert np.array_equal(image, expected)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "webp"])
+def test_alpha_of_other_formats_looks_as_in_png(folder: Path, suffix: str) -> None:
+    picture = Image.fromarray(rgba(random_picture(4, 40, 60, 3), random_picture(5, 40, 60)))
+    picture.save(folder / "alpha.png")
+    picture.save(folder / f"alpha.{suffix}", lossless=True)
+    other = read_image(folder / f"alpha.{suffix}").astype(int)
+    assert np.abs(other - read_image(folder / "alpha.png")).max() <= 2  # libtiff rounds once more
+
+
+def test_palette_with_a_transparent_colour(folder: Path) -> None:
+    picture = Image.new("P", (60, 40), 0)
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.paste(1, (0, 0, 30, 40))
+    picture.save(folder / "palette.png", transparency=0)
+    image = read_image(folder / "palette.png")
+    assert (image[:, :30] == (60, 50, 40)).all()
+    assert (image[:, 30:] == 255).all()
+
+
+def test_colour_hidden_under_full_transparency_is_no_difference(folder: Path) -> None:
+    alpha = np.full((40, 60), 255, np.uint8)
+    alpha[10:30, 10:30] = 0
+    colour = random_picture(6, 40, 60, 3)
+    cv2.imwrite(str(folder / "a.png"), rgba(colour, alpha))
+    colour[10:30, 10:30] = 255 - colour[10:30, 10:30]
+    cv2.imwrite(str(folder / "b.png"), rgba(colour, alpha))
+    comparison = compare_files(folder / "a.png", folder / "b.png")
+    assert comparison.score == 1
+    assert comparison.regions == ()
+
+
+def test_a_change_of_the_alpha_of_a_coloured_pixel_is_a_difference(folder: Path) -> None:
+    alpha = np.full((40, 60), 255, np.uint8)
+    colour = random_picture(6, 40, 60, 3)
+    cv2.imwrite(str(folder / "a.png"), rgba(colour, alpha))
+    alpha[10:30, 10:30] = 60
+    cv2.imwrite(str(folder / "b.png"), rgba(colour, alpha))
+    assert len(compare_files(folder / "a.png", folder / "b.png").regions) == 1
+
+
+def test_gray_files_and_float_files(folder: Path) -> None:
+    gray = random_picture(7, 40, 60)
+    cv2.imwrite(str(folder / "gray.png"), gray)
+    assert np.array_equal(read_image(folder / "gray.png"), np.dstack([gray] * 3))
+    real = gray.astype(np.float32) / 7
+    Image.fromarray(real).save(folder / "real.tif")
+    assert np.array_equal(read_image(folder / "real.tif"), np.dstack([real] * 3))
+    Image.fromarray(gray.astype(np.int32) * 1000).save(folder / "whole.tif")
+    image = read_image(folder / "whole.tif")
+    assert image.dtype == np.float32
+    assert np.array_equal(image[..., 0], gray.astype(np.float32) * 1000)
+
+
+# --- Align ---------------------------------------------------------------------------------------
+
+
+def test_sizes_that_differ_are_both_named() -> None:
+    with pytest.raises(ImageDiffError, match="are 60x40 and 60x41 pixels; scale or crop one"):
+        compare_images(random_picture(1, 40, 60, 3), random_picture(1, 41, 60, 3))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (6, 6), (6, 100), (100, 6)])
+def test_sides_below_the_window(height: int, width: int) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    with pytest.raises(ImageDiffError, match=f"are {width}x{height} pixels, and SSIM needs 7 a"):
+        compare_images(picture, picture)
+
+
+def test_depths_that_differ_are_both_named() -> None:
+    picture = random_picture(1, 40, 60, 3)
+    with pytest.raises(ImageDiffError, match="are uint8 and uint16; convert one"):
+        compare_images(picture, picture.astype(np.uint16))
+
+
+def test_gray_and_colour_arrays_are_compared() -> None:
+    gray = random_picture(1, 40, 60)
+    assert compare_images(gray, np.dstack([gray] * 3)).score == 1
+
+
+# --- Similarity ----------------------------------------------------------------------------------
+
+
+def gray_of(picture: Picture) -> Picture:
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if picture.ndim == 3 else picture
+
+
+def assert_is_scikit_image(first: Picture, second: Picture) -> None:
+    """Compare score, map and 8-bit map with scikit-image's; exact 1 where the windows are equal."""
+    score, ssim_map, diff = image_diff.similarity(first, second)
+    a, b = gray_of(first), gray_of(second)
+    expected_score, expected = structural_similarity(a, b, win_size=7, data_range=255, full=True)
+    assert score == pytest.approx(expected_score, abs=1e-9)
+    assert np.abs(ssim_map - expected).max() < 1e-6
+    expected_diff = (np.clip(expected, 0, 1) * 255).astype(int)
+    assert np.abs(diff - expected_diff).max() <= 1
+    equal_windows = cv2.erode((a == b).astype(np.uint8), np.ones((7, 7), np.uint8)) == 1
+    assert (ssim_map[equal_windows] == 1).all()
+    assert (diff[equal_windows] == 255).all()
+
+
+def test_ssim_worked_out_by_hand() -> None:
+    """One window only: 49 pixels of 100 against 48 of 100 and one of 149.
+
+    Means 100 and 101, covariance 0, variances 0 and 49 * (1/49)(48/49) 49^2 / 48 = 49.
+    (2 * 100 * 101 + 6.5025) / (100^2 + 101^2 + 6.5025) * 58.5225 / (49 + 58.5225).
+    """
+    first = np.full((7, 7), 100, np.uint8)
+    second = first.copy()
+    second[3, 3] = 149
+    score, ssim_map, diff = image_diff.similarity(first, second)
+    by_hand = (20206.5025 / 20207.5025) * (58.5225 / 107.5225)
+    assert score == pytest.approx(by_hand, abs=1e-14)
+    assert ssim_map[3, 3] == np.float32(by_hand)
+    assert diff[3, 3] == int(by_hand * 255) == 138
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(7, 7), (7, 1000), (1000, 7), (8, 13), (256, 512), (257, 513), (384, 769), (600, 1100)],
+)
+def test_similarity_is_scikit_images_at_any_size(height: int, width: int) -> None:
+    first = random_picture(8, height, width)
+    second = random_picture(9, height, width)
+    second[:, width // 3 : width // 2] = first[:, width // 3 : width // 2]
+    assert_is_scikit_image(first, second)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_similarity_of_the_samples(first: Path, second: Path) -> None:
+    assert_is_scikit_image(read_image(first), read_image(second))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "page", "text", "rocket"])
+def test_similarity_of_photos(name: str) -> None:
+    assert_is_scikit_image(photo(name), edited(photo(name)))
+
+
+@pytest.mark.parametrize(("black", "white"), [(0, 255), (0, 0), (255, 255), (254, 255), (0, 1)])
+def test_similarity_of_flat_pictures(black: int, white: int) -> None:
+    shape = 40, 60
+    assert_is_scikit_image(np.full(shape, black, np.uint8), np.full(shape, white, np.uint8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), height=st.integers(7, 40), width=st.integers(7, 40))
+def test_similarity_of_any_picture(data: st.DataObject, height: int, width: int) -> None:
+    levels = data.draw(st.sampled_from([2, 3, 16, 256]))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    first, second = np.random.default_rng(seed).integers(0, levels, (2, height, width))
+    scale = data.draw(st.integers(1, 255 // (levels - 1)))
+    kept = data.draw(st.integers(0, width))
+    second[:, :kept] = first[:, :kept]
+    assert_is_scikit_image((first * scale).astype(np.uint8), (second * scale).astype(np.uint8))
+
+
+def test_negative_ssim_is_dark_in_the_diff() -> None:
+    first = random_picture(10, 60, 60)
+    score, ssim_map, diff = image_diff.similarity(first, 255 - first)
+    assert score < 0
+    assert ssim_map.min() < -0.5
+    assert (diff[ssim_map <= 0] == 0).all()
+
+
+def test_an_equal_pair_scores_exactly_1() -> None:
+    picture = random_picture(11, 300, 700, 3)
+    score, ssim_map, diff = image_diff.similarity(picture, picture.copy())
+    assert score == 1
+    assert ssim_map.min() == 1
+    assert diff.min() == 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_pictures_are_compared_at_full_depth(dtype: type) -> None:
+    first = random_picture(12, 300, 600).astype(dtype) * dtype(150)
+    second = first.copy()
+    second[100:140, 200:280] += dtype(200)
+    data_range = 65535 if dtype is np.uint16 else float(second.max() - first.min())
+    score, ssim_map, _ = image_diff.similarity(first, second)
+    expected_score, expected = structural_similarity(
+        first.astype(float), second.astype(float), win_size=7, data_range=data_range, full=True
+    )
+    assert score < 1
+    assert score == pytest.approx(expected_score, abs=1e-9)
+    assert np.abs(ssim_map - expected).max() < 1e-6
+
+
+def test_a_small_change_of_16_bits_is_boxed() -> None:
+    first = random_picture(12, 300, 600, 3).astype(np.uint16) * 150
+    second = first.copy()
+    second[100:140, 200:280] += 200
+    regions = compare_images(first, second).regions
+    assert regions
+    assert all(r.x >= 197 and r.x + r.width <= 283 for r in regions)
+    assert all(r.y >= 97 and r.y + r.height <= 143 for r in regions)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    picture = np.ones((40, 60, 3), np.float32)
+    picture[3, 3] = value
+    with pytest.raises(ImageDiffError, match="not finite; replace NaN and infinity"):
+        compare_images(picture, picture)
+
+
+# --- Threshold and regions -----------------------------------------------------------------------
+
+
+def boxes_of(regions: tuple[Region, ...]) -> set[tuple[int, int, int, int]]:
+    return {(region.x, region.y, region.width, region.height) for region in regions}
+
+
+def assert_is_the_article(first: Picture, second: Picture) -> None:
+    """Compare threshold, mask and boxes with the tutorial's.
+
+    A pixel whose SSIM times 255 is a whole number but for the last bits may fall to either side.
+    """
+    ours, oracle = compare_images(first, second), article(first, second)
+    assert ours.score == pytest.approx(oracle.score, abs=1e-9)
+    assert round(ours.threshold * 255) == oracle.level
+    assert np.count_nonzero(ours.mask != oracle.mask) <= 2
+    assert boxes_of(ours.regions) == oracle.boxes
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_boxes_of_the_samples_are_the_articles(first: Path, second: Path) -> None:
+    assert_is_the_article(read_image(first), read_image(second))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee", "coins", "rocket"])
+def test_boxes_of_edited_photos_are_the_articles(name: str) -> None:
+    assert_is_the_article(photo(name), edited(photo(name)))
+
+
+def test_a_region_is_the_change_grown_by_half_the_window() -> None:
+    first = np.full((100, 120, 3), 200, np.uint8)
+    second = first.copy()
+    second[40:50, 60:80] = 0
+    (region,) = compare_images(first, second).regions
+    assert (region.x, region.y, region.width, region.height) == (57, 37, 26, 16)
+    comparison = compare_images(first, second)
+    assert region.area == comparison.different_pixels == np.count_nonzero(comparison.mask)
+    assert region.ssim == pytest.approx(comparison.ssim_map[comparison.mask > 0].mean())
+    assert comparison.different_fraction == region.area / 12000
+
+
+def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
+    mask = np.zeros((50, 50), np.uint8)
+    cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
+    mask[20:24, 20:24] = 255
+    (region,) = image_diff.find_regions(mask, np.ones((50, 50), np.float32))
+    assert region.area == np.count_nonzero(mask)
+
+
+def test_regions_come_top_to_bottom_then_left_to_right() -> None:
+    mask = np.zeros((60, 60), np.uint8)
+    for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
+        mask[y : y + 4, x : x + 4] = 255
+    regions = image_diff.find_regions(mask, np.zeros((60, 60), np.float32))
+    assert [(region.x, region.y) for region in regions] == [(20, 2), (5, 10), (40, 10), (3, 50)]
+
+
+# --- Compare -------------------------------------------------------------------------------------
+
+
+def test_an_untouched_copy_has_no_region() -> None:
+    comparison = compare_files(PAIRS[0][0], PAIRS[0][0])
+    assert comparison.regions == ()
+    assert comparison.different_fraction == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(x=st.integers(0, 80), y=st.integers(0, 60), side=st.integers(4, 30), seed=st.integers(0, 99))
+def test_swapping_the_pictures_gives_the_same_regions(x: int, y: int, side: int, seed: int) -> None:
+    first = random_picture(seed, 80, 100, 3)
+    second = first.copy()
+    second[y : y + side, x : x + side] //= 2
+    one, other = compare_images(first, second), compare_images(second, first)
+    assert one.score == other.score
+    assert one.regions == other.regions
+    for region in one.regions:
+        assert 0 <= region.x <= region.x + region.width <= 100
+        assert 0 <= region.y <= region.y + region.height <= 80
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    first, second = photo("coffee"), edited(photo("coffee"))
+    threads = cv2.getNumThreads()
+    scores = []
+    for count in (1, 2, 8):
+        cv2.setNumThreads(count)
+        scores.append(compare_images(first, second).score)
+    cv2.setNumThreads(threads)
+    assert len(set(scores)) == 1
+
+
+# --- Draw ----------------------------------------------------------------------------------------
+
+
+def test_boxes_are_drawn_red_on_copies() -> None:
+    first, second = (read_image(path) for path in PAIRS[1])
+    kept = first.copy(), second.copy()
+    comparison = compare_images(first, second)
+    pictures = image_diff.draw(comparison)
+    assert list(pictures) == ["Original", "Modified", "Diff", "Thresh"]
+    assert np.array_equal(first, kept[0])
+    assert np.array_equal(second, kept[1])
+    for region in comparison.regions:
+        edge = np.s_[region.y, region.x : region.x + region.width]
+        assert (pictures["Original"][edge] == (0, 0, 255)).all()
+        assert (pictures["Modified"][edge] == (0, 0, 255)).all()
+
+
+@pytest.mark.parametrize(("width", "thickness"), [(500, 2), (1600, 2), (4000, 5)])
+def test_boxes_are_thicker_on_large_pictures(width: int, thickness: int) -> None:
+    region = Region(100, 20, 60, 30, 1, 0.5)
+    picture = image_diff.draw_boxes(np.zeros((70, width, 3), np.uint8), [region])
+    upper_edge = np.count_nonzero(picture[:35, 130, 2])
+    assert thickness <= upper_edge <= thickness + 2  # as OpenCV rounds thick lines
+
+
+def test_deep_pictures_are_drawn_in_8_bits() -> None:
+    deep = np.array([[[0] * 3, [32768] * 3, [65535] * 3]], np.uint16)
+    assert image_diff.to_8_bits(deep, 0, 65535)[0, :, 0].tolist() == [0, 128, 255]
+
+
+# --- Command line --------------------------------------------------------------------------------
+
+
+def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = map(str, PAIRS[1])
+    assert main(["--first", first, "--second", second, "--no-window"]) == 0
+    captured = capsys.readouterr()
+    comparison = compare_files(first, second)
+    lines = captured.out.splitlines()
+    assert lines[0] == f"SSIM: {comparison.score}"
+    assert float(lines[0].removeprefix("SSIM: ")) == comparison.score
+    assert lines[1] == f"3 regions, {100 * comparison.different_fraction:.3g} % of the picture"
+    assert len(lines) == 2 + 3
+    assert captured.err == ""
+
+
+def test_an_equal_pair_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-f", str(PAIRS[0][0]), "-s", str(PAIRS[0][0]), "--no-window"]) == 0
+    assert capsys.readouterr().out == "SSIM: 1.0\n0 regions, 0 % of the picture\n"
+
+
+def test_errors_go_to_stderr_with_status_2(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "none.png"
+    assert main(["-f", str(path), "-s", str(folder / "good.png")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"error: {path} cannot be read: No such file or directory; check the path\n"
+    )
+
+
+def test_bad_usage_has_status_2() -> None:
+    result = run("--first", "a.png")
+    assert result.returncode == 2
+    assert "the following arguments are required: -s/--second" in result.stderr
+
+
+def test_help_tells_the_exit_statuses() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert "exit status: 0 compared; 2 trouble; 130 stopped with Ctrl+C" in result.stdout
+
+
+def test_the_short_path_imports_no_slow_library() -> None:
+    code = (
+        "import sys, image_diff\n"
+        f"status = image_diff.main(['-f', {str(PAIRS[0][0])!r}, '-s', {str(PAIRS[0][1])!r},"
+        " '--no-window'])\n"
+        "print(status, sorted({'skimage', 'scipy', 'imutils'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize(
+    ("failure", "remedy"),
+    [
+        (
+            "ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
+            "libGL.so.1: cannot open shared object file: No such file or directory; "
+            "on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0",
+        ),
+        (
+            "ModuleNotFoundError(\"No module named 'cv2'\")",
+            f"No module named 'cv2'; {sys.executable} -m pip install -r {ROOT}/requirements.txt",
+        ),
+    ],
+)
+def test_opencv_that_cannot_be_imported(tmp_path: Path, failure: str, remedy: str) -> None:
+    (tmp_path / "cv2.py").write_text(f"raise {failure}\n")
+    result = run("-f", "a.png", "-s", "b.png", PYTHONPATH=str(tmp_path))
+    assert result.stderr == f"error: cannot import OpenCV: {remedy}\n"
+    assert result.returncode == 2
+    command = [sys.executable, "-c", "import image_diff"]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert result.stderr.splitlines()[-1] == f"ImportError: {remedy}"
+
+
+def test_ctrl_c_ends_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_diff, "compare_files", interrupted)
+    assert main(["-f", "a.png", "-s", "b.png"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+# --- The samples ---------------------------------------------------------------------------------
+
+
+def test_the_samples_are_what_their_script_draws() -> None:
+    for name, picture in draw_all().items():
+        committed = np.asarray(Image.open(ROOT / "images" / name).convert("RGB"), np.int16)
+        drawn = np.asarray(picture.convert("RGB"), np.int16)
+        assert committed.shape == drawn.shape
+        # Another version of Pillow's font engine may place an edge a fraction of a pixel away.
+        assert np.abs(committed - drawn).mean() < 1
+
+
+# --- The README ----------------------------------------------------------------------------------
+
+
+def test_the_readme_shows_what_its_first_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    command = "python image_diff.py --first images/original_02.png --second images/modified_02.png"
+    assert f"    python -m pip install -r requirements.txt && {command}\n" in readme
+    assert main(["-f", str(PAIRS[1][0]), "-s", str(PAIRS[1][1]), "--no-window"]) == 0
+    # The last digit of the score is the sum's rounding, in the order of the machine's vectors.
+    shown = readme[readme.index("    SSIM: 0.") :].splitlines()
+    for line in capsys.readouterr().out.splitlines():
+        assert shown.pop(0)[:20] == f"    {line}"[:20]
+
+
+def test_the_readme_tells_every_option() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for action in image_diff.make_parser()._actions[1:]:  # the first is --help
+        assert all(f"`{flag}" in readme for flag in action.option_strings)
+
+
+def test_the_readmes_python_runs() -> None:
+    readme = (ROOT / "README.md").read_text()
+    code = readme.split("```python\n")[1].split("```")[0]
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    assert result.stdout.startswith("0.9636648778788")
