@@ -1,0 +1,129 @@
+"""A screen of its own for a test: Xvfb, a window manager, and the user's mouse and keyboard."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PROGRAMS = "Xvfb", "openbox", "xdotool", "xwininfo", "import"
+MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
+SIZE = 1366, 768
+
+
+class Desktop:
+    """A running X server; every method acts as a person at it would."""
+
+    def __init__(self, display: str) -> None:
+        """Act on the display of this name."""
+        self.environment = os.environ | {"DISPLAY": display}
+        self.started: list[subprocess.Popen[str]] = []
+
+    def do(self, *command: str) -> str:
+        """Run an X program to its end."""
+        result = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=30
+        )
+        return result.stdout
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start the script in a process of its own."""
+        script = Path(__file__).parent.parent / "image_diff.py"
+        process = subprocess.Popen(
+            [sys.executable, str(script), *map(str, arguments)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def clear(self) -> None:
+        """End what a failed test left running."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
+        self.started.clear()
+
+    def windows(self) -> dict[str, tuple[int, int, int, int]]:
+        """The program's windows that are on the screen: title to x, y, width, height inside."""
+        found = {}
+        for title in ("Original", "Modified", "Diff", "Thresh"):
+            info = self.do("xwininfo", "-name", title)
+            if "IsViewable" in info:
+                x, y, width, height = (
+                    int(re.findall(rf"{key}:\s+(-?\d+)", info)[0])
+                    for key in ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
+                )
+                found[title] = x, y, width, height
+        return found
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until the condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "nothing happened in time"
+            time.sleep(0.05)
+
+    def wait_for_stillness(self, seconds: float = 0.5) -> None:
+        """Wait until no window has come, gone or moved for a while."""
+        before, since = self.windows(), time.monotonic()
+        while time.monotonic() - since < seconds:
+            time.sleep(0.05)
+            now = self.windows()
+            if now != before:
+                before, since = now, time.monotonic()
+
+    def type_into(self, title: str, *keys: str) -> None:
+        """Click on a window and press keys."""
+        x, y, width, height = self.windows()[title]
+        self.do("xdotool", "mousemove", str(x + width // 2), str(y + height // 2), "click", "1")
+        time.sleep(0.3)
+        self.do("xdotool", "key", "--delay", "100", *keys)
+
+    def close(self, title: str) -> None:
+        """Click on the close button of a window."""
+        x, y, width, _ = self.windows()[title]
+        self.do("xdotool", "mousemove", str(x + width - 10), str(y - 10), "click", "1")
+        self.wait_for(lambda: title not in self.windows())
+
+    def screenshot(self) -> NDArray[np.uint8]:
+        """What is on the screen, (H, W, 3) BGR."""
+        command = ["import", "-window", "root", "png:-"]
+        data = subprocess.run(command, env=self.environment, capture_output=True, timeout=30).stdout
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        return picture.astype(np.uint8)
+
+
+@contextmanager
+def desktop() -> Iterator[Desktop]:
+    """A new X server with a window manager, for as long as the context lasts."""
+    reader, writer = os.pipe()
+    screen = f"{SIZE[0]}x{SIZE[1]}x24"
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", screen, "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        display = f":{lines.readline().strip()}"
+    environment = os.environ | {"DISPLAY": display}
+    manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        running = Desktop(display)
+        running.wait_for(
+            lambda: "window id" in running.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
+        )
+        yield running
+    finally:
+        for process in (manager, server):
+            process.terminate()
+            process.wait()
