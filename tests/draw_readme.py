@@ -1,0 +1,45 @@
+"""Draw the README's row of pictures: what the program shows for the second sample pair.
+
+python tests/draw_readme.py
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import image_diff  # noqa: E402  (stands beside this folder, wherever this is started from)
+
+WIDTH, GAP, CAPTION = 440, 16, 40
+
+
+def main() -> int:
+    """Write images/result.png."""
+    first, second = ROOT / "images/original_02.png", ROOT / "images/modified_02.png"
+    pictures = image_diff.draw(image_diff.compare_files(first, second))
+    font = ImageFont.load_default(20)
+    panels = []
+    for title, picture in pictures.items():
+        height = round(picture.shape[0] * WIDTH / picture.shape[1])
+        small = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
+        rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB if small.ndim == 3 else cv2.COLOR_GRAY2RGB)
+        panel = Image.new("RGB", (WIDTH + 2, height + CAPTION + 2), "white")
+        panel.paste("#8c959f", (0, CAPTION, WIDTH + 2, height + CAPTION + 2))
+        panel.paste(Image.fromarray(rgb.astype(np.uint8)), (1, CAPTION + 1))
+        ImageDraw.Draw(panel).text((2, CAPTION // 2), title, "#24292f", font, anchor="lm")
+        panels.append(panel)
+    width = len(panels) * (WIDTH + 2 + GAP) - GAP
+    row = Image.new("RGB", (width, panels[0].height), "white")
+    for index, panel in enumerate(panels):
+        row.paste(panel, (index * (WIDTH + 2 + GAP), 0))
+    row.quantize(256, dither=Image.Dither.NONE).save(ROOT / "images" / "result.png", optimize=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
