@@ -55,17 +55,17 @@ class Desktop:
         self.started.clear()
 
     def windows(self) -> dict[str, tuple[int, int, int, int]]:
-        """The program's windows that are on the screen: title to x, y, width, height inside."""
+        """The program's windows on the screen: the title's first word to x, y, width, height."""
+        line = r'"(Original|Modified|Diff|Thresh)\b[^"]*".* (\d+)x(\d+)\S+ +\+(-?\d+)\+(-?\d+)'
         found = {}
-        for title in ("Original", "Modified", "Diff", "Thresh"):
-            info = self.do("xwininfo", "-name", title)
-            if "IsViewable" in info:
-                x, y, width, height = (
-                    int(re.findall(rf"{key}:\s+(-?\d+)", info)[0])
-                    for key in ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
-                )
-                found[title] = x, y, width, height
+        for title, *place in re.findall(line, self.do("xwininfo", "-root", "-tree")):
+            width, height, x, y = map(int, place)
+            found[title] = x, y, width, height
         return found
+
+    def titles(self) -> str:
+        """The titles of all windows."""
+        return self.do("xwininfo", "-root", "-tree")
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 20) -> None:
         """Wait until the condition holds."""
@@ -74,7 +74,7 @@ class Desktop:
             assert time.monotonic() < end, "nothing happened in time"
             time.sleep(0.05)
 
-    def wait_for_stillness(self, seconds: float = 0.5) -> None:
+    def wait_for_stillness(self, seconds: float = 1.0) -> None:
         """Wait until no window has come, gone or moved for a while."""
         before, since = self.windows(), time.monotonic()
         while time.monotonic() - since < seconds:
@@ -85,8 +85,8 @@ class Desktop:
 
     def type_into(self, title: str, *keys: str) -> None:
         """Click on a window and press keys."""
-        x, y, width, height = self.windows()[title]
-        self.do("xdotool", "mousemove", str(x + width // 2), str(y + height // 2), "click", "1")
+        x, y, _, _ = self.windows()[title]
+        self.do("xdotool", "mousemove", str(x + 5), str(y + 5), "click", "1")
         time.sleep(0.3)
         self.do("xdotool", "key", "--delay", "100", *keys)
 

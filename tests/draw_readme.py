@@ -3,7 +3,9 @@
 python tests/draw_readme.py
 """
 
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -38,7 +40,22 @@ def main() -> int:
     for index, panel in enumerate(panels):
         row.paste(panel, (index * (WIDTH + 2 + GAP), 0))
     row.quantize(256, dither=Image.Dither.NONE).save(ROOT / "images" / "result.png", optimize=True)
+    draw_report()
     return 0
+
+
+def draw_report() -> None:
+    """Write images/report.png: the report of the third sample pair."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = [sys.executable, str(ROOT / "image_diff.py"), "--no-window", "-o", folder]
+        pair = ["-f", "images/original_03.png", "-s", "images/modified_03.png"]
+        subprocess.run([*script, *pair], cwd=ROOT, check=True)
+        window = "--window-size=1280,700"
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", window]
+        shot = f"--screenshot={ROOT / 'images/report.png'}"
+        subprocess.run(["chromium", *flags, shot, f"file://{folder}/index.html"], check=True)
+    picture = Image.open(ROOT / "images" / "report.png").convert("RGB")
+    picture.quantize(256).save(ROOT / "images" / "report.png", optimize=True)
 
 
 if __name__ == "__main__":

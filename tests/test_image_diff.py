@@ -1,9 +1,10 @@
 """The program from top to bottom: each section of image_diff.py in its order, then the command."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -508,7 +509,7 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     mask = np.zeros((50, 50), np.uint8)
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
-    (region,) = image_diff.find_regions(mask, np.ones((50, 50), np.float32))
+    (region,) = image_diff.find_regions(mask, np.ones((50, 50), np.float32), 0)[1]
     assert region.area == np.count_nonzero(mask)
 
 
@@ -516,7 +517,7 @@ def test_regions_come_top_to_bottom_then_left_to_right() -> None:
     mask = np.zeros((60, 60), np.uint8)
     for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
         mask[y : y + 4, x : x + 4] = 255
-    regions = image_diff.find_regions(mask, np.zeros((60, 60), np.float32))
+    _, regions = image_diff.find_regions(mask, np.zeros((60, 60), np.float32), 0)
     assert [(region.x, region.y) for region in regions] == [(20, 2), (5, 10), (40, 10), (3, 50)]
 
 
@@ -584,6 +585,212 @@ def test_deep_pictures_are_drawn_in_8_bits() -> None:
     assert image_diff.to_8_bits(deep, 0, 65535)[0, :, 0].tolist() == [0, 128, 255]
 
 
+# --- Show, save, report --------------------------------------------------------------------------
+
+FILES = {
+    *("original.png", "modified.png", "diff.png", "thresh.png", "first.png", "second.png"),
+    *("result.json", "index.html"),
+}
+
+
+def saved(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Compare the second sample pair with an output folder; the result.json that is written."""
+    first, second = map(str, PAIRS[1])
+    assert main(["-f", first, "-s", second, "--no-window", "-o", str(folder), *arguments]) == 0
+    assert {path.name for path in folder.iterdir()} == FILES
+    record: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return record
+
+
+def picture_in(path: Path) -> Picture:
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture
+
+
+def test_output_holds_the_pictures(tmp_path: Path) -> None:
+    saved(tmp_path / "new" / "folder")
+    comparison = compare_files(*PAIRS[1])
+    for title, picture in image_diff.draw(comparison).items():
+        name = f"{title.lower()}.png"
+        assert np.array_equal(picture_in(tmp_path / "new" / "folder" / name), picture)
+    for name, picture in (("first", comparison.first), ("second", comparison.second)):
+        assert np.array_equal(picture_in(tmp_path / "new" / "folder" / f"{name}.png"), picture)
+
+
+def test_saved_boxes_are_the_red_ones_of_the_picture(tmp_path: Path) -> None:
+    first, second = map(str, PAIRS[2])
+    assert main(["-f", first, "-s", second, "--no-window", "-o", str(tmp_path)]) == 0
+    original = picture_in(tmp_path / "original.png")
+    red = (original == (0, 0, 255)).all(axis=2).astype(np.uint8)
+    contours, _ = cv2.findContours(red, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = []
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        found.append((x + 1, y + 1, width - 2, height - 2))  # half of the line is outside
+    regions = json.loads((tmp_path / "result.json").read_text())["regions"]
+    boxes = [(r["x"], r["y"], r["width"], r["height"]) for r in regions]
+    assert sorted(found) == sorted(boxes)
+
+
+def test_deep_and_transparent_pictures_are_saved_as_compared(folder: Path) -> None:
+    colour = random_picture(4, 40, 60, 3)
+    cv2.imwrite(str(folder / "deep.png"), colour.astype(np.uint16) * 257)
+    cv2.imwrite(str(folder / "alpha.png"), rgba(colour, random_picture(5, 40, 60)))
+    for name in ("deep.png", "alpha.png"):
+        path = str(folder / name)
+        assert main(["-f", path, "-s", path, "--no-window", "-o", str(folder / "out")]) == 0
+        expected = colour if name == "deep.png" else read_image(path)
+        assert np.array_equal(picture_in(folder / "out" / "first.png"), expected)
+
+
+SCHEMA: dict[str, tuple[type, ...]] = {
+    "schema": (int,),
+    "status": (str,),
+    "name": (type(None),),
+    "first": (str,),
+    "second": (str,),
+    "width": (int,),
+    "height": (int,),
+    "ssim": (float,),
+    "threshold": (float,),
+    "different_pixels": (int,),
+    "different_fraction": (float,),
+    "regions": (list,),
+    "alignment": (type(None),),
+    "error": (type(None),),
+}
+REGION_SCHEMA = dict.fromkeys(("x", "y", "width", "height", "area"), int) | {"ssim": float}
+
+
+def assert_is_a_record(record: dict[str, Any]) -> None:
+    """Hold a record against the schema: the keys in their order, their types, and their ranges."""
+    assert list(record) == list(SCHEMA)
+    assert all(type(record[key]) in SCHEMA[key] for key in SCHEMA)
+    assert record["schema"] == 1
+    assert record["status"] == ("different" if record["regions"] else "same")
+    assert -1 <= record["ssim"] <= 1
+    assert 0 <= record["threshold"] <= 1
+    assert record["different_pixels"] == sum(region["area"] for region in record["regions"])
+    size = record["width"] * record["height"]
+    assert record["different_fraction"] == record["different_pixels"] / size
+    for region in record["regions"]:
+        assert list(region) == list(REGION_SCHEMA)
+        assert all(type(region[key]) is REGION_SCHEMA[key] for key in REGION_SCHEMA)
+        assert 0 <= region["x"] < region["x"] + region["width"] <= record["width"]
+        assert 0 <= region["y"] < region["y"] + region["height"] <= record["height"]
+        assert 0 < region["area"] <= region["width"] * region["height"]
+
+
+@pytest.mark.parametrize(("first", "second"), [*PAIRS, (PAIRS[0][0], PAIRS[0][0])])
+def test_json_is_one_object_and_nothing_else(
+    first: Path, second: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-f", str(first), "-s", str(second), "--json", "--no-window"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 1
+    record = json.loads(captured.out)
+    assert_is_a_record(record)
+    comparison = compare_files(first, second)
+    assert (record["first"], record["second"]) == (str(first), str(second))
+    assert record["ssim"] == comparison.score
+    assert record["threshold"] == comparison.threshold
+    assert tuple(Region(**region) for region in record["regions"]) == comparison.regions
+
+
+def test_result_json_is_what_json_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path, "--json")
+    assert (tmp_path / "result.json").read_text() == capsys.readouterr().out
+
+
+def test_a_tiny_share_is_not_rounded_to_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = np.full((3000, 4000, 3), 200, np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    picture[1000, 1000] = 0
+    cv2.imwrite(str(tmp_path / "b.png"), picture)
+    arguments = ["-f", str(tmp_path / "a.png"), "-s", str(tmp_path / "b.png"), "--no-window"]
+    assert main(arguments) == 0
+    assert "1 region, 0.000408 % of the picture" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["different_fraction"] == 49 / 12_000_000
+
+
+def test_running_again_replaces(tmp_path: Path) -> None:
+    before = saved(tmp_path)
+    assert saved(tmp_path, "--threshold", "0.1") != before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_output_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "file"
+    path.write_text("kept")
+    first, second = map(str, PAIRS[1])
+    assert main(["-f", first, "-s", second, "--no-window", "-o", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: cannot write to {path}: File exists; free or name another folder\n"
+    )
+    assert path.read_text() == "kept"
+
+
+def test_output_that_would_overwrite_an_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, source in zip(("first.png", "other.png"), PAIRS[1], strict=True):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    before = contents(tmp_path)
+    first, second = str(tmp_path / "first.png"), str(tmp_path / "other.png")
+    assert main(["-f", first, "-s", second, "--no-window", "-o", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {first} is an input; name another folder for the output\n"
+    )
+    assert contents(tmp_path) == before
+
+
+def test_read_only_output_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Linux's /proc/self/fdinfo takes no new folder, not even from root."""
+    first, second = map(str, PAIRS[1])
+    folder = Path("/proc/self/fdinfo/new") if os.geteuid() == 0 else tmp_path / "new"
+    tmp_path.chmod(0o555)
+    assert main(["-f", first, "-s", second, "--no-window", "-o", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: cannot write to {folder}: ")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB, which a result of the samples does not fit twice."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1000k", "none", str(mounted)], check=True)
+    yield mounted
+    subprocess.run(["umount", str(mounted)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_full_disk_leaves_what_was_there(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = saved(small_disk / "out")
+    whole = contents(small_disk / "out")
+    first, second = map(str, PAIRS[1])
+    arguments = ["-f", first, "-s", second, "--no-window", "--threshold", "0.1"]
+    capsys.readouterr()
+    assert main([*arguments, "-o", str(small_disk / "out")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: cannot write to {small_disk}/out: No space left on device; "
+        "free or name another folder\n"
+    )
+    assert contents(small_disk / "out") == whole
+    assert json.loads(whole["result.json"]) == before
+
+
 # --- Command line --------------------------------------------------------------------------------
 
 
@@ -626,7 +833,10 @@ def test_bad_usage_has_status_2() -> None:
 def test_help_tells_the_exit_statuses() -> None:
     result = run("--help")
     assert result.returncode == 0
-    assert "exit status: 0 compared; 2 trouble; 130 stopped with Ctrl+C" in result.stdout
+    assert (
+        "exit status: 0 compared; 1 different, with --exit-code only; 2 trouble; 130 stopped"
+        in " ".join(result.stdout.split())
+    )
 
 
 def test_the_short_path_imports_no_slow_library() -> None:
@@ -664,6 +874,84 @@ def test_opencv_that_cannot_be_imported(tmp_path: Path, failure: str, remedy: st
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.stderr.splitlines()[-1] == f"ImportError: {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        (PAIRS[0][0], PAIRS[0][1], 1),
+        (PAIRS[0][0], PAIRS[0][0], 0),
+        (PAIRS[0][0], ROOT / "none.png", 2),
+    ],
+)
+def test_exit_code(first: Path, second: Path, status: int) -> None:
+    arguments = ["-f", str(first), "-s", str(second), "--no-window"]
+    assert main([*arguments, "--exit-code"]) == status
+    assert main(arguments) == (2 if status == 2 else 0)
+
+
+def test_threshold_and_smallest_area(capsys: pytest.CaptureFixture[str]) -> None:
+    first = np.full((100, 200, 3), 200, np.uint8)
+    second = first.copy()
+    second[20:24, 20:24] = 0
+    second[60:80, 100:140] = 150
+    options = image_diff.Options(threshold=0.999)
+    boxes = {(17, 17, 10, 10), (97, 57, 46, 26)}
+    assert boxes_of(compare_images(first, second, options).regions) == boxes
+    options = image_diff.Options(threshold=0.999, min_area=101)
+    comparison = compare_images(first, second, options)
+    assert boxes_of(comparison.regions) == {(97, 57, 46, 26)}
+    assert comparison.different_pixels == np.count_nonzero(comparison.mask)
+    assert compare_images(first, first, image_diff.Options(threshold=1)).regions == ()
+    for arguments in (["--threshold", "1.5"], ["--threshold", "x"], ["--min-area", "-1"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["-f", "a.png", "-s", "b.png", *arguments])
+        assert caught.value.code == 2
+        limit = "1" if arguments[0] == "--threshold" else "268435456"
+        assert f"{arguments[1]} is not a number from 0 to {limit}" in capsys.readouterr().err
+
+
+@settings(max_examples=25, deadline=None)
+@given(low=st.integers(0, 255), high=st.integers(0, 255), seed=st.integers(0, 99))
+def test_raising_the_threshold_never_removes_area(low: int, high: int, seed: int) -> None:
+    low, high = sorted((low, high))
+    diff = random_picture(seed, 60, 80)
+    _, smaller = image_diff.find_threshold(diff, low / 255)
+    _, larger = image_diff.find_threshold(diff, high / 255)
+    assert (larger >= smaller).all()
+
+
+def test_git_difftool_runs_it(tmp_path: Path) -> None:
+    """With the two lines of configuration that the README shows."""
+    readme = (ROOT / "README.md").read_text()
+    lines = [line.strip() for line in readme.splitlines() if line.startswith("    git config")]
+    assert len(lines) == 2
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    environment |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+
+    def git(command: str) -> str:
+        result = subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path / "a project",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return result.stdout + result.stderr
+
+    (tmp_path / "a project").mkdir()
+    git("git init -q && git config user.email a@b.c && git config user.name tester")
+    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][0].read_bytes())
+    git("git add . && git commit -qm first")
+    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][1].read_bytes())
+    for line in lines:
+        git(line.replace("/path/to/image_diff.py", str(SCRIPT)))
+    output = git("git difftool --no-prompt")
+    assert output.startswith("SSIM: 0.9636648778788")
+    assert "3 regions" in output
 
 
 def test_ctrl_c_ends_with_status_130(

@@ -16,6 +16,7 @@ import image_diff
 
 ROOT = Path(image_diff.__file__).parent
 PAIR = "-f", ROOT / "images/original_02.png", "-s", ROOT / "images/modified_02.png"
+SAVES = "--output DIR saves the pictures\n"
 ALL = {"Original", "Modified", "Diff", "Thresh"}
 needs_screen = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
@@ -57,6 +58,7 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
     assert 0.5 < scale <= 1
     for title, picture in image_diff.draw(comparison).items():
         x, y, width, height = windows[title]
+        height = min(height, windows["Diff"][3])  # below it Thresh has its sliders
         seen = shot[y : y + height, x : x + width]
         expected = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         expected = expected if expected.ndim == 3 else np.dstack([expected] * 3)
@@ -76,13 +78,15 @@ def test_windows_fit_the_screen_and_do_not_cover_one_another(
     cv2.imwrite(str(tmp_path / "a.png"), picture)
     process = opened(screen, "-f", tmp_path / "a.png", "-s", tmp_path / "a.png")
     windows = list(screen.windows().values())
+    lowest = min(height for _, _, _, height in windows)
     for x, y, width, height in windows:
         assert x >= 0
         assert y >= 0
         assert x + width <= SIZE[0]
         assert y + height <= SIZE[1]
         assert width <= shape[1]  # never scaled up
-        assert width / height == pytest.approx(shape[1] / shape[0], rel=0.02)
+        if height == lowest:  # Thresh has sliders below its picture
+            assert width / height == pytest.approx(shape[1] / shape[0], rel=0.02)
     for index, (x, y, width, height) in enumerate(windows):
         for left, top, wide, high in windows[:index]:
             apart_in_x = x + width <= left or left + wide <= x
@@ -128,6 +132,98 @@ def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
     del screen.environment["QT_QPA_PLATFORM"]
 
 
+def slide(screen: Desktop, slider: int, share: float) -> None:
+    """Drag the first or second slider under Thresh to a share of its way."""
+    x, y, width, height = screen.windows()["Thresh"]
+    row = y + screen.windows()["Diff"][3] + 11 + 22 * slider
+    assert row < y + height
+    start = 150 if slider else round(150 + (width - 150) * 0.54)
+    screen.do("xdotool", "mousemove", str(x + start), str(row), "mousedown", "1")
+    for step in range(1, 11):
+        at = start + (150 + (width - 155) * share * 0.72 - start) * step / 10
+        screen.do("xdotool", "mousemove", str(round(x + at)), str(row))
+    screen.do("xdotool", "mouseup", "1")
+
+
+@needs_screen
+def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
+    process = opened(screen, *PAIR)
+    before = screen.screenshot()
+    slide(screen, 1, 0.9)
+    screen.wait_for(lambda: '"Thresh: ' in screen.titles())
+    slide(screen, 0, 0.9)
+    screen.wait_for_stillness()
+    title = screen.titles().split('"Thresh: ')[1].split('"')[0]
+    assert np.count_nonzero((before != screen.screenshot()).any(axis=2)) > 1000
+    screen.type_into("Diff", "q")
+    status, out, err = ended(process)
+    assert status == 0
+    assert err.startswith("chosen: --threshold 0.")
+    chosen = err.removeprefix("chosen: ").split()
+    again = screen.start(*PAIR, "--no-window", *chosen)
+    lines = ended(again)[1].splitlines()
+    assert lines[1] == title
+    assert lines != out.splitlines()
+
+
+@needs_screen
+def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
+    process = opened(screen, *PAIR)
+    x, y, width, height = screen.windows()["Original"]
+
+    def seen() -> bytes:
+        return screen.screenshot()[y : y + height, x : x + width].tobytes()
+
+    boxed = seen()
+    screen.type_into("Original", "b")
+    pictures = {boxed}
+
+    def has_blinked() -> bool:
+        pictures.add(seen())
+        return len(pictures) == 3
+
+    screen.wait_for(has_blinked)
+    screen.type_into("Original", "b")
+    screen.wait_for(lambda: seen() == boxed)
+    screen.type_into("Original", "q")
+    assert ended(process)[0] == 0
+
+
+@needs_screen
+def test_h_shows_the_keys(screen: Desktop) -> None:
+    process = opened(screen, *PAIR)
+    screen.type_into("Diff", "h")
+    screen.wait_for(lambda: image_diff.KEYS in screen.titles())
+    screen.type_into("Diff", "q")
+    status, _, err = ended(process)
+    assert (status, err) == (0, image_diff.KEYS + "\n")
+
+
+@needs_screen
+def test_s_saves_beside_the_second_picture_and_says_where(screen: Desktop, tmp_path: Path) -> None:
+    pair = tmp_path / "first.png", tmp_path / "new version.png"
+    for path, sample in zip(pair, PAIR[1::2], strict=True):
+        path.write_bytes(Path(sample).read_bytes())
+    process = opened(screen, "-f", pair[0], "-s", pair[1])
+    screen.type_into("Diff", "s", "s", "q")
+    status, _, err = ended(process)
+    folders = tmp_path / "new version_diff", tmp_path / "new version_diff2"
+    assert (status, err) == (0, "".join(f"saved to {folder}\n" for folder in folders))
+    for folder in folders:
+        assert (folder / "index.html").exists()
+
+
+@needs_screen
+def test_s_saves_to_the_output_folder(screen: Desktop, tmp_path: Path) -> None:
+    process = opened(screen, *PAIR, "--output", tmp_path / "out")
+    before = (tmp_path / "out/result.json").read_bytes()
+    slide(screen, 0, 0.9)
+    screen.type_into("Diff", "s", "q")
+    _, _, err = ended(process)
+    assert err.startswith(f"saved to {tmp_path}/out\nchosen: ")
+    assert (tmp_path / "out/result.json").read_bytes() != before
+
+
 @pytest.mark.parametrize("display", [None, "", ":987", "nowhere.invalid:0"])
 def test_without_a_display_the_result_is_still_printed(display: str | None) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
@@ -143,7 +239,7 @@ def test_without_a_display_the_result_is_still_printed(display: str | None) -> N
     )
     assert result.returncode == 0
     assert result.stdout.startswith("SSIM: ")
-    assert result.stderr == f"no windows: no display answers (DISPLAY={display or ''})\n"
+    assert result.stderr == f"no windows: no display answers (DISPLAY={display or ''}); {SAVES}"
 
 
 def test_an_opencv_without_windows_says_so(
@@ -153,6 +249,5 @@ def test_an_opencv_without_windows_says_so(
     assert image_diff.main(list(map(str, PAIR))) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("SSIM: ")
-    assert captured.err == (
-        "no windows: this OpenCV has no windows; install opencv-python, not -headless\n"
-    )
+    remedy = "install opencv-python, not -headless"
+    assert captured.err == f"no windows: this OpenCV has no windows; {remedy}; {SAVES}"
