@@ -195,7 +195,8 @@ def slider_milliseconds() -> float:
     def move(level: int) -> float:
         start = time.perf_counter()
         options = image_diff.Options(threshold=level / 255, min_area=50)
-        threshold, mask, regions = image_diff.segment(comparison.diff, comparison.ssim_map, options)
+        threshold, mask = image_diff.find_threshold(comparison.evidence, 1, options)
+        mask, regions = image_diff.find_regions(mask, comparison.ssim_map, options)
         shown = dataclasses.replace(comparison, threshold=threshold, mask=mask, regions=regions)
         for picture in image_diff.draw(shown).values():
             cv2.resize(picture, (866, 577), interpolation=cv2.INTER_AREA)

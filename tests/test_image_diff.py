@@ -21,7 +21,15 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 import image_diff
-from image_diff import ImageDiffError, Region, compare_files, compare_images, main, read_image
+from image_diff import (
+    ImageDiffError,
+    Options,
+    Region,
+    compare_files,
+    compare_images,
+    main,
+    read_image,
+)
 
 ROOT = Path(image_diff.__file__).parent
 SCRIPT = ROOT / "image_diff.py"
@@ -464,6 +472,97 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
         compare_images(picture, picture)
 
 
+def noisy(picture: Picture, sigma: float, seed: int = 0) -> Picture:
+    grain = np.random.default_rng(seed).normal(0, sigma, picture.shape)
+    return np.clip(np.rint(picture + grain), 0, 255).astype(np.uint8)
+
+
+def test_noise_of_a_pair() -> None:
+    gray = np.full((400, 500, 3), 120, np.uint8)
+    assert image_diff.estimate_noise(gray, gray) == (0, 0)
+    assert image_diff.estimate_noise(gray, gray + 9) == (-9, 0)
+    assert image_diff.estimate_noise(gray, gray + 40) == (0, 6)  # a change, not an exposure
+    assert image_diff.estimate_noise(gray.astype(np.uint16), gray.astype(np.uint16)) is None
+    grain = noisy(gray[..., 0], 4)
+    offset, sigma = image_diff.estimate_noise(gray, np.dstack([grain] * 3)) or (None, None)
+    assert offset == 0
+    assert sigma == pytest.approx(4, abs=0.3)
+    with_edit = gray.copy()
+    with_edit[:100] = 0  # less than a tenth of a picture does not pass for noise
+    with_edit = np.vstack([with_edit, *[gray] * 2])
+    assert image_diff.estimate_noise(with_edit, np.vstack([gray] * 3)) == (0, 0)
+
+
+def test_noise_of_a_large_pair_is_estimated_on_a_lattice() -> None:
+    first = random_picture(20, 2200, 3000, 3)
+    _, sigma = image_diff.estimate_noise(first, noisy(first, 3)) or (0, 0)
+    assert sigma == pytest.approx(3 * (0.299**2 + 0.587**2 + 0.114**2) ** 0.5, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda picture: noisy(picture, 2),
+        lambda picture: noisy(picture, 3),
+        lambda picture: cv2.imdecode(
+            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR
+        ),
+        lambda picture: cv2.convertScaleAbs(picture, alpha=1, beta=5),
+    ],
+    ids=["noise 2", "noise 3", "JPEG 85", "brightness +5"],
+)
+@pytest.mark.parametrize("color", [False, True])
+def test_invisible_noise_is_not_boxed_and_edits_are(
+    disturb: Callable[[Picture], Picture], color: bool
+) -> None:
+    first = photo("astronaut")
+    options = Options(color=color)
+    assert compare_images(first, disturb(first), options).regions == ()
+    second = first.copy()
+    second[100:130, 200:240] = second[300:330, 200:240]
+    (region,) = compare_images(first, disturb(second), options).regions
+    assert 190 <= region.x <= 203
+    assert 90 <= region.y <= 103
+
+
+def test_a_brighter_flat_patch_is_boxed_though_ssim_is_blind_to_it() -> None:
+    first = np.full((200, 300, 3), 200, np.uint8)
+    second = first.copy()
+    second[80:120, 100:160] += 25
+    comparison = compare_images(first, second)
+    assert comparison.ssim_map[100, 130] > 0.99
+    (region,) = comparison.regions
+    assert abs(region.x - 100) <= 3
+    assert abs(region.y - 80) <= 3
+
+
+def test_color_finds_a_hue_of_equal_brightness() -> None:
+    first = np.full((200, 300, 3), (90, 130, 170), np.uint8)
+    second = first.copy()
+    second[80:120, 100:160] = (170, 129, 140)
+    assert gray_of(first)[100, 130] == gray_of(second)[100, 130]
+    assert compare_images(first, second).regions == ()
+    (region,) = compare_images(first, second, Options(color=True)).regions
+    assert abs(region.x - 100) <= 3
+    assert abs(region.y + region.height - 120) <= 3
+    deep = first.astype(np.uint16) * 257, second.astype(np.uint16) * 257
+    assert len(compare_images(deep[0], deep[1], Options(color=True)).regions) == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), sigma=st.integers(0, 4), offset=st.integers(-9, 9))
+def test_weighing_is_symmetric(seed: int, sigma: int, offset: int) -> None:
+    first = random_picture(seed, 90, 120, 3) // 2 + 40
+    second = noisy(first, sigma, seed)
+    second[20:50, 30:60] = 255 - second[20:50, 30:60]
+    second = np.clip(second.astype(int) + offset, 0, 255).astype(np.uint8)
+    for options in (Options(), Options(color=True)):
+        one = compare_images(first, second, options)
+        other = compare_images(second, first, options)
+        assert one.score == other.score
+        assert one.regions == other.regions
+
+
 # --- Threshold and regions -----------------------------------------------------------------------
 
 
@@ -471,26 +570,29 @@ def boxes_of(regions: tuple[Region, ...]) -> set[tuple[int, int, int, int]]:
     return {(region.x, region.y, region.width, region.height) for region in regions}
 
 
-def assert_is_the_article(first: Picture, second: Picture) -> None:
-    """Compare threshold, mask and boxes with the tutorial's.
-
-    A pixel whose SSIM times 255 is a whole number but for the last bits may fall to either side.
-    """
-    ours, oracle = compare_images(first, second), article(first, second)
-    assert ours.score == pytest.approx(oracle.score, abs=1e-9)
-    assert round(ours.threshold * 255) == oracle.level
-    assert np.count_nonzero(ours.mask != oracle.mask) <= 2
-    assert boxes_of(ours.regions) == oracle.boxes
-
-
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_boxes_of_the_samples_are_the_articles(first: Path, second: Path) -> None:
-    assert_is_the_article(read_image(first), read_image(second))
+    comparison = compare_files(first, second)
+    oracle = article(comparison.first, comparison.second)
+    assert comparison.score == pytest.approx(oracle.score, abs=1e-9)
+    assert boxes_of(comparison.regions) == oracle.boxes
+    assert boxes_of(compare_files(first, second, Options(color=True)).regions) == oracle.boxes
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee", "coins", "rocket"])
-def test_boxes_of_edited_photos_are_the_articles(name: str) -> None:
-    assert_is_the_article(photo(name), edited(photo(name)))
+def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> None:
+    """Without noise, ceiling and smallest area, what is left is the tutorial's pipeline.
+
+    A pixel whose SSIM times 255 is a whole number but for the last bits may fall to either side.
+    """
+    first, second = photo(name), edited(photo(name))
+    oracle = article(first, second)
+    _, ssim_map, evidence = image_diff.similarity(first, second)
+    threshold, mask = image_diff.find_threshold(evidence, 1, Options())
+    assert round(threshold * 255) == oracle.level
+    assert np.count_nonzero(mask != oracle.mask) <= 2
+    _, regions = image_diff.find_regions(mask, ssim_map, Options(min_area=0))
+    assert boxes_of(regions) == oracle.boxes
 
 
 def test_a_region_is_the_change_grown_by_half_the_window() -> None:
@@ -509,16 +611,103 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     mask = np.zeros((50, 50), np.uint8)
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
-    (region,) = image_diff.find_regions(mask, np.ones((50, 50), np.float32), 0)[1]
-    assert region.area == np.count_nonzero(mask)
+    pixels = np.count_nonzero(mask)
+    (region,) = image_diff.find_regions(mask, np.ones((50, 50), np.float32), Options())[1]
+    assert region.area == pixels
 
 
 def test_regions_come_top_to_bottom_then_left_to_right() -> None:
     mask = np.zeros((60, 60), np.uint8)
     for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
         mask[y : y + 4, x : x + 4] = 255
-    _, regions = image_diff.find_regions(mask, np.zeros((60, 60), np.float32), 0)
+    _, regions = image_diff.find_regions(mask, np.zeros((60, 60), np.float32), Options(min_area=0))
     assert [(region.x, region.y) for region in regions] == [(20, 2), (5, 10), (40, 10), (3, 50)]
+
+
+def squares(*places: tuple[int, int]) -> Picture:
+    """A mask of squares of 6 pixels at x, y."""
+    mask = np.zeros((100, 200), np.uint8)
+    for x, y in places:
+        mask[y : y + 6, x : x + 6] = 255
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("gap", "boxes"),
+    [
+        (0, {(10, 10, 6, 6), (20, 10, 6, 6), (31, 18, 6, 6), (90, 60, 6, 6)}),
+        (3, {(10, 10, 6, 6), (20, 10, 6, 6), (31, 18, 6, 6), (90, 60, 6, 6)}),
+        (4, {(10, 10, 16, 6), (31, 18, 6, 6), (90, 60, 6, 6)}),
+        (5, {(10, 10, 27, 14), (90, 60, 6, 6)}),
+        (60, {(10, 10, 86, 56)}),
+    ],
+)
+def test_merge_joins_what_is_at_most_so_far_apart(
+    gap: int, boxes: set[tuple[int, int, int, int]]
+) -> None:
+    mask = squares((10, 10), (20, 10), (31, 18), (90, 60))
+    ssim_map = np.full(mask.shape, 0.25, np.float32)
+    _, regions = image_diff.find_regions(mask, ssim_map, Options(merge=gap))
+    assert boxes_of(regions) == boxes
+    assert sum(region.area for region in regions) == 4 * 36
+    assert all(region.ssim == pytest.approx(0.25) for region in regions)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    places=st.lists(st.tuples(st.integers(0, 190), st.integers(0, 90)), max_size=12),
+    gap=st.integers(0, 60),
+)
+def test_merging_is_idempotent(places: list[tuple[int, int]], gap: int) -> None:
+    options = Options(merge=gap, min_area=0)
+    mask = squares(*places)
+    _, regions = image_diff.find_regions(mask, np.zeros(mask.shape, np.float32), options)
+    again = image_diff.merge_regions(regions, gap) if gap else regions
+    assert boxes_of(tuple(again)) == boxes_of(regions)
+
+
+def test_ignore_leaves_rectangles_out() -> None:
+    first = np.full((100, 200, 3), 200, np.uint8)
+    second = first.copy()
+    second[20:30, 20:30] = 0
+    second[60:70, 150:160] = 0
+    both = compare_images(first, second)
+    assert boxes_of(both.regions) == {(17, 17, 16, 16), (147, 57, 16, 16)}
+    comparison = compare_images(first, second, Options(ignore=((140, 50, 100, 30),)))
+    assert boxes_of(comparison.regions) == {(17, 17, 16, 16)}
+    assert np.count_nonzero(comparison.ignored) == 60 * 30  # clipped to the picture
+    assert comparison.different_fraction == comparison.different_pixels / (20000 - 1800)
+    assert comparison.score == both.score
+    everything = compare_images(first, second, Options(ignore=((-5, -5, 999, 999),)))
+    assert everything.regions == ()
+    assert everything.different_fraction == 0
+
+
+@pytest.mark.parametrize("place", [(200, 0, 5, 5), (0, 100, 5, 5), (-5, 0, 5, 5), (0, -9, 5, 9)])
+def test_ignore_outside_of_the_picture(place: tuple[int, int, int, int]) -> None:
+    picture = np.full((100, 200, 3), 200, np.uint8)
+    text = f"--ignore {','.join(map(str, place))} lies outside of the 200x100 pixels"
+    with pytest.raises(ImageDiffError, match=text):
+        compare_images(picture, picture, Options(ignore=(place,)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    x=st.integers(-20, 119),
+    y=st.integers(-20, 79),
+    width=st.integers(21, 60),
+    height=st.integers(21, 60),
+)
+def test_an_ignored_rectangle_never_holds_a_different_pixel(
+    seed: int, x: int, y: int, width: int, height: int
+) -> None:
+    first, second = random_picture(seed, 80, 120, 3), random_picture(seed + 100, 80, 120, 3)
+    comparison = compare_images(first, second, Options(ignore=((x, y, width, height),)))
+    assert not comparison.mask[max(y, 0) : y + height, max(x, 0) : x + width].any()
+    for region in comparison.regions:
+        box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
+        assert (comparison.ignored[box] == 0).any()
 
 
 # --- Compare -------------------------------------------------------------------------------------
@@ -578,6 +767,16 @@ def test_boxes_are_thicker_on_large_pictures(width: int, thickness: int) -> None
     picture = image_diff.draw_boxes(np.zeros((70, width, 3), np.uint8), [region])
     upper_edge = np.count_nonzero(picture[:35, 130, 2])
     assert thickness <= upper_edge <= thickness + 2  # as OpenCV rounds thick lines
+
+
+def test_ignored_areas_are_hatched_in_every_picture() -> None:
+    first, second = (read_image(path) for path in PAIRS[1])
+    plain = image_diff.draw(compare_images(first, second))
+    options = Options(ignore=((300, 200, 100, 60),))
+    for title, picture in image_diff.draw(compare_images(first, second, options)).items():
+        inside = (picture[200:260, 300:400] == 128).reshape(60, 100, -1).all(axis=2)
+        assert inside.mean() == pytest.approx(0.25, abs=0.02)
+        assert np.array_equal(picture[:190], plain[title][:190])
 
 
 def test_deep_pictures_are_drawn_in_8_bits() -> None:
@@ -800,16 +999,18 @@ def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     comparison = compare_files(first, second)
     lines = captured.out.splitlines()
+    assert lines[-1] == "threshold 0.5412; even 0 leaves a region"
     assert lines[0] == f"SSIM: {comparison.score}"
     assert float(lines[0].removeprefix("SSIM: ")) == comparison.score
     assert lines[1] == f"3 regions, {100 * comparison.different_fraction:.3g} % of the picture"
-    assert len(lines) == 2 + 3
+    assert len(lines) == 2 + 3 + 1
     assert captured.err == ""
 
 
 def test_an_equal_pair_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-f", str(PAIRS[0][0]), "-s", str(PAIRS[0][0]), "--no-window"]) == 0
-    assert capsys.readouterr().out == "SSIM: 1.0\n0 regions, 0 % of the picture\n"
+    out = capsys.readouterr().out
+    assert out == "SSIM: 1.0\n0 regions, 0 % of the picture\nthreshold 0.0000\n"
 
 
 def test_errors_go_to_stderr_with_status_2(
@@ -895,14 +1096,14 @@ def test_threshold_and_smallest_area(capsys: pytest.CaptureFixture[str]) -> None
     second = first.copy()
     second[20:24, 20:24] = 0
     second[60:80, 100:140] = 150
-    options = image_diff.Options(threshold=0.999)
+    options = Options(threshold=0.999)
     boxes = {(17, 17, 10, 10), (97, 57, 46, 26)}
     assert boxes_of(compare_images(first, second, options).regions) == boxes
-    options = image_diff.Options(threshold=0.999, min_area=101)
+    options = Options(threshold=0.999, min_area=101)
     comparison = compare_images(first, second, options)
     assert boxes_of(comparison.regions) == {(97, 57, 46, 26)}
     assert comparison.different_pixels == np.count_nonzero(comparison.mask)
-    assert compare_images(first, first, image_diff.Options(threshold=1)).regions == ()
+    assert compare_images(first, first, Options(threshold=1)).regions == ()
     for arguments in (["--threshold", "1.5"], ["--threshold", "x"], ["--min-area", "-1"]):
         with pytest.raises(SystemExit) as caught:
             main(["-f", "a.png", "-s", "b.png", *arguments])
@@ -911,13 +1112,42 @@ def test_threshold_and_smallest_area(capsys: pytest.CaptureFixture[str]) -> None
         assert f"{arguments[1]} is not a number from 0 to {limit}" in capsys.readouterr().err
 
 
+def test_the_threshold_that_would_leave_no_region_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), photo("coffee"))
+    picture = photo("coffee")
+    picture[100:140, 100:160] = cv2.blur(picture, (5, 5))[100:140, 100:160]
+    cv2.imwrite(str(tmp_path / "b.png"), picture)
+    arguments = ["-f", str(tmp_path / "a.png"), "-s", str(tmp_path / "b.png"), "--no-window"]
+    assert main(arguments) == 0
+    used, passing = capsys.readouterr().out.splitlines()[-1].split("; ")
+    assert used.startswith("threshold 0.")
+    assert passing.endswith(" leaves no region")
+    assert main([*arguments, "--threshold", passing.split()[0]]) == 0
+    assert "\n0 regions, 0 % of the picture\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1.5,2,3,4"])
+def test_ignore_that_is_no_rectangle(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["-f", "a.png", "-s", "b.png", "--ignore", text])
+    assert f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0" in capsys.readouterr().err
+
+
+def test_ignore_is_repeatable(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["-f", str(PAIRS[1][0]), "-s", str(PAIRS[1][1]), "--no-window"]
+    assert main([*arguments, "--ignore", "40,100,90,80", "--ignore", "40,280,280,40"]) == 0
+    assert "\n0 regions, 0 % of the picture\n" in capsys.readouterr().out
+
+
 @settings(max_examples=25, deadline=None)
 @given(low=st.integers(0, 255), high=st.integers(0, 255), seed=st.integers(0, 99))
 def test_raising_the_threshold_never_removes_area(low: int, high: int, seed: int) -> None:
     low, high = sorted((low, high))
     diff = random_picture(seed, 60, 80)
-    _, smaller = image_diff.find_threshold(diff, low / 255)
-    _, larger = image_diff.find_threshold(diff, high / 255)
+    _, smaller = image_diff.find_threshold(diff, 1, Options(threshold=low / 255))
+    _, larger = image_diff.find_threshold(diff, 1, Options(threshold=high / 255))
     assert (larger >= smaller).all()
 
 
