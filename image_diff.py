@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import json
 import math
 import os
 import sys
@@ -115,7 +114,7 @@ class Comparison:
     score: float  # mean SSIM, in [-1, 1]
     ssim_map: SsimMap
     evidence: Gray8  # what is thresholded: SSIM less noise, or less for another mean; 255 = same
-    ignored: Gray8  # 255 = left out; neither a region nor a share of the picture counts it
+    ignored: Gray8 | None  # 255 = left out, of regions and of the picture that is shared out
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
@@ -123,7 +122,7 @@ class Comparison:
     @property
     def diff(self) -> Gray8:
         """The SSIM map in 8 bits: 255 = same, dark = differs, 0 = negative."""
-        return (np.maximum(self.ssim_map, 0) * 255).astype(np.uint8)
+        return cv2.threshold(self.ssim_map * 255, 0, 0, cv2.THRESH_TOZERO)[1].astype(np.uint8)
 
     @property
     def different_pixels(self) -> int:
@@ -133,7 +132,8 @@ class Comparison:
     @property
     def different_fraction(self) -> float:
         """The share of the picture that differs, in [0, 1]; ignored pixels are not part of it."""
-        return self.different_pixels / max(1, self.mask.size - cv2.countNonZero(self.ignored))
+        ignored = 0 if self.ignored is None else cv2.countNonZero(self.ignored)
+        return self.different_pixels / max(1, self.mask.size - ignored)
 
 
 # --- Load ----------------------------------------------------------------------------------------
@@ -500,13 +500,14 @@ def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> tuple[f
 
     It is an SSIM in [0, 1], and works in steps of 1/255; where windows are equal nothing differs.
     """
-    if options.threshold is None:
-        level, _ = cv2.threshold(evidence, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-        threshold = min(level / 255, ceiling)
-    else:
-        threshold = options.threshold
-    level = min(int(threshold * 255 + 0.5), 254)
-    return threshold, cv2.threshold(evidence, level, 255, cv2.THRESH_BINARY_INV)[1]
+    kind = cv2.THRESH_BINARY_INV
+    if options.threshold is not None:
+        level = min(int(options.threshold * 255 + 0.5), 254)
+        return options.threshold, cv2.threshold(evidence, level, 255, kind)[1]
+    otsu, mask = cv2.threshold(evidence, 0, 255, kind | cv2.THRESH_OTSU)
+    if otsu > ceiling * 255:
+        otsu, mask = cv2.threshold(evidence, int(ceiling * 255), 255, kind, dst=mask)
+    return otsu / 255, mask
 
 
 def find_regions(
@@ -517,9 +518,12 @@ def find_regions(
     Returns the mask, less the regions below the smallest area, and the other regions.
     """
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    regions = []
+    regions, specks = [], []
     for contour in contours:
         x, y, width, height = cv2.boundingRect(contour)
+        if width * height < options.min_area:
+            specks.append(contour)
+            continue
         box = np.s_[y : y + height, x : x + width]
         inside = np.zeros((height, width), np.uint8)
         cv2.drawContours(inside, [contour], -1, 255, cv2.FILLED, offset=(-x, -y))
@@ -530,6 +534,7 @@ def find_regions(
         else:
             ssim = cv2.mean(ssim_map[box], inside)[0]
             regions.append(Region(x, y, width, height, area, ssim))
+    cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     if options.merge:
         regions = merge_regions(regions, options.merge)
     return mask, tuple(sorted(regions, key=lambda region: (region.y, region.x)))
@@ -556,19 +561,18 @@ def merge_regions(regions: Sequence[Region], gap: int) -> list[Region]:
     ]
 
 
-def leave_out(evidence: Gray8, rectangles: Sequence[Rectangle]) -> tuple[Gray8, Gray8]:
-    """The evidence with nothing left in the rectangles, and the (H, W) mask of them, 255 = ignored.
+def mask_of(rectangles: Sequence[Rectangle], height: int, width: int) -> Gray8 | None:
+    """The (H, W) mask of the rectangles, 255 = ignored; None where there are none.
 
     Raises ImageDiffError for a rectangle that is wholly outside.
     """
-    height, width = evidence.shape
-    ignored = np.zeros_like(evidence)
+    ignored = np.zeros((height, width), np.uint8)  # costs nothing until it is written to
     for x, y, wide, high in rectangles:
         if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
             text = f"{x},{y},{wide},{high} lies outside of the {width}x{height} pixels"
             raise ImageDiffError(f"--ignore {text}; give X,Y,WIDTH,HEIGHT of a part to leave out")
         ignored[max(y, 0) : y + high, max(x, 0) : x + wide] = 255
-    return (evidence | ignored) if rectangles else evidence, ignored
+    return ignored if rectangles else None
 
 
 # --- Compare -------------------------------------------------------------------------------------
@@ -583,7 +587,8 @@ def compare_images(first: Image, second: Image, options: Options = Options()) ->
     first, second = align(first, second)
     noise = estimate_noise(first, second)
     score, ssim_map, evidence = similarity(first, second, noise, options.color)
-    evidence, ignored = leave_out(evidence, options.ignore)
+    ignored = mask_of(options.ignore, *evidence.shape)
+    evidence = evidence if ignored is None else evidence | ignored
     threshold, mask = find_threshold(evidence, CEILING if noise else 1.0, options)
     mask, regions = find_regions(mask, ssim_map, options)
     return Comparison(first, second, score, ssim_map, evidence, ignored, threshold, mask, regions)
@@ -615,9 +620,9 @@ def draw(comparison: Comparison) -> dict[str, Image]:
         "Diff": comparison.diff,
         "Thresh": comparison.mask,
     }
-    if comparison.ignored.any():
-        pictures = {title: hatch(image, comparison.ignored) for title, image in pictures.items()}
-    return pictures
+    if comparison.ignored is None:
+        return pictures
+    return {title: hatch(image, comparison.ignored) for title, image in pictures.items()}
 
 
 def draw_boxes(image: Image, regions: Sequence[Region]) -> Image:
@@ -701,6 +706,7 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     All are written beside their places first and moved there last, so that each is whole, and a
     failure leaves what was there before. Raises ImageDiffError.
     """
+    import json
     import tempfile
 
     files: dict[str, Any] = {f"{title.lower()}.png": p for title, p in draw(comparison).items()}
@@ -852,8 +858,9 @@ def page(comparison: Comparison, record: dict[str, Any]) -> str:
         '<figure class="{0}"><img src="{0}.png" alt="{0}"><svg viewBox="0 0 {1}" '
         'aria-hidden="true"><use href="#all"/></svg></figure>'
     )
-    ignored, _ = cv2.findContours(comparison.ignored, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    outlines = (" ".join(map(str, outline.ravel())) for outline in ignored)
+    ignored = np.zeros((1, 1), np.uint8) if comparison.ignored is None else comparison.ignored
+    outlines, _ = cv2.findContours(ignored, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    points = (" ".join(map(str, outline.ravel())) for outline in outlines)
     values = record | {
         "hash": f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}",
         "title": escape(f"{record['second']} compared with {record['first']}"),
@@ -861,7 +868,7 @@ def page(comparison: Comparison, record: dict[str, Any]) -> str:
         "views": "".join(views).replace('"side"', '"side" checked'),
         "figures": "".join(figure.format(x, size) for x in ("first", "second", "diff", "thresh")),
         "rects": "".join(rect.format(**region) for region in record["regions"])
-        + "".join(f'<polygon points="{points}"/>' for points in outlines),
+        + "".join(map('<polygon points="{}"/>'.format, points)),
         "rows": "".join(row.format(n, **region) for n, region in numbered),
         "script": SCRIPT,
     }
@@ -988,7 +995,12 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
     """Compare, print, save, show."""
     comparison = compare_files(first, second, options)
     record = as_record(comparison, first, second)
-    print(json.dumps(record) if options.json else as_text(comparison, options), flush=True)
+    if options.json:
+        import json
+
+        print(json.dumps(record), flush=True)
+    else:
+        print(as_text(comparison, options), flush=True)
     if options.output is not None:
         save(comparison, record, options.output)
 

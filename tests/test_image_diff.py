@@ -675,6 +675,7 @@ def test_ignore_leaves_rectangles_out() -> None:
     assert boxes_of(both.regions) == {(17, 17, 16, 16), (147, 57, 16, 16)}
     comparison = compare_images(first, second, Options(ignore=((140, 50, 100, 30),)))
     assert boxes_of(comparison.regions) == {(17, 17, 16, 16)}
+    assert comparison.ignored is not None
     assert np.count_nonzero(comparison.ignored) == 60 * 30  # clipped to the picture
     assert comparison.different_fraction == comparison.different_pixels / (20000 - 1800)
     assert comparison.score == both.score
@@ -704,6 +705,7 @@ def test_an_ignored_rectangle_never_holds_a_different_pixel(
 ) -> None:
     first, second = random_picture(seed, 80, 120, 3), random_picture(seed + 100, 80, 120, 3)
     comparison = compare_images(first, second, Options(ignore=((x, y, width, height),)))
+    assert comparison.ignored is not None
     assert not comparison.mask[max(y, 0) : y + height, max(x, 0) : x + width].any()
     for region in comparison.regions:
         box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]

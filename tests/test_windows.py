@@ -132,26 +132,32 @@ def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
     del screen.environment["QT_QPA_PLATFORM"]
 
 
-def slide(screen: Desktop, slider: int, share: float) -> None:
-    """Drag the first or second slider under Thresh to a share of its way."""
+def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
+    """Drag the handle of the first or second slider under Thresh from one share of its way on."""
     x, y, width, height = screen.windows()["Thresh"]
     row = y + screen.windows()["Diff"][3] + 11 + 22 * slider
     assert row < y + height
-    start = 150 if slider else round(150 + (width - 150) * 0.54)
-    screen.do("xdotool", "mousemove", str(x + start), str(row), "mousedown", "1")
-    for step in range(1, 11):
-        at = start + (150 + (width - 155) * share * 0.72 - start) * step / 10
+    label, handle = 148, 14
+    way = width - label - handle
+    for step in range(11):
+        at = label + handle / 2 + way * (start + (stop - start) * step / 10)
         screen.do("xdotool", "mousemove", str(round(x + at)), str(row))
+        if step == 0:
+            screen.do("xdotool", "mousedown", "1")
     screen.do("xdotool", "mouseup", "1")
+
+
+# Where the handles stand: Otsu's level of 138 of 254, and 25 of 500 pixels.
+THRESHOLD, MIN_AREA = 138 / 254, 25 / 500
 
 
 @needs_screen
 def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
     before = screen.screenshot()
-    slide(screen, 1, 0.9)
+    slide(screen, 1, MIN_AREA, 0.9)
     screen.wait_for(lambda: '"Thresh: ' in screen.titles())
-    slide(screen, 0, 0.9)
+    slide(screen, 0, THRESHOLD, 0.9)
     screen.wait_for_stillness()
     title = screen.titles().split('"Thresh: ')[1].split('"')[0]
     assert np.count_nonzero((before != screen.screenshot()).any(axis=2)) > 1000
@@ -217,7 +223,7 @@ def test_s_saves_beside_the_second_picture_and_says_where(screen: Desktop, tmp_p
 def test_s_saves_to_the_output_folder(screen: Desktop, tmp_path: Path) -> None:
     process = opened(screen, *PAIR, "--output", tmp_path / "out")
     before = (tmp_path / "out/result.json").read_bytes()
-    slide(screen, 0, 0.9)
+    slide(screen, 0, THRESHOLD, 0.9)
     screen.type_into("Diff", "s", "q")
     _, _, err = ended(process)
     assert err.startswith(f"saved to {tmp_path}/out\nchosen: ")
