@@ -122,7 +122,12 @@ class Comparison:
     @property
     def diff(self) -> Gray8:
         """The SSIM map in 8 bits: 255 = same, dark = differs, 0 = negative."""
-        return cv2.threshold(self.ssim_map * 255, 0, 0, cv2.THRESH_TOZERO)[1].astype(np.uint8)
+        diff = np.empty(self.mask.shape, np.uint8)
+        for row, out in zip(
+            self.ssim_map, diff, strict=True
+        ):  # a row at a time: no other large array
+            out[:] = np.maximum(row, 0) * 255
+        return diff
 
     @property
     def different_pixels(self) -> int:
@@ -140,10 +145,6 @@ class Comparison:
 
 # Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
 FORMATS = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"RIFF": "WebP", b"II*": "TIFF", b"MM": "TIFF"}
-REMEDIES: dict[type[Exception], str] = {
-    IsADirectoryError: "name a picture in it",
-    PermissionError: "change its permissions",
-}
 
 
 def read_images(first: PathLike, second: PathLike) -> tuple[Image, Image]:
@@ -178,8 +179,8 @@ def read_image(path: PathLike) -> Image:
         with open(path, "rb") as file:
             data = file.read()
     except (OSError, ValueError) as problem:
-        remedy = REMEDIES.get(type(problem), "check the path")
         fault = getattr(problem, "strerror", None) or problem
+        remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{name} cannot be read: {fault}; {remedy}") from problem
     if not data:
         raise ImageDiffError(f"{name} is empty; save the picture again")
@@ -542,23 +543,28 @@ def find_regions(
 
 def merge_regions(regions: Sequence[Region], gap: int) -> list[Region]:
     """Join regions whose boxes are at most so many pixels apart, until none are left."""
-    boxes = np.array([(r.x, r.y, r.x + r.width, r.y + r.height) for r in regions])
-    sums = np.array([(r.area, r.area * r.ssim) for r in regions])
-    index = 0
-    while index < len(boxes):
-        start, stop = boxes[:, :2], boxes[:, 2:]
-        apart = np.maximum(start, start[index]) - np.minimum(stop, stop[index])
-        near = (apart <= gap).all(axis=1)
-        index += 1
-        if near.sum() > 1:
-            joint = [*start[near].min(axis=0), *stop[near].max(axis=0)]
-            boxes = np.vstack([boxes[~near], joint])
-            sums = np.vstack([sums[~near], sums[near].sum(axis=0)])
-            index = 0
-    return [
-        Region(int(x), int(y), int(right - x), int(bottom - y), int(area), float(total / area))
-        for (x, y, right, bottom), (area, total) in zip(boxes, sums, strict=True)
-    ]
+    apart: list[Region] = []
+    for region in regions:
+        while near := [other for other in apart if distance(region, other) <= gap]:
+            apart = [other for other in apart if other not in near]
+            region = union([region, *near])
+        apart.append(region)
+    return apart
+
+
+def distance(a: Region, b: Region) -> int:
+    """The pixels between two boxes, across or down, whichever are more; negative where both lap."""
+    across = max(a.x, b.x) - min(a.x + a.width, b.x + b.width)
+    return max(across, max(a.y, b.y) - min(a.y + a.height, b.y + b.height))
+
+
+def union(regions: Sequence[Region]) -> Region:
+    """One region in place of several."""
+    x, y = min(r.x for r in regions), min(r.y for r in regions)
+    width = max(r.x + r.width for r in regions) - x
+    height = max(r.y + r.height for r in regions) - y
+    area = sum(r.area for r in regions)
+    return Region(x, y, width, height, area, sum(r.ssim * r.area for r in regions) / area)
 
 
 def mask_of(rectangles: Sequence[Rectangle], height: int, width: int) -> Gray8 | None:
@@ -716,12 +722,12 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
 
     def write(name: str) -> None:
         content = files[name]
-        if not isinstance(content, str):
-            content = cv2.imencode(".png", content, PNG)[1].tobytes()
+        if isinstance(content, str):
+            data = memoryview(content.encode(errors="backslashreplace"))
+        else:
+            data = cv2.imencode(".png", content, PNG)[1].data
         with open(os.path.join(beside, name), "wb") as file:
-            file.write(
-                content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
-            )
+            file.write(data)
 
     try:
         os.makedirs(folder, exist_ok=True)
@@ -951,11 +957,8 @@ def screen_size() -> tuple[int, int]:
     """Width and height of the screen in pixels; ImageDiffError where no window can be opened."""
     if not cv2.currentUIFramework():
         raise ImageDiffError("this OpenCV has no windows; install opencv-python, not -headless")
-    if sys.platform == "win32":
-        user32 = ctypes.windll.user32
-        return user32.GetSystemMetrics(0), user32.GetSystemMetrics(1)
-    if sys.platform == "darwin":
-        return 1440, 900  # the smallest in use; macOS tells its size only to Cocoa programs
+    if sys.platform in ("win32", "darwin"):
+        return 1440, 900  # a small one: these tell the size by calls of their own only
     # Ask the X server itself: with none there Qt aborts the process, and no `except` can help.
     try:
         x11 = ctypes.CDLL("libX11.so.6")

@@ -103,11 +103,15 @@ def cut(path: Path, share: float) -> Path:
 
 def test_missing_file(folder: Path) -> None:
     message = refused(folder / "none.png")
-    assert message.endswith("cannot be read: No such file or directory; check the path")
+    assert message.endswith(
+        "cannot be read: No such file or directory; name a picture that is there and may be read"
+    )
 
 
 def test_folder_in_place_of_a_file(folder: Path) -> None:
-    assert refused(folder).endswith("cannot be read: Is a directory; name a picture in it")
+    assert refused(folder).endswith(
+        "cannot be read: Is a directory; name a picture that is there and may be read"
+    )
 
 
 def test_unreadable_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +124,9 @@ def test_unreadable_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr("builtins.open", denied)
     message = refused(path)
-    assert message.endswith("cannot be read: Permission denied; change its permissions")
+    assert message.endswith(
+        "cannot be read: Permission denied; name a picture that is there and may be read"
+    )
 
 
 def test_path_that_no_file_can_have(folder: Path) -> None:
@@ -1023,7 +1029,8 @@ def test_errors_go_to_stderr_with_status_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        f"error: {path} cannot be read: No such file or directory; check the path\n"
+        f"error: {path} cannot be read: No such file or directory; "
+        "name a picture that is there and may be read\n"
     )
 
 
