@@ -102,7 +102,7 @@ class Region:
     width: int
     height: int
     area: int  # different pixels
-    ssim: float  # their mean SSIM
+    ssim: float  # their mean in the diff, 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +112,12 @@ class Comparison:
     first: Image
     second: Image
     score: float  # mean SSIM, in [-1, 1]
-    ssim_map: SsimMap
+    diff: Gray8  # the SSIM map in 8 bits: 255 = same, dark = differs, 0 = SSIM 0 or less
     evidence: Gray8  # what is thresholded: SSIM less noise, or less for another mean; 255 = same
     ignored: Gray8 | None  # 255 = left out, of regions and of the picture that is shared out
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
-
-    @property
-    def diff(self) -> Gray8:
-        """The SSIM map in 8 bits: 255 = same, dark = differs, 0 = negative."""
-        diff = np.empty(self.mask.shape, np.uint8)
-        for row, out in zip(
-            self.ssim_map, diff, strict=True
-        ):  # a row at a time: no other large array
-            out[:] = np.maximum(row, 0) * 255
-        return diff
 
     @property
     def different_pixels(self) -> int:
@@ -428,18 +418,23 @@ TILE = 128, 512
 
 
 def similarity(
-    first: Image, second: Image, noise: Noise | None = None, color: bool = False
-) -> tuple[float, SsimMap, Gray8]:
+    first: Image,
+    second: Image,
+    noise: Noise | None = None,
+    color: bool = False,
+    ssim_map: SsimMap | None = None,
+) -> tuple[float, Gray8, Gray8]:
     """Compare two images of one size and depth by SSIM, tile by tile on all cores.
 
     Returns the score (the mean of the map without its border of 3 pixels, as scikit-image has it),
-    the (H, W) float32 SSIM map in [-1, 1], and the evidence in 8 bits, negatives clipped to 0: of
-    an 8-bit pair with its noise what `weigh` makes of it, otherwise the SSIM map itself.
+    the (H, W) SSIM map in 8 bits, negatives clipped to 0, and the evidence in 8 bits: of an 8-bit
+    pair with its noise what `weigh` makes of the map, otherwise the map itself. Fills `ssim_map`
+    with the (H, W) float32 map in [-1, 1] if one is given: it would be a third of the memory.
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
-    ssim_map = np.empty((height, width), np.float32)
-    evidence = np.empty((height, width), np.uint8)
+    diff = np.empty((height, width), np.uint8)
+    evidence = np.empty_like(diff) if noise or color else diff
 
     def compare_tile(spans: tuple[tuple[int, int], tuple[int, int]]) -> float:
         """Fill one tile of both maps; return the sum of SSIM - 1 over its pixels that count."""
@@ -448,7 +443,7 @@ def similarity(
         y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
         a, b = (image[y : bottom + MARGIN, x : right + MARGIN] for image in (first, second))
         if cv2.norm(a, b, cv2.NORM_INF) == 0:
-            ssim_map[whole], evidence[whole] = 1, 255
+            diff[whole] = evidence[whole] = 255
             return 0.0
         # Shrink the tile to the windows that hold a different pixel: in all others SSIM is 1.
         different = (a != b).view(np.uint8)
@@ -459,7 +454,7 @@ def similarity(
         left = max(left, x + column // depth - MARGIN)
         tile = np.s_[top:bottom, left:right]
         if tile != whole:
-            ssim_map[whole], evidence[whole] = 1, 255
+            diff[whole] = evidence[whole] = 255
         above, before = min(top, MARGIN), min(left, MARGIN)
         rows, columns = top - above - y, left - before - x
         a, b = (i[rows : bottom + MARGIN - y, columns : right + MARGIN - x] for i in (a, b))
@@ -469,9 +464,11 @@ def similarity(
             weighed = cv2.min(weighed, chroma)
         inner = np.s_[above : above + bottom - top, before : before + right - left]
         ssim = ssim[inner]
-        ssim_map[tile] = ssim
-        scaled = weighed[inner] * 255
-        evidence[tile] = cv2.threshold(scaled, 0, 0, cv2.THRESH_TOZERO, dst=scaled)[1]
+        if ssim_map is not None:
+            ssim_map[tile] = ssim
+        diff[tile] = np.maximum(ssim, 0) * 255
+        if evidence is not diff:
+            evidence[tile] = np.maximum(weighed[inner], 0) * 255
         counted = ssim[
             max(MARGIN - top, 0) : max(height - MARGIN - top, 0),
             max(MARGIN - left, 0) : max(width - MARGIN - left, 0),
@@ -479,6 +476,8 @@ def similarity(
         return float(counted.sum()) - counted.size
 
     keep_freed_memory()
+    if ssim_map is not None:
+        ssim_map[:] = 1
     rows, columns = (
         np.linspace(0, length, max(1, round(length / step)) + 1, dtype=int).tolist()
         for length, step in zip((height, width), TILE, strict=True)
@@ -487,7 +486,7 @@ def similarity(
     with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
         missing = math.fsum(executor.map(compare_tile, tiles))
     counted_pixels = (height - 2 * MARGIN) * (width - 2 * MARGIN)
-    return 1 + missing / counted_pixels, ssim_map, evidence
+    return 1 + missing / counted_pixels, diff, evidence
 
 
 # --- Threshold and regions -----------------------------------------------------------------------
@@ -511,9 +510,7 @@ def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> tuple[f
     return otsu / 255, mask
 
 
-def find_regions(
-    mask: Gray8, ssim_map: SsimMap, options: Options
-) -> tuple[Gray8, tuple[Region, ...]]:
+def find_regions(mask: Gray8, diff: Gray8, options: Options) -> tuple[Gray8, tuple[Region, ...]]:
     """Box the outer contours of the mask; what lies inside a ring belongs to the ring.
 
     Returns the mask, less the regions below the smallest area, and the other regions.
@@ -533,7 +530,7 @@ def find_regions(
         if area < options.min_area:
             mask[box] ^= inside
         else:
-            ssim = cv2.mean(ssim_map[box], inside)[0]
+            ssim = min(1.0, (cv2.mean(diff[box], inside)[0] + 0.5) / 255)  # the diff rounds down
             regions.append(Region(x, y, width, height, area, ssim))
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     if options.merge:
@@ -592,12 +589,12 @@ def compare_images(first: Image, second: Image, options: Options = Options()) ->
     """
     first, second = align(first, second)
     noise = estimate_noise(first, second)
-    score, ssim_map, evidence = similarity(first, second, noise, options.color)
+    score, diff, evidence = similarity(first, second, noise, options.color)
     ignored = mask_of(options.ignore, *evidence.shape)
     evidence = evidence if ignored is None else evidence | ignored
     threshold, mask = find_threshold(evidence, CEILING if noise else 1.0, options)
-    mask, regions = find_regions(mask, ssim_map, options)
-    return Comparison(first, second, score, ssim_map, evidence, ignored, threshold, mask, regions)
+    mask, regions = find_regions(mask, diff, options)
+    return Comparison(first, second, score, diff, evidence, ignored, threshold, mask, regions)
 
 
 def compare_files(first: PathLike, second: PathLike, options: Options = Options()) -> Comparison:
@@ -915,7 +912,7 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
             return  # a slider is being made, and nobody has moved it
         options = replace(options, threshold=round(level / 255, 4), min_area=area)
         threshold, mask = find_threshold(comparison.evidence, CEILING, options)
-        mask, regions = find_regions(mask, comparison.ssim_map, options)
+        mask, regions = find_regions(mask, comparison.diff, options)
         comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
         pictures = draw(comparison)
         for title in filter(is_open, pictures):  # imshow would open a closed one anew

@@ -196,7 +196,7 @@ def slider_milliseconds() -> float:
         start = time.perf_counter()
         options = image_diff.Options(threshold=level / 255, min_area=50)
         threshold, mask = image_diff.find_threshold(comparison.evidence, 1, options)
-        mask, regions = image_diff.find_regions(mask, comparison.ssim_map, options)
+        mask, regions = image_diff.find_regions(mask, comparison.diff, options)
         shown = dataclasses.replace(comparison, threshold=threshold, mask=mask, regions=regions)
         for picture in image_diff.draw(shown).values():
             cv2.resize(picture, (866, 577), interpolation=cv2.INTER_AREA)
