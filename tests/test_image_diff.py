@@ -250,6 +250,22 @@ def test_pictures_are_turned_upright(folder: Path, suffix: str, orientation: int
     assert np.abs(turned.astype(int) - expected).max() <= (0 if suffix != "jpg" else 2)
 
 
+@pytest.mark.parametrize("name", ["large.png", "größer.png", "\udcff.png"])
+def test_large_pngs_are_read_alike_by_any_name(folder: Path, name: str) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (700, 800, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colour[..., ::-1]).save(folder / name, exif=exif)
+    assert (folder / name).stat().st_size > 2**20
+    assert np.array_equal(read_image(folder / name), np.rot90(colour, -1))
+    alpha = random_picture(5, 700, 800)
+    Image.fromarray(np.dstack([colour[..., ::-1], alpha])).save(folder / name)
+    weight = alpha[..., None] / 255
+    expected = np.rint(colour * weight + 255 * (1 - weight))
+    assert np.array_equal(read_image(folder / name), expected)
+    assert "is a damaged or truncated PNG" in refused(cut(folder / name, 0.7))
+
+
 def rgba(colour: Picture, alpha: Picture) -> Picture:
     return np.dstack([colour, alpha])
 
