@@ -621,26 +621,13 @@ def compare_files(first: PathLike, second: PathLike, options: Options = Options(
 # --- Draw ----------------------------------------------------------------------------------------
 
 RED = 0, 0, 255
+TITLES = "Original", "Modified", "Diff", "Thresh"
 
 
 def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     """First and second as they were compared, (H, W, 3) uint8 BGR."""
     low, high = value_range(comparison.first, comparison.second)
     return to_8_bits(comparison.first, low, high), to_8_bits(comparison.second, low, high)
-
-
-def draw(comparison: Comparison) -> dict[str, Image]:
-    """The four pictures of a comparison by title, (H, W, 3) BGR or (H, W) gray, all uint8."""
-    first, second = clean_pictures(comparison)
-    pictures = {
-        "Original": draw_boxes(first, comparison.regions),
-        "Modified": draw_boxes(second, comparison.regions),
-        "Diff": comparison.diff,
-        "Thresh": comparison.mask,
-    }
-    if comparison.ignored is None:
-        return pictures
-    return {title: hatch(image, comparison.ignored) for title, image in pictures.items()}
 
 
 def draw_boxes(image: Image, regions: Sequence[Region]) -> Image:
@@ -658,6 +645,16 @@ def hatch(image: Image, ignored: Gray8) -> Image:
     picture = image.copy()
     picture[((rows.astype(np.int32) + columns.astype(np.int32)) % 8 < 2) & (ignored > 0)] = 128
     return picture
+
+
+def draw(comparison: Comparison, title: str) -> Image:
+    """A picture of the comparison by its title: (H, W, 3) BGR or (H, W) gray, uint8."""
+    if title in ("Diff", "Thresh"):
+        image = comparison.diff if title == "Diff" else comparison.mask
+    else:
+        image = clean_pictures(comparison)[title == "Modified"]
+        image = draw_boxes(image, comparison.regions)
+    return image if comparison.ignored is None else hatch(image, comparison.ignored)
 
 
 # --- Show, save, report --------------------------------------------------------------------------
@@ -693,11 +690,12 @@ def summary(comparison: Comparison) -> str:
 
 def passing(comparison: Comparison, min_area: int) -> str:
     """At which threshold no region would be left: there none has the pixels that it needs."""
-    levels, least = [], max(min_area, 1) - 1
+    levels = []
     for region in comparison.regions:
         box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
-        values = comparison.evidence[box][comparison.mask[box] > 0]
-        levels.append(int(np.partition(values, least)[least]))
+        evidence, mask = comparison.evidence[box], comparison.mask[box]
+        counts = cv2.calcHist([evidence], [0], mask, [256], [0, 256]).cumsum()
+        levels.append(int(np.searchsorted(counts, max(min_area, 1))))
     if not levels:
         return ""
     level = min(levels) - 1
@@ -727,29 +725,31 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     import json
     import tempfile
 
-    files: dict[str, Any] = {f"{title.lower()}.png": p for title, p in draw(comparison).items()}
-    files["first.png"], files["second.png"] = clean_pictures(comparison)
-    files["result.json"] = f"{json.dumps(record)}\n"
-    files["index.html"] = page(comparison, record)
+    clean = dict(zip(("First", "Second"), clean_pictures(comparison), strict=True))
+    texts = {"result.json": f"{json.dumps(record)}\n", "index.html": page(comparison, record)}
+    # Drawn when their turn comes, a large one beside one that need not be drawn.
+    titles = "Original", "First", "Modified", "Second", "Diff", "Thresh"
+    names = [*texts, *(f"{title.lower()}.png" for title in titles)]
 
     def write(name: str) -> None:
-        content = files[name]
-        if isinstance(content, str):
-            data = memoryview(content.encode(errors="backslashreplace"))
+        if name in texts:
+            data = memoryview(texts[name].encode(errors="backslashreplace"))
         else:
-            data = cv2.imencode(".png", content, PNG)[1].data
+            title = name.removesuffix(".png").capitalize()
+            picture = clean[title] if title in clean else draw(comparison, title)
+            data = cv2.imencode(".png", picture, PNG)[1].data
         with open(os.path.join(beside, name), "wb") as file:
             file.write(data)
 
     try:
         os.makedirs(folder, exist_ok=True)
-        targets = {name: os.path.join(folder, name) for name in files}
+        targets = {name: os.path.join(folder, name) for name in names}
         for target in filter(os.path.exists, targets.values()):
             if any(os.path.samefile(target, record[which]) for which in ("first", "second")):
                 raise ImageDiffError(f"{target} is an input; name another folder for the output")
         with tempfile.TemporaryDirectory(prefix=".image_diff-", dir=folder) as beside:
             with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-                list(executor.map(write, files))
+                list(executor.map(write, names))
             for name, target in targets.items():
                 os.replace(os.path.join(beside, name), target)
     except OSError as problem:
@@ -929,15 +929,13 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
         threshold, mask = find_threshold(comparison.evidence, CEILING, options)
         mask, regions = find_regions(mask, comparison.diff, options)
         comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
-        pictures = draw(comparison)
-        for title in filter(is_open, pictures):  # imshow would open a closed one anew
-            put(title, pictures[title])
+        for title in filter(is_open, TITLES):  # imshow would open a closed one anew
+            put(title, draw(comparison, title))
         cv2.setWindowTitle("Thresh", f"Thresh: {summary(comparison)}")
 
-    pictures = draw(comparison)
-    for title, picture in pictures.items():
+    for title in TITLES:
         cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-        put(title, picture)
+        put(title, draw(comparison, title))
     largest = max(500, options.min_area, comparison.mask.size // 1000)
     cv2.createTrackbar("threshold", "Thresh", round(comparison.threshold * 255), 254, redraw)
     cv2.createTrackbar("min area", "Thresh", options.min_area, largest, redraw)
@@ -945,7 +943,7 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
     blinking, clean = False, clean_pictures(comparison)
     # Not waitKey(0): outside Qt it waits for ever once the last window is closed with the mouse.
     for tick in count():
-        for index, title in enumerate(pictures if tick < PLACINGS else ()):
+        for index, title in enumerate(TITLES if tick < PLACINGS else ()):
             row, column = divmod(index, columns)
             x, y = round(width * scale) + FRAME[0], round(height * scale) + FRAME[1]
             cv2.moveWindow(title, column * x, row * y)
@@ -957,10 +955,10 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
             cv2.setWindowTitle("Thresh", KEYS)
         elif key == ord("b"):
             blinking = not blinking
-        elif key != -1 or not any(map(is_open, pictures)):
+        elif key != -1 or not any(map(is_open, TITLES)):
             break
         if is_open("Original") and (key == ord("b") or (blinking and tick % BLINK == 0)):
-            put("Original", clean[tick // BLINK % 2] if blinking else draw(comparison)["Original"])
+            put("Original", clean[tick // BLINK % 2] if blinking else draw(comparison, "Original"))
     cv2.destroyAllWindows()
     return options
 

@@ -23,7 +23,8 @@ WIDTH, GAP, CAPTION = 440, 16, 40
 def main() -> int:
     """Write images/result.png."""
     first, second = ROOT / "images/original_02.png", ROOT / "images/modified_02.png"
-    pictures = image_diff.draw(image_diff.compare_files(first, second))
+    comparison = image_diff.compare_files(first, second)
+    pictures = {title: image_diff.draw(comparison, title) for title in image_diff.TITLES}
     font = ImageFont.load_default(20)
     panels = []
     for title, picture in pictures.items():

@@ -74,6 +74,11 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
     )
 
 
+def drawn(comparison: image_diff.Comparison) -> dict[str, Picture]:
+    """The four pictures by title."""
+    return {title: image_diff.draw(comparison, title) for title in image_diff.TITLES}
+
+
 # --- Load ----------------------------------------------------------------------------------------
 
 
@@ -784,7 +789,7 @@ def test_boxes_are_drawn_red_on_copies() -> None:
     first, second = (read_image(path) for path in PAIRS[1])
     kept = first.copy(), second.copy()
     comparison = compare_images(first, second)
-    pictures = image_diff.draw(comparison)
+    pictures = drawn(comparison)
     assert list(pictures) == ["Original", "Modified", "Diff", "Thresh"]
     assert np.array_equal(first, kept[0])
     assert np.array_equal(second, kept[1])
@@ -804,9 +809,9 @@ def test_boxes_are_thicker_on_large_pictures(width: int, thickness: int) -> None
 
 def test_ignored_areas_are_hatched_in_every_picture() -> None:
     first, second = (read_image(path) for path in PAIRS[1])
-    plain = image_diff.draw(compare_images(first, second))
+    plain = drawn(compare_images(first, second))
     options = Options(ignore=((300, 200, 100, 60),))
-    for title, picture in image_diff.draw(compare_images(first, second, options)).items():
+    for title, picture in drawn(compare_images(first, second, options)).items():
         inside = (picture[200:260, 300:400] == 128).reshape(60, 100, -1).all(axis=2)
         assert inside.mean() == pytest.approx(0.25, abs=0.02)
         assert np.array_equal(picture[:190], plain[title][:190])
@@ -843,7 +848,7 @@ def picture_in(path: Path) -> Picture:
 def test_output_holds_the_pictures(tmp_path: Path) -> None:
     saved(tmp_path / "new" / "folder")
     comparison = compare_files(*PAIRS[1])
-    for title, picture in image_diff.draw(comparison).items():
+    for title, picture in drawn(comparison).items():
         name = f"{title.lower()}.png"
         assert np.array_equal(picture_in(tmp_path / "new" / "folder" / name), picture)
     for name, picture in (("first", comparison.first), ("second", comparison.second)):
