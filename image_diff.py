@@ -299,6 +299,12 @@ def to_8_bits(image: Image, low: float, high: float) -> Image:
     return image
 
 
+def as_8_bits(ssim: NDArray[Any]) -> NDArray[Any]:
+    """0 to 1 as 0 to 255 and less than 0 as 0, to be rounded down; float32."""
+    scaled = ssim * 255
+    return cv2.threshold(scaled, 0, 0, cv2.THRESH_TOZERO, dst=scaled)[1]
+
+
 def window_sum(values: Image) -> NDArray[Any]:
     """Sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`."""
     return cv2.boxFilter(
@@ -325,15 +331,18 @@ def weigh(ssim: NDArray[Any], terms: Sequence[NDArray[Any]], noise: Noise | None
     """SSIM of a tile without what the pair's noise explains, and with what SSIM is blind to.
 
     An offset may explain any mean of d between it and 0, as dark and saturated pixels move less;
-    sigma comes off the mean, and off the variance. terms: luminance, Sd, structure and N times the
-    variance of d as `tile_ssim` has them; (H, W) float32 as the result.
+    sigma comes off the mean, and off the variance. terms: Sd, N times the
+    variance of d, luminance and structure as `tile_ssim` has them; (H, W) float32 as the result.
     """
     if noise is None:
         return ssim
     offset, sigma = noise
-    luminance, sum_d, structure, variance = terms
-    mean = np.abs(sum_d - np.clip(sum_d, N * min(offset, 0), N * max(offset, 0)))
-    if offset or sigma:
+    sum_d, variance = terms[:2]
+    if not (offset or sigma):
+        mean = np.abs(sum_d)
+    else:
+        luminance, structure = terms[2:]
+        mean = np.abs(sum_d - np.clip(sum_d, N * min(offset, 0), N * max(offset, 0)))
         sum_d *= sum_d
         square = np.maximum(mean - np.float32(N * sigma), 0)
         square *= square
@@ -361,8 +370,8 @@ def weigh_chroma(a: Image, b: Image) -> NDArray[Any]:
 
 def tile_ssim(
     x: Image, y: Image, data_range: float, noise: Noise | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """SSIM of two gray (H, W) tiles, each pixel over its 7x7 window: float64, and weighed float32.
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """SSIM of two gray (H, W) tiles, each pixel over its 7x7 window: float64, float32, and weighed.
 
     Wang et al. 2004, equation 13, with scikit-image's sample covariance and constants, multiplied
     by N^2 and N(N-1). So the sums of an 8-bit pair are whole numbers that float64 holds without
@@ -376,7 +385,8 @@ def tile_ssim(
         full: tuple[float, NDArray[Any]] = structural_similarity(
             x, y, win_size=WINDOW, data_range=data_range, full=True
         )
-        return full[1], full[1].astype(np.float32)
+        rounded = full[1].astype(np.float32)
+        return full[1], rounded, rounded
 
     c1 = N * N * (0.01 * data_range) ** 2
     c2 = N * (N - 1) * (0.03 * data_range) ** 2
@@ -392,16 +402,19 @@ def tile_ssim(
     structure: NDArray[Any]  # 2 (N Sxy - Sx Sy) + c2
     structure = cv2.addWeighted(sum_xy, 2 * N, luminance, -1, c1 + c2, dst=sum_xy)
     sum_x -= sum_y
-    terms = [luminance.astype(np.float32), sum_x.astype(np.float32)] if noise else []
+    terms = [sum_x.astype(np.float32)] if noise else []
     sum_x *= sum_x
     variance: NDArray[Any] = cv2.addWeighted(sum_dd, N, sum_x, -1, 0, dst=sum_dd)
-    terms += [structure.astype(np.float32), variance.astype(np.float32)] if noise else []
+    terms += [variance.astype(np.float32)] if noise else []
+    if noise and any(noise):
+        terms += [luminance.astype(np.float32), structure.astype(np.float32)]
     ssim: NDArray[Any] = np.multiply(luminance, structure, out=sum_y)
     luminance += sum_x
     structure += variance
     luminance *= structure
     ssim /= luminance
-    return ssim, weigh(ssim.astype(np.float32), terms, noise)
+    rounded = ssim.astype(np.float32)
+    return ssim, rounded, weigh(rounded, terms, noise)
 
 
 def estimate_noise(first: Image, second: Image) -> Noise | None:
@@ -473,7 +486,7 @@ def similarity(
         above, before = min(top, MARGIN), min(left, MARGIN)
         rows, columns = top - above - y, left - before - x
         a, b = (i[rows : bottom + MARGIN - y, columns : right + MARGIN - x] for i in (a, b))
-        ssim, weighed = tile_ssim(gray(a), gray(b), high - low, noise)
+        ssim, rounded, weighed = tile_ssim(gray(a), gray(b), high - low, noise)
         if color:
             chroma = weigh_chroma(to_8_bits(a, low, high), to_8_bits(b, low, high))
             weighed = cv2.min(weighed, chroma)
@@ -481,9 +494,9 @@ def similarity(
         ssim = ssim[inner]
         if ssim_map is not None:
             ssim_map[tile] = ssim
-        diff[tile] = np.maximum(ssim, 0) * 255
+        diff[tile] = as_8_bits(rounded[inner])
         if evidence is not diff:
-            evidence[tile] = np.maximum(weighed[inner], 0) * 255
+            evidence[tile] = as_8_bits(weighed[inner])
         counted = ssim[
             max(MARGIN - top, 0) : max(height - MARGIN - top, 0),
             max(MARGIN - left, 0) : max(width - MARGIN - left, 0),
