@@ -331,8 +331,8 @@ def weigh(ssim: NDArray[Any], terms: Sequence[NDArray[Any]], noise: Noise | None
     """SSIM of a tile without what the pair's noise explains, and with what SSIM is blind to.
 
     An offset may explain any mean of d between it and 0, as dark and saturated pixels move less;
-    sigma comes off the mean, and off the variance. terms: Sd, N times the
-    variance of d, luminance and structure as `tile_ssim` has them; (H, W) float32 as the result.
+    sigma comes off the mean, and off the variance. terms: Sd, N times the variance of d, luminance
+    and structure as `tile_ssim` has them; (H, W) float32 as the result.
     """
     if noise is None:
         return ssim
@@ -420,13 +420,13 @@ def tile_ssim(
 def estimate_noise(first: Image, second: Image) -> Noise | None:
     """The offset and the sigma of luma that most pixels share; None of pictures beyond 8 bits.
 
-    From the histogram of d on a lattice of about a million pixels: its median, unless too large for
+    From the histogram of d on a lattice of 300,000 pixels or so: its median, unless too large for
     a matter of exposure, and the 90 % quantile of what is left, as that of normal noise. The median
     of what is left would not do: of a text page in JPEG it is 0.
     """
     if first.dtype != np.uint8:
         return None
-    step = max(1, round((first.size / 3e6) ** 0.5)) | 1  # odd: not in step with JPEG's blocks
+    step = max(1, round((first.size / 9e5) ** 0.5)) | 1  # odd: not in step with JPEG's blocks
     x, y = (gray(np.ascontiguousarray(image[::step, ::step])) for image in (first, second))
     d = cv2.subtract(x, y, dtype=cv2.CV_16S)
     histogram = np.bincount(d.ravel() + 255, minlength=511)
