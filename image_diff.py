@@ -106,7 +106,7 @@ class Region:
     width: int
     height: int
     area: int  # different pixels
-    ssim: float  # their mean in the diff, 0 to 1
+    ssim: float  # the mean of their evidence, SSIM less noise, 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,6 @@ class Comparison:
     first: Image
     second: Image
     score: float  # mean SSIM, in [-1, 1]
-    diff: Gray8  # the SSIM map in 8 bits: 255 = same, dark = differs, 0 = SSIM 0 or less
     evidence: Gray8  # what is thresholded: SSIM less noise, or less for another mean; 255 = same
     ignored: Gray8 | None  # 255 = left out, of regions and of the picture that is shared out
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
@@ -299,12 +298,6 @@ def to_8_bits(image: Image, low: float, high: float) -> Image:
     return image
 
 
-def as_8_bits(ssim: NDArray[Any]) -> NDArray[Any]:
-    """0 to 1 as 0 to 255 and less than 0 as 0, to be rounded down; float32."""
-    scaled = ssim * 255
-    return cv2.threshold(scaled, 0, 0, cv2.THRESH_TOZERO, dst=scaled)[1]
-
-
 def window_sum(values: Image) -> NDArray[Any]:
     """Sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`."""
     return cv2.boxFilter(
@@ -370,8 +363,8 @@ def weigh_chroma(a: Image, b: Image) -> NDArray[Any]:
 
 def tile_ssim(
     x: Image, y: Image, data_range: float, noise: Noise | None
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """SSIM of two gray (H, W) tiles, each pixel over its 7x7 window: float64, float32, and weighed.
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """SSIM of two gray (H, W) tiles, each pixel over its 7x7 window: float64, and weighed float32.
 
     Wang et al. 2004, equation 13, with scikit-image's sample covariance and constants, multiplied
     by N^2 and N(N-1). So the sums of an 8-bit pair are whole numbers that float64 holds without
@@ -385,8 +378,7 @@ def tile_ssim(
         full: tuple[float, NDArray[Any]] = structural_similarity(
             x, y, win_size=WINDOW, data_range=data_range, full=True
         )
-        rounded = full[1].astype(np.float32)
-        return full[1], rounded, rounded
+        return full[1], full[1].astype(np.float32)
 
     c1 = N * N * (0.01 * data_range) ** 2
     c2 = N * (N - 1) * (0.03 * data_range) ** 2
@@ -413,8 +405,7 @@ def tile_ssim(
     structure += variance
     luminance *= structure
     ssim /= luminance
-    rounded = ssim.astype(np.float32)
-    return ssim, rounded, weigh(rounded, terms, noise)
+    return ssim, weigh(ssim.astype(np.float32), terms, noise)
 
 
 def estimate_noise(first: Image, second: Image) -> Noise | None:
@@ -451,18 +442,17 @@ def similarity(
     noise: Noise | None = None,
     color: bool = False,
     ssim_map: SsimMap | None = None,
-) -> tuple[float, Gray8, Gray8]:
+) -> tuple[float, Gray8]:
     """Compare two images of one size and depth by SSIM, tile by tile on all cores.
 
-    Returns the score (the mean of the map without its border of 3 pixels, as scikit-image has it),
-    the (H, W) SSIM map in 8 bits, negatives clipped to 0, and the evidence in 8 bits: of an 8-bit
-    pair with its noise what `weigh` makes of the map, otherwise the map itself. Fills `ssim_map`
-    with the (H, W) float32 map in [-1, 1] if one is given: it would be a third of the memory.
+    Returns the score (the mean of the map without its border of 3 pixels, as scikit-image has it)
+    and the (H, W) evidence in 8 bits, negatives clipped to 0: of an 8-bit pair with its noise what
+    `weigh` makes of the map, otherwise the SSIM map itself. Fills `ssim_map` with the (H, W)
+    float32 map in [-1, 1] if one is given: it would be a third of the memory.
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
-    diff = np.empty((height, width), np.uint8)
-    evidence = np.empty_like(diff) if noise or color else diff
+    evidence = np.empty((height, width), np.uint8)
 
     def compare_tile(spans: tuple[tuple[int, int], tuple[int, int]]) -> float:
         """Fill one tile of both maps; return the sum of SSIM - 1 over its pixels that count."""
@@ -471,7 +461,7 @@ def similarity(
         y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
         a, b = (image[y : bottom + MARGIN, x : right + MARGIN] for image in (first, second))
         if cv2.norm(a, b, cv2.NORM_INF) == 0:
-            diff[whole] = evidence[whole] = 255
+            evidence[whole] = 255
             return 0.0
         # Shrink the tile to the windows that hold a different pixel: in all others SSIM is 1.
         different = (a != b).view(np.uint8)
@@ -482,11 +472,11 @@ def similarity(
         left = max(left, x + column // depth - MARGIN)
         tile = np.s_[top:bottom, left:right]
         if tile != whole:
-            diff[whole] = evidence[whole] = 255
+            evidence[whole] = 255
         above, before = min(top, MARGIN), min(left, MARGIN)
         rows, columns = top - above - y, left - before - x
         a, b = (i[rows : bottom + MARGIN - y, columns : right + MARGIN - x] for i in (a, b))
-        ssim, rounded, weighed = tile_ssim(gray(a), gray(b), high - low, noise)
+        ssim, weighed = tile_ssim(gray(a), gray(b), high - low, noise)
         if color:
             chroma = weigh_chroma(to_8_bits(a, low, high), to_8_bits(b, low, high))
             weighed = cv2.min(weighed, chroma)
@@ -494,9 +484,8 @@ def similarity(
         ssim = ssim[inner]
         if ssim_map is not None:
             ssim_map[tile] = ssim
-        diff[tile] = as_8_bits(rounded[inner])
-        if evidence is not diff:
-            evidence[tile] = as_8_bits(weighed[inner])
+        scaled = weighed[inner] * 255
+        evidence[tile] = cv2.threshold(scaled, 0, 0, cv2.THRESH_TOZERO, dst=scaled)[1]
         counted = ssim[
             max(MARGIN - top, 0) : max(height - MARGIN - top, 0),
             max(MARGIN - left, 0) : max(width - MARGIN - left, 0),
@@ -514,7 +503,7 @@ def similarity(
     with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
         missing = math.fsum(executor.map(compare_tile, tiles))
     counted_pixels = (height - 2 * MARGIN) * (width - 2 * MARGIN)
-    return 1 + missing / counted_pixels, diff, evidence
+    return 1 + missing / counted_pixels, evidence
 
 
 # --- Threshold and regions -----------------------------------------------------------------------
@@ -538,7 +527,9 @@ def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> tuple[f
     return otsu / 255, mask
 
 
-def find_regions(mask: Gray8, diff: Gray8, options: Options) -> tuple[Gray8, tuple[Region, ...]]:
+def find_regions(
+    mask: Gray8, evidence: Gray8, options: Options
+) -> tuple[Gray8, tuple[Region, ...]]:
     """Box the outer contours of the mask; what lies inside a ring belongs to the ring.
 
     Returns the mask, less the regions below the smallest area, and the other regions.
@@ -558,7 +549,7 @@ def find_regions(mask: Gray8, diff: Gray8, options: Options) -> tuple[Gray8, tup
         if area < options.min_area:
             mask[box] ^= inside
         else:
-            ssim = min(1.0, (cv2.mean(diff[box], inside)[0] + 0.5) / 255)  # the diff rounds down
+            ssim = (cv2.mean(evidence[box], inside)[0] + 0.5) / 255  # which is rounded down
             regions.append(Region(x, y, width, height, area, ssim))
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     if options.merge:
@@ -617,12 +608,12 @@ def compare_images(first: Image, second: Image, options: Options = Options()) ->
     """
     first, second = align(first, second)
     noise = estimate_noise(first, second)
-    score, diff, evidence = similarity(first, second, noise, options.color)
+    score, evidence = similarity(first, second, noise, options.color)
     ignored = mask_of(options.ignore, *evidence.shape)
     evidence = evidence if ignored is None else evidence | ignored
     threshold, mask = find_threshold(evidence, CEILING if noise else 1.0, options)
-    mask, regions = find_regions(mask, diff, options)
-    return Comparison(first, second, score, diff, evidence, ignored, threshold, mask, regions)
+    mask, regions = find_regions(mask, evidence, options)
+    return Comparison(first, second, score, evidence, ignored, threshold, mask, regions)
 
 
 def compare_files(first: PathLike, second: PathLike, options: Options = Options()) -> Comparison:
@@ -662,11 +653,12 @@ def hatch(image: Image, ignored: Gray8) -> Image:
 
 def draw(comparison: Comparison, title: str) -> Image:
     """A picture of the comparison by its title: (H, W, 3) BGR or (H, W) gray, uint8."""
-    if title in ("Diff", "Thresh"):
-        image = comparison.diff if title == "Diff" else comparison.mask
+    if title == "Diff":
+        _, image = similarity(comparison.first, comparison.second)  # the SSIM map as it is
+    elif title == "Thresh":
+        image = comparison.mask
     else:
-        image = clean_pictures(comparison)[title == "Modified"]
-        image = draw_boxes(image, comparison.regions)
+        image = draw_boxes(clean_pictures(comparison)[title == "Modified"], comparison.regions)
     return image if comparison.ignored is None else hatch(image, comparison.ignored)
 
 
@@ -729,6 +721,18 @@ PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 PNG += [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
+def is_plain_png(path: str) -> bool:
+    """Whether a file is an 8-bit RGB PNG that is shown as it is stored."""
+    if not os.path.isfile(path):
+        return False  # a pipe, read already
+    with open(path, "rb") as file:
+        data = file.read(65536)
+        file.seek(-min(65536, os.path.getsize(path)), os.SEEK_END)
+        data += file.read()
+    depth_and_type, changing = data[24:26] == b"\x08\x02", (b"tRNS", b"eXIf")
+    return data[:4] == b"\x89PNG" and depth_and_type and not any(tag in data for tag in changing)
+
+
 def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
     """Write the pictures, result.json and index.html into a folder, made where it is missing.
 
@@ -736,6 +740,7 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     failure leaves what was there before. Raises ImageDiffError.
     """
     import json
+    import shutil
     import tempfile
 
     clean = dict(zip(("First", "Second"), clean_pictures(comparison), strict=True))
@@ -747,6 +752,11 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     def write(name: str) -> None:
         if name in texts:
             data = memoryview(texts[name].encode(errors="backslashreplace"))
+        elif name in ("first.png", "second.png") and is_plain_png(record[name[:-4]]):
+            shutil.copyfile(
+                record[name[:-4]], os.path.join(beside, name)
+            )  # half of the time spared
+            return
         else:
             title = name.removesuffix(".png").capitalize()
             picture = clean[title] if title in clean else draw(comparison, title)
@@ -940,10 +950,11 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
             return  # a slider is being made, and nobody has moved it
         options = replace(options, threshold=round(level / 255, 4), min_area=area)
         threshold, mask = find_threshold(comparison.evidence, CEILING, options)
-        mask, regions = find_regions(mask, comparison.diff, options)
+        mask, regions = find_regions(mask, comparison.evidence, options)
         comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
         for title in filter(is_open, TITLES):  # imshow would open a closed one anew
-            put(title, draw(comparison, title))
+            if title != "Diff":
+                put(title, draw(comparison, title))
         cv2.setWindowTitle("Thresh", f"Thresh: {summary(comparison)}")
 
     for title in TITLES:

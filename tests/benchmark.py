@@ -200,9 +200,9 @@ def slider_milliseconds() -> float:
         start = time.perf_counter()
         options = image_diff.Options(threshold=level / 255, min_area=50)
         threshold, mask = image_diff.find_threshold(comparison.evidence, 1, options)
-        mask, regions = image_diff.find_regions(mask, comparison.diff, options)
+        mask, regions = image_diff.find_regions(mask, comparison.evidence, options)
         shown = dataclasses.replace(comparison, threshold=threshold, mask=mask, regions=regions)
-        for title in image_diff.TITLES:
+        for title in ("Original", "Modified", "Thresh"):
             picture = image_diff.draw(shown, title)
             cv2.resize(picture, (866, 577), interpolation=cv2.INTER_AREA)
         return 1e3 * (time.perf_counter() - start)
