@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Find where two pictures differ, and show it.
 
-    read -> align -> gray -> SSIM map -> threshold -> mask -> regions -> boxes -> windows, text
+    read -> align -> gray -> SSIM -> evidence -> threshold -> mask -> regions -> boxes -> output
 
     python image_diff.py --first original.png --second modified.png
     python image_diff.py --first original.png --second modified.png --output result --no-window
