@@ -311,7 +311,7 @@ LARGEST_OFFSET = 16  # a choice: +10 is another exposure, +30 a change
 LARGEST_SIGMA = 6.0  # 4: 52 false boxes in JPEG 70; more: a large change would pass for noise
 SCATTER = 0.5  # standard deviations of d that its mean is uncertain by; 0.25: noise is boxed
 SPREAD = 3.0  # times its variance that noise may have in a window; 2: 9 false boxes in JPEG 70
-LEVELS = 20.0  # a mean off by so many of 255 is as far as SSIM 0; 16: 2 false boxes at +10
+LEVELS = 20.0  # a mean off by so many of 255 is as far as SSIM 0; 16: 2 boxes too many at +10
 
 
 def weigh_mean(sum_d: NDArray[Any], variance: NDArray[Any]) -> NDArray[Any]:
@@ -432,7 +432,7 @@ def estimate_noise(first: Image, second: Image) -> Noise | None:
 
 
 # Small enough for the caches; large enough that two threads seldom wait for the GIL between calls:
-# 128x256 takes 1.2 x, 64x512 1.3 x and 512x512 1.4 x the time.
+# 128x256 and 64x512 take 1.4 x, 512x512 1.5 x the time.
 TILE = 128, 512
 
 
