@@ -455,7 +455,7 @@ def similarity(
     evidence = np.empty((height, width), np.uint8)
 
     def compare_tile(spans: tuple[tuple[int, int], tuple[int, int]]) -> float:
-        """Fill one tile of both maps; return the sum of SSIM - 1 over its pixels that count."""
+        """Fill one tile of the maps; return the sum of SSIM - 1 over its pixels that count."""
         (top, bottom), (left, right) = spans
         whole = np.s_[top:bottom, left:right]
         y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
@@ -507,7 +507,6 @@ def similarity(
 
 
 # --- Threshold and regions -----------------------------------------------------------------------
-
 
 CEILING = 0.65  # of Otsu's threshold, which always splits; 0.7: 0.6 false boxes a picture at +10
 
@@ -710,7 +709,7 @@ def passing(comparison: Comparison, min_area: int) -> str:
 def as_text(comparison: Comparison, options: Options) -> str:
     """The result as text: score, count of the regions, a line a region, and the threshold."""
     line = "  x {x}, y {y}, {width}x{height} pixels, {area} different, SSIM {ssim:.3f}"
-    regions = [line.format(**asdict(region)) for region in comparison.regions]
+    regions = [line.format(**vars(region)) for region in comparison.regions]
     threshold = f"threshold {comparison.threshold:.4f}{passing(comparison, options.min_area)}"
     return "\n".join([f"SSIM: {comparison.score}", summary(comparison), *regions, threshold])
 
@@ -743,25 +742,23 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     import shutil
     import tempfile
 
-    clean = dict(zip(("First", "Second"), clean_pictures(comparison), strict=True))
+    clean = dict(zip(("first", "second"), clean_pictures(comparison), strict=True))
     texts = {"result.json": f"{json.dumps(record)}\n", "index.html": page(comparison, record)}
     # Drawn when their turn comes, a large one beside one that need not be drawn.
-    titles = "Original", "First", "Modified", "Second", "Diff", "Thresh"
-    names = [*texts, *(f"{title.lower()}.png" for title in titles)]
+    stems = "original", "first", "modified", "second", "diff", "thresh"
+    names = [*texts, *(f"{stem}.png" for stem in stems)]
 
     def write(name: str) -> None:
+        path, stem = os.path.join(beside, name), name.removesuffix(".png")
+        if stem in clean and is_plain_png(record[stem]):
+            shutil.copyfile(record[stem], path)  # half of the encoding spared
+            return
         if name in texts:
             data = memoryview(texts[name].encode(errors="backslashreplace"))
-        elif name in ("first.png", "second.png") and is_plain_png(record[name[:-4]]):
-            shutil.copyfile(
-                record[name[:-4]], os.path.join(beside, name)
-            )  # half of the time spared
-            return
         else:
-            title = name.removesuffix(".png").capitalize()
-            picture = clean[title] if title in clean else draw(comparison, title)
+            picture = clean[stem] if stem in clean else draw(comparison, stem.capitalize())
             data = cv2.imencode(".png", picture, PNG)[1].data
-        with open(os.path.join(beside, name), "wb") as file:
+        with open(path, "wb") as file:
             file.write(data)
 
     try:
