@@ -1,6 +1,6 @@
 """How many real changes are found, and how much else: pictures of known truth, measured.
 
-    python tests/detection.py [--half dev|held-out] [--short] [--color]
+    python tests/detection.py [--half dev|held-out] [--short] [--color | --geometry | --boards]
 
 base -> edited (three boxes known) -> disturbed (noise, JPEG, ...) -> boxes found -> scores
 
@@ -9,11 +9,16 @@ the `held-out` half. Every picture follows from the names of its base, edit and 
 """
 
 import argparse
+import math
+import os
 import sys
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +26,7 @@ import cv2
 import numpy as np
 import skimage
 from article import article as tutorial
+from line_art import DEFECTS, FINE, LineArt, Point, board, line_art, part, plan
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -385,6 +391,199 @@ NUISANCES: dict[str, Nuisance] = {
     "half a pixel": lambda picture, random: shifted(picture, 0.5, 0.5),
 }
 
+# ------------------------------------------------------------------------------------- geometry
+
+Matrix = NDArray[np.float64]  # (3, 3), maps (x, y, 1) of the first picture's pixels to the second's
+Size = tuple[int, int]  # width, height
+DRIFT_SIGMA = 30  # pixels over which a smooth warp varies
+
+
+@dataclass(frozen=True)
+class Warp:
+    """How the second picture lies: its size, and where in the first its pixels come from."""
+
+    size: Size
+    matrix: Matrix | None = None  # of a rigid one
+    field: NDArray[np.float32] | None = None  # (H, W, 2) of a smooth one: what to add to x, y
+
+    def render(self, picture: NDArray[np.uint8], plain: Any, fine: int = 1) -> NDArray[np.uint8]:
+        """The picture warped at `fine` times its size, on a plain background if it is rigid.
+
+        A pixel at the picture's rim is mixed with the background by the share that each covers.
+        """
+        size = fine * self.size[0], fine * self.size[1]
+        across, down = ((np.arange(side) + 0.5) / fine - 0.5 for side in size)
+        places = np.stack([*np.meshgrid(across, down), np.ones(size[::-1])], axis=2)
+        if self.matrix is not None:
+            places = places @ np.linalg.inv(self.matrix).T
+        x, y = np.moveaxis(places[:, :, :2] / places[:, :, 2:], 2, 0)
+        if self.field is not None:
+            field = cv2.resize(self.field, size, interpolation=cv2.INTER_CUBIC)
+            x, y = x + field[:, :, 0], y + field[:, :, 1]
+        x, y = fine * (x + 0.5) - 0.5, fine * (y + 0.5) - 0.5
+        how = cv2.INTER_LANCZOS4 if fine == 1 else cv2.INTER_LINEAR
+        maps = x.astype(np.float32), y.astype(np.float32)
+        seen = cv2.remap(picture, *maps, how, borderMode=cv2.BORDER_REPLICATE)
+        if self.field is not None:
+            return seen.astype(np.uint8)
+        height, width = picture.shape[:2]
+        share = np.clip(np.minimum(x + 1, width - x), 0, 1)
+        share *= np.clip(np.minimum(y + 1, height - y), 0, 1)
+        share = share.reshape(*share.shape, *[1] * (seen.ndim - 2))
+        return rounded(share * seen + (1 - share) * plain)
+
+    def shows(self, box: Box) -> bool:
+        """Whether the second picture has all of a box of the first one."""
+        if self.matrix is None:
+            return True
+        edges = (box.x - 0.5, box.x + box.width - 0.5), (box.y - 0.5, box.y + box.height - 0.5)
+        places = mapped(self.matrix, [*product(*edges)]) + 0.5
+        return bool((places >= 0).all() and (places <= self.size).all())
+
+
+def mapped(matrix: Matrix, points: Sequence[Point]) -> NDArray[Any]:
+    """Points through a projective transform: (N, 2)."""
+    return np.asarray(cv2.perspectiveTransform(np.array([points], np.float64), matrix)[0])
+
+
+def about_centre(size: Size, angle: float, scale: float) -> Warp:
+    """Turned by degrees and scaled about the centre, on a canvas of the same size."""
+    centre = (size[0] - 1) / 2, (size[1] - 1) / 2
+    return Warp(size, np.vstack([cv2.getRotationMatrix2D(centre, angle, scale), [0, 0, 1]]))
+
+
+def moved(size: Size, x: float, y: float, canvas: Size | None = None) -> Warp:
+    """Shifted, on a canvas of the same or another size."""
+    return Warp(canvas or size, np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]))
+
+
+def tilted(size: Size, random: Random) -> Warp:
+    """Seen from a slant: every corner off by up to 4 % of the sides."""
+    corners = np.array([*product((0, size[0] - 1), (0, size[1] - 1))], np.float32)
+    off = random.choice([-1, 1], (4, 2)) * random.uniform(0.02, 0.04, (4, 2)) * size
+    matrix = cv2.getPerspectiveTransform(corners, corners + off.astype(np.float32))
+    return Warp(size, np.asarray(matrix, np.float64))
+
+
+def framed(size: Size, random: Random, share: float) -> Warp:
+    """On a canvas that is larger or smaller by a share of the sides, anywhere on it."""
+    canvas = round(size[0] * (1 + share)), round(size[1] * (1 + share))
+    room = canvas[0] - size[0], canvas[1] - size[1]
+    x, y = (side * float(random.uniform(0.2, 0.8)) for side in room)
+    return moved(size, round(x), round(y), canvas)
+
+
+def smooth(size: Size, random: Random, most: float) -> Warp:
+    """Gaussian noise blurred over `DRIFT_SIGMA`, and scaled so that it is `most` at the most."""
+    noises = random.normal(size=(2, size[1], size[0]))
+    field = np.stack([cv2.GaussianBlur(noise, (0, 0), DRIFT_SIGMA) for noise in noises], axis=2)
+    field *= most / np.linalg.norm(field, axis=2).max()
+    return Warp(size, field=field.astype(np.float32))
+
+
+Geometry = Callable[[Size, Random], Warp]
+
+RIGID: dict[str, Geometry] = {
+    "none": lambda size, random: moved(size, 0, 0),
+    "shift 1": lambda size, random: moved(size, 1, 0),
+    "shift 3": lambda size, random: moved(size, 0, -3),
+    "half a pixel": lambda size, random: moved(size, 0.5, 0.5),
+    "rotation 0.5": lambda size, random: about_centre(size, 0.5, 1),
+    "rotation 2": lambda size, random: about_centre(size, -2, 1),
+    "scale 1.01": lambda size, random: about_centre(size, 0, 1.01),
+    "scale 1.1": lambda size, random: about_centre(size, 0, 1.1),
+    "tilt": tilted,
+    "larger canvas": lambda size, random: framed(size, random, 0.15),
+    "smaller canvas": lambda size, random: framed(size, random, -0.1),
+}
+DRIFTS = 1, 2, 3  # pixels
+SMOOTH: dict[str, Geometry] = {f"warp {most}": partial(smooth, most=most) for most in DRIFTS}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A base to be moved: the first picture, what becomes of it, and how a warp shows that."""
+
+    first: Picture
+    truths: list[Truth]
+    see: Callable[[Truth, Warp], Picture]
+
+
+def pictured(half: str, name: str, count: int) -> Subject:
+    """A photo, page or screen with its edits, shown on white or on the colour of its own rim."""
+    base = BASES[half][name]()
+    rim = np.median(np.concatenate([base[0], base[-1], base[:, 0], base[:, -1]]), axis=0)
+    plain = rim if random_of(name, "plain").integers(2) else np.full(3, 255.0)
+    truths = [edited(name, base, i) for i in range(count)]
+    return Subject(base, [Truth(base, []), *truths], lambda t, warp: warp.render(t.picture, plain))
+
+
+LINE_ART: dict[str, dict[str, Callable[[], LineArt]]] = {
+    "dev": {
+        "drilled board": lambda: copper("one", 26, 7, drilled=True, binary=True),
+        "flat board": lambda: copper("two", 24, 8, drilled=False, binary=False),
+        "wide board": lambda: copper("three", 32, 11, drilled=True, binary=True, negative=True),
+        "plan": lambda: line_art(plan(random_of("plan", 1)), binary=True),
+        "part": lambda: line_art(part(random_of("part", 1)), binary=False),
+    },
+    "held-out": {
+        "drilled board 2": lambda: copper("four", 28, 8, drilled=True, binary=False, negative=True),
+        "flat board 2": lambda: copper("five", 26, 9, drilled=False, binary=True, negative=True),
+        "wide board 2": lambda: copper("six", 30, 10, drilled=False, binary=True),
+        "plan 2": lambda: line_art(plan(random_of("plan", 2)), binary=False),
+        "part 2": lambda: line_art(part(random_of("part", 2)), binary=True),
+    },
+}
+DEFECT_SIDES = 10, 40  # pixels that the longer side of a defect has
+
+
+def copper(name: str, pitch: int, width: float, *, drilled: bool, **paper: bool) -> LineArt:
+    """A circuit board."""
+    return line_art(board(random_of("board", name), pitch, width, drilled), **paper)
+
+
+def spoiled(name: str, art: LineArt, number: int, count: int) -> Truth:
+    """Line art with so many defects, of all kinds in turn; the picture is its ink."""
+    random = random_of(name, "defects", number)
+    first, truth = art.scan(art.ink), Truth(art.ink.copy(), [])
+    kinds = [str(kind) for kind in random.permutation(list(DEFECTS))]
+    for attempt in range(20 * TRIES):
+        kind = kinds[(len(truth.edits) + attempt // TRIES) % len(kinds)]
+        drop = DEFECTS[kind](art, random)
+        if not drop:
+            continue
+        place = Box(*cv2.boundingRect(drop[0].astype(np.float32))).grown(3)
+        fits = place.x >= 8 and place.x + place.width <= first.shape[1] - 8
+        fits = fits and place.y >= 8 and place.y + place.height <= first.shape[0] - 8
+        if not fits or any(place.grown(APART).touches(other) for _, other in truth.edits):
+            continue
+        window = Box(*(FINE * value for value in place)).window
+        before = truth.picture[window].copy()
+        corners = np.rint(FINE * drop[0]).astype(np.int32)
+        cv2.fillPoly(truth.picture, [corners], drop[1])
+        second = first.copy()
+        second[place.window] = art.scan(np.ascontiguousarray(truth.picture[window]))
+        box = changed(first, second, place)
+        if DEFECT_SIDES[0] <= max(box.width, box.height) <= DEFECT_SIDES[1]:
+            truth.edits.append((kind, box))
+            if len(truth.edits) == count:
+                break
+        else:
+            truth.picture[window] = before
+    return truth
+
+
+def drawn(half: str, name: str, counts: Sequence[int]) -> Subject:
+    """Line art with so many defects each, on bare paper."""
+    art = LINE_ART[half][name]()
+    truths = [spoiled(name, art, number, count) for number, count in enumerate(counts)]
+
+    def see(truth: Truth, warp: Warp) -> Picture:
+        return art.scan(warp.render(truth.picture, 0, FINE))
+
+    return Subject(art.scan(art.ink), [Truth(art.ink, []), *truths], see)
+
+
 # ------------------------------------------------------------------------------------ detectors
 
 
@@ -419,10 +618,15 @@ class Score:
     edits: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     found: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, boxes: Sequence[Box], edits: Sequence[tuple[str, Box]]) -> None:
-        """Count one picture."""
+    def add(
+        self,
+        boxes: Sequence[Box],
+        edits: Sequence[tuple[str, Box]],
+        lost: Sequence[tuple[str, Box]] = (),
+    ) -> None:
+        """Count one picture; lost: edits that are out of sight, wholly or in part."""
         self.pictures += 1
-        grown = [box.grown(HALF_WINDOW) for _, box in edits]
+        grown = [box.grown(HALF_WINDOW) for _, box in [*edits, *lost]]
         self.false_boxes += sum(not any(box.touches(edit) for edit in grown) for box in boxes)
         for kind, edit in edits:
             self.edits[kind] += 1
@@ -498,6 +702,272 @@ def tables(scores: dict[tuple[str, str], Score]) -> str:
     return "\n".join(lines)
 
 
+# ---------------------------------------------------------------- scores of pictures that moved
+
+PERSPECTIVE: dict[str, Any] = {"align": "perspective"}
+ELASTIC: dict[str, Any] = {"align": "elastic", "tolerance": 2}
+BOARDS: dict[str, Any] = {**ELASTIC, "threshold": 0.25, "merge": 12}
+GRAY_KINDS = [*(kind for kind, edit in EDITS.items() if edit.in_gray), *DEFECTS]
+
+
+def registered(
+    first: Picture, second: Picture, recipe: dict[str, Any]
+) -> tuple[list[Box], Matrix | None]:
+    """The boxes of `image_diff` with these options and its transform; None where it refuses."""
+    options = replace(image_diff.Options(), **recipe)
+    try:
+        comparison: Any = image_diff.compare_images(first, second, options)
+    except image_diff.ImageDiffError:
+        return [], None
+    boxes = [Box(region.x, region.y, region.width, region.height) for region in comparison.regions]
+    return boxes, comparison.alignment.transform
+
+
+def resized(picture: Picture, size: Size) -> Picture:
+    """Scaled to a size, as whoever has pictures of different sizes does for the tutorial."""
+    if picture.shape[1::-1] == size:
+        return picture
+    how = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_CUBIC
+    return cv2.resize(picture, size, interpolation=how).astype(np.uint8)
+
+
+def transform_error(found: Matrix, matrix: Matrix, size: Size) -> float:
+    """The RMS over the first picture's corners, in pixels, of how far they come back from there.
+
+    found: of the second picture's pixels to the first's; matrix: the truth, the other way.
+    """
+    corners = [*product((0.0, size[0] - 1.0), (0.0, size[1] - 1.0))]
+    return float(np.sqrt(((mapped(found @ matrix, corners) - corners) ** 2).sum(axis=1).mean()))
+
+
+@dataclass
+class Moved(Score):
+    """A score, and what only moved pictures have; `untouched`: boxes of the unedited ones."""
+
+    untouched: int = 0
+    refused: int = 0
+    errors: list[float] = field(default_factory=list)
+
+    def __add__(self, other: "Moved") -> "Moved":
+        """The counts of both."""
+        total = Moved(**{name: getattr(self, name) + getattr(other, name) for name in SUMS})
+        for kind in {**self.edits, **other.edits}:
+            total.edits[kind] = self.edits[kind] + other.edits[kind]
+            total.found[kind] = self.found[kind] + other.found[kind]
+        return total
+
+
+SUMS = "pictures", "false_boxes", "untouched", "refused", "errors"
+MovedScores = dict[tuple[str, str], Moved]  # by detector and row
+
+
+class Job(NamedTuple):
+    """The part of the measure that one process takes: a base in all rows of a table."""
+
+    half: str
+    name: str
+    edited: int  # pictures
+    rows: str  # a key of TABLES
+
+
+TABLES: dict[str, tuple[dict[str, Geometry], dict[str, Any], bool]] = {  # geometry, options, drawn
+    "rigid, photos and pages": (RIGID, PERSPECTIVE, False),
+    "rigid, line art": (RIGID, PERSPECTIVE, True),
+    "smooth, photos and pages": ({"warp 3": SMOOTH["warp 3"]}, ELASTIC, False),
+    "smooth, line art": ({"warp 3": SMOOTH["warp 3"]}, ELASTIC, True),
+}
+
+
+def measure_moved(job: Job) -> MovedScores:
+    """The scores of one base; "still" is ours without a nuisance and without registration."""
+    geometries, recipe, is_drawn = TABLES[job.rows]
+    if is_drawn:
+        subject = drawn(job.half, job.name, [3] * job.edited)
+    else:
+        subject = pictured(job.half, job.name, job.edited)
+    size = subject.first.shape[1], subject.first.shape[0]
+    scores: MovedScores = defaultdict(Moved)
+    for number, truth in enumerate(subject.truths):
+        still = subject.see(truth, moved(size, 0, 0))
+        scores["still", ""].add(ours(color=False)(subject.first, still), truth.edits)
+        for name, geometry in geometries.items():
+            warp = geometry(size, random_of(job.name, number, name))
+            clean = subject.see(truth, warp)
+            edits = [(kind, box) for kind, box in truth.edits if warp.shows(box.grown(HALF_WINDOW))]
+            lost = [edit for edit in truth.edits if edit not in edits]
+            jpeg = coded(clean, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 85)
+            for row, second in ((name, clean), (f"{name}, JPEG 85", jpeg)):
+                boxes, transform = registered(subject.first, second, recipe)
+                score = scores["ours", row]
+                score.add(boxes, edits, lost)
+                score.refused += transform is None
+                score.untouched += 0 if truth.edits else len(boxes)
+                if transform is not None and warp.matrix is not None:
+                    score.errors.append(transform_error(transform, warp.matrix, size))
+                scores["article", row].add(
+                    article(subject.first, resized(second, size)), edits, lost
+                )
+    return dict(scores)
+
+
+def in_processes(work: Callable[[Any], Any], jobs: Sequence[Any], processes: int) -> list[Any]:
+    """The result of every job, in their order, each computed in one thread."""
+    if processes == 1:
+        return [work(job) for job in jobs]
+    with ProcessPoolExecutor(processes, initializer=cv2.setNumThreads, initargs=(1,)) as executor:
+        return list(executor.map(work, jobs))
+
+
+def total_moved(table: str, half: str, short: bool, processes: int) -> MovedScores:
+    """The scores of a table over all its bases."""
+    names = list((LINE_ART if TABLES[table][2] else BASES)[half])[:: 4 if short else 1]
+    jobs = [Job(half, name, 1 if short else EDITED_PICTURES, table) for name in names]
+    totals: MovedScores = defaultdict(Moved)
+    for scores in in_processes(measure_moved, jobs, processes):
+        for key, score in scores.items():
+            totals[key] += score
+    return totals
+
+
+def geometry_tables(half: str, short: bool, processes: int) -> str:
+    """The scores of all tables as text: a row a nuisance."""
+    lines = []
+    for table, (_, recipe, _) in TABLES.items():
+        scores = total_moved(table, half, short, processes)
+        still = scores["still", ""].recall(GRAY_KINDS)
+        options = " ".join(f"--{name} {value}" for name, value in recipe.items())
+        lines += [f"{table}; ours: {options}; where nothing moved and without: recall {still:.3f}"]
+        lines += [f"{'':24}{'article':^16}{'ours':^54}"]
+        lines += [
+            f"{'nuisance':24}   false  recall   false  untouched  recall   ratio"
+            "  RMS px median     max  refused"
+        ]
+        for detector, row in scores:
+            if detector != "ours":
+                continue
+            theirs, score = scores["article", row], scores["ours", row]
+            errors = score.errors or [math.nan]
+            recall = score.recall(GRAY_KINDS)
+            lines.append(
+                f"{row:24}{theirs.false_rate():8.2f}{theirs.recall(GRAY_KINDS):8.3f}"
+                f"{score.false_rate():8.2f}{score.untouched:11}{recall:8.3f}{recall / still:8.3f}"
+                f"{np.median(errors):15.3f}{max(errors):8.3f}{score.refused:9}"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+# ----------------------------------------------------------------- scores of boards with defects
+
+LOOSE = 6  # pixels by which people draw a box larger than the defect
+LEAST_OVERLAP = 0.33
+DEFECT_COUNT = 3, 10
+SPOILED_PICTURES = 4  # of every piece of line art
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    shared = max(0, across) * max(0, down)
+    return shared / (one.area + other.area - shared)
+
+
+def pair_off(found: Sequence[Box], true: Sequence[Box]) -> list[int]:
+    """The numbers of the true boxes that are found: one to one, the best overlaps first."""
+    overlaps = [(overlap(found[i], true[j]), i, j) for i, j in np.ndindex(len(found), len(true))]
+    pairs: dict[int, int] = {}
+    for share, i, j in sorted(overlaps, reverse=True):
+        if share > LEAST_OVERLAP and i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return sorted(pairs.values())
+
+
+@dataclass
+class Detection:
+    """Counts of boxes: `true` and `hits` by kind of defect."""
+
+    found: int = 0
+    true: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: Sequence[Box], defects: Sequence[tuple[str, Box]]) -> None:
+        """Count one picture."""
+        self.found += len(found)
+        self.true.update(kind for kind, _ in defects)
+        hits = pair_off(found, [box.grown(LOOSE) for _, box in defects])
+        self.hits.update(defects[number][0] for number in hits)
+
+    def __add__(self, other: "Detection") -> "Detection":
+        """The counts of both."""
+        return Detection(self.found + other.found, self.true + other.true, self.hits + other.hits)
+
+    @property
+    def precision(self) -> float:
+        """The share of the boxes found that are true."""
+        return self.hits.total() / max(1, self.found)
+
+    @property
+    def recall(self) -> float:
+        """The share of the true boxes that are found."""
+        return self.hits.total() / max(1, self.true.total())
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        return 2 * self.hits.total() / max(1, self.found + self.true.total())
+
+
+Detections = dict[tuple[str, str], Detection]  # by detector and row
+
+
+def measure_boards(job: tuple[str, str, int]) -> Detections:
+    """The detections on one piece of line art, of which there are so many spoiled copies."""
+    half, name, copies = job
+    kind = "boards" if "board" in name else "drawings"
+    least, most = DEFECT_COUNT
+    counts = random_of(name, "counts").integers(least, most + 1, copies)
+    subject = drawn(half, name, [int(count) for count in counts])
+    size = subject.first.shape[1], subject.first.shape[0]
+    scores: Detections = defaultdict(Detection)
+    for number, truth in enumerate(subject.truths[1:]):
+        for drift, warp in SMOOTH.items():
+            second = subject.see(truth, warp(size, random_of(name, number, drift)))
+            row = f"{kind}, {drift}"
+            scores["article", row].add(article(subject.first, second), truth.edits)
+            scores["ours", row].add(registered(subject.first, second, BOARDS)[0], truth.edits)
+    return dict(scores)
+
+
+def board_tables(half: str, short: bool, processes: int) -> str:
+    """The detections as text: a row a kind of line art and drift, then a row a kind of defect."""
+    names = list(LINE_ART[half])[:: 4 if short else 1]
+    jobs = [(half, name, 1 if short else SPOILED_PICTURES) for name in names]
+    scores: Detections = defaultdict(Detection)
+    for part_scores in in_processes(measure_boards, jobs, processes):
+        for key, score in part_scores.items():
+            scores[key] += score
+    rows = list(dict.fromkeys(row for _, row in scores))
+    for detector in ("article", "ours"):
+        for group in ("boards", "drawings", ""):
+            within = (scores[detector, row] for row in rows if row.startswith(group))
+            scores[detector, f"{group or 'both'}, all"] = sum(within, Detection())
+    lines = [f"{'':20}" + "".join(f"{name:^27}" for name in ("article", "ours"))]
+    lines += [f"{'':20}" + "  precision   recall     F1" * 2]
+    for row in (*rows, "boards, all", "drawings, all", "both, all"):
+        cells = ""
+        for detector in ("article", "ours"):
+            score = scores[detector, row]
+            cells += f"{score.precision:11.3f}{score.recall:9.3f}{score.f1:7.3f}"
+        lines.append(f"{row:20}{cells}")
+    lines += ["", f"{'recall of':20}{'article':>11}{'ours':>9}{'of':>7}"]
+    for kind in DEFECTS:
+        both = [scores[name, "both, all"] for name in ("article", "ours")]
+        shares = [score.hits[kind] / max(1, score.true[kind]) for score in both]
+        lines.append(f"{kind:20}{shares[0]:11.3f}{shares[1]:9.3f}{both[0].true[kind]:7}")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -506,7 +976,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--half", choices=list(BASES), default="dev")
     parser.add_argument("--short", action="store_true", help="few pictures: seconds, not minutes")
     parser.add_argument("--color", action="store_true", help="measure ours with --color")
+    measures = parser.add_mutually_exclusive_group()
+    measures.add_argument("--geometry", action="store_true", help="moved and warped pictures")
+    measures.add_argument("--boards", action="store_true", help="line art with small defects")
     options = parser.parse_args(argv)
+    if options.geometry:
+        print(geometry_tables(options.half, options.short, os.cpu_count() or 1))
+        return 0
+    if options.boards:
+        print(board_tables(options.half, options.short, os.cpu_count() or 1))
+        return 0
     detectors = {"article": article, "ours": ours(options.color)}
     print(tables(measure(detectors, options.half, options.short)))
     return 0
