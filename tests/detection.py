@@ -921,7 +921,17 @@ class Detection:
 Detections = dict[tuple[str, str], Detection]  # by detector and row
 
 
-def measure_boards(job: tuple[str, str, int]) -> Detections:
+def inspect(first: Picture, second: Picture) -> list[Box]:
+    """The boxes of `image_diff` with the recipe for boards."""
+    return registered(first, second, BOARDS)[0]
+
+
+INSPECTORS: dict[str, Detector] = {"article": article, "ours": inspect}
+
+
+def measure_boards(
+    job: tuple[str, str, int], detectors: dict[str, Detector] = INSPECTORS
+) -> Detections:
     """The detections on one piece of line art, of which there are so many spoiled copies."""
     half, name, copies = job
     kind = "boards" if "board" in name else "drawings"
@@ -934,8 +944,8 @@ def measure_boards(job: tuple[str, str, int]) -> Detections:
         for drift, warp in SMOOTH.items():
             second = subject.see(truth, warp(size, random_of(name, number, drift)))
             row = f"{kind}, {drift}"
-            scores["article", row].add(article(subject.first, second), truth.edits)
-            scores["ours", row].add(registered(subject.first, second, BOARDS)[0], truth.edits)
+            for detector, find in detectors.items():
+                scores[detector, row].add(find(subject.first, second), truth.edits)
     return dict(scores)
 
 
@@ -948,21 +958,21 @@ def board_tables(half: str, short: bool, processes: int) -> str:
         for key, score in part_scores.items():
             scores[key] += score
     rows = list(dict.fromkeys(row for _, row in scores))
-    for detector in ("article", "ours"):
+    for detector in INSPECTORS:
         for group in ("boards", "drawings", ""):
             within = (scores[detector, row] for row in rows if row.startswith(group))
             scores[detector, f"{group or 'both'}, all"] = sum(within, Detection())
-    lines = [f"{'':20}" + "".join(f"{name:^27}" for name in ("article", "ours"))]
+    lines = [f"{'':20}" + "".join(f"{name:^27}" for name in INSPECTORS)]
     lines += [f"{'':20}" + "  precision   recall     F1" * 2]
     for row in (*rows, "boards, all", "drawings, all", "both, all"):
         cells = ""
-        for detector in ("article", "ours"):
+        for detector in INSPECTORS:
             score = scores[detector, row]
             cells += f"{score.precision:11.3f}{score.recall:9.3f}{score.f1:7.3f}"
         lines.append(f"{row:20}{cells}")
     lines += ["", f"{'recall of':20}{'article':>11}{'ours':>9}{'of':>7}"]
     for kind in DEFECTS:
-        both = [scores[name, "both, all"] for name in ("article", "ours")]
+        both = [scores[name, "both, all"] for name in INSPECTORS]
         shares = [score.hits[kind] / max(1, score.true[kind]) for score in both]
         lines.append(f"{kind:20}{shares[0]:11.3f}{shares[1]:9.3f}{both[0].true[kind]:7}")
     return "\n".join(lines)
