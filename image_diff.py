@@ -18,6 +18,14 @@ Papers:
     similarity. IEEE Trans. Image Processing 13(4), 2004. https://doi.org/10.1109/TIP.2003.819861
     Otsu: A threshold selection method from gray-level histograms. IEEE Trans. Systems, Man, and
     Cybernetics 9(1), 1979. https://doi.org/10.1109/TSMC.1979.4310076
+    Lowe: Distinctive image features from scale-invariant keypoints. Int. J. of Computer Vision
+    60(2), 2004. https://doi.org/10.1023/B:VISI.0000029664.99615.94
+    Barath, Noskova, Ivashechkin, Matas: MAGSAC++, a fast, reliable and accurate robust estimator.
+    CVPR 2020. https://doi.org/10.1109/CVPR42600.2020.00138
+    Lucas, Kanade: An iterative image registration technique with an application to stereo vision.
+    IJCAI 1981. https://hal.science/hal-03697340
+    Kroeger, Timofte, Dai, Van Gool: Fast optical flow using dense inverse search. ECCV 2016.
+    https://doi.org/10.1007/978-3-319-46493-0_29
 """
 
 from __future__ import annotations
@@ -64,6 +72,7 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     SsimMap = NDArray[Any]  # (H, W) float32 in [-1, 1], 1 = same
     Gray8 = NDArray[Any]  # (H, W) uint8
+    Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
     Noise = tuple[float, float]  # offset and sigma of luma, in levels of 255
 
 # --- Words ---------------------------------------------------------------------------------------
@@ -87,6 +96,9 @@ class Options:
     """How to compare and what to do with the result; the defaults are the command line's."""
 
     color: bool = False  # compare chroma too, not luma alone
+    align: str = "none"  # or "perspective" or "elastic": register the second picture to the first
+    resize: bool = False  # scale the second picture to the size of the first
+    tolerance: float = 0  # pixels; what a shift of at most so many explains does not count
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
     min_area: int = 25  # different pixels that a region has at least; one that differs marks 49
     merge: int = 0  # join regions at most so many pixels apart
@@ -95,6 +107,16 @@ class Options:
     json: bool = False
     window: bool = True
     exit_code: bool = False
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How the second picture was laid over the first."""
+
+    method: str  # "resize", "perspective" or "elastic"
+    transform: list[list[float]]  # 3x3, from pixels (x, y, 1) of the second to the first's
+    matches: int | None  # pairs of features that agree with it
+    covered: float  # share of the first picture that the second covers, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -117,10 +139,11 @@ class Comparison:
     second: Image
     score: float  # mean SSIM, in [-1, 1]
     evidence: Gray8  # what is thresholded: SSIM less noise, or less for another mean; 255 = same
-    ignored: Gray8 | None  # 255 = left out, of regions and of the picture that is shared out
+    ignored: Gray8 | None  # 255 = left out, or not covered by the second; no part of any share
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
+    alignment: Alignment | None = None  # how second became what it is here
 
     @property
     def different_pixels(self) -> int:
@@ -239,42 +262,6 @@ def over_white(image: Image, premultiplied: bool) -> Image:
 
 # --- Align ---------------------------------------------------------------------------------------
 
-WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
-
-
-def align(first: Image, second: Image) -> tuple[Image, Image]:
-    """Two (H, W, 3) images of one size and depth, or ImageDiffError that tells both."""
-    first, second = to_bgr(first), to_bgr(second)
-    sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (first, second)]
-    problem = None
-    if sizes[0] != sizes[1]:
-        problem = f"{sizes[0]} and {sizes[1]} pixels; scale or crop one to the size of the other"
-    elif min(first.shape[:2]) < WINDOW:
-        problem = f"{sizes[0]} pixels, and SSIM needs {WINDOW} a side; use larger pictures"
-    elif first.dtype != second.dtype:
-        problem = f"{first.dtype} and {second.dtype}; convert one to the depth of the other"
-    if problem:
-        raise ImageDiffError(f"the first and the second picture are {problem}")
-    return first, second
-
-
-# --- Similarity ----------------------------------------------------------------------------------
-
-N = WINDOW**2
-MARGIN = WINDOW // 2
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what one tile frees for the next, rather than fault it in anew every time.
-
-    The default costs a 37-megapixel pair 231,000 page faults in place of 7,000, and 0.3 s of 0.4 s.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD: a tile's buffers come from the heap
-            mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
-
 
 def value_range(first: Image, second: Image) -> tuple[float, float]:
     """Black and white: by the depth, or of float pictures the least and the largest value."""
@@ -296,6 +283,224 @@ def to_8_bits(image: Image, low: float, high: float) -> Image:
     if image.dtype != np.uint8:
         image = np.rint((image - low) * np.float32(255 / (high - low))).astype(np.uint8)
     return image
+
+
+WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
+
+
+def size_of(image: Image) -> tuple[int, int]:
+    """Width and height in pixels, as OpenCV has sizes."""
+    return image.shape[1], image.shape[0]
+
+
+def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
+    """A picture scaled by area down, by cubics up, and the transform of its pixels' centres."""
+    x, y = width / image.shape[1], height / image.shape[0]
+    scaled = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
+    )
+    return scaled, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+def reduce(image: Image, pixels: float) -> tuple[Image, Matrix]:
+    """A picture scaled down to so many pixels, unless it is smaller; as `resize`."""
+    scale = min(1.0, (pixels / (image.shape[0] * image.shape[1])) ** 0.5)
+    width, height = (max(1, round(side * scale)) for side in size_of(image))
+    return resize(image, width, height)
+
+
+def shrink(mask: Gray8, pixels: int) -> Gray8:
+    """An (H, W) mask less so many pixels along its borders, and along the picture's."""
+    side = 2 * pixels + 1
+    border = cv2.BORDER_CONSTANT
+    return cv2.erode(mask, np.ones((side, side)), borderType=border, borderValue=0)
+
+
+FRINGE = 2  # pixels into which interpolation mixes what is beyond a border; 1: 4 false boxes
+
+
+def completed(first: Image, second: Image, uncovered: Gray8) -> Image:
+    """The second picture, and where it does not cover the first or nearly so, the first."""
+    return np.where(shrink(~uncovered, FRINGE)[..., None] > 0, second, first)
+
+
+def fitting(first: Gray8, second: Gray8, transform: Matrix) -> tuple[Gray8, Gray8]:
+    """The second picture in the place of the first, and the (H, W) mask of what it covers."""
+    size, flags = size_of(first), cv2.INTER_CUBIC
+    edge = cv2.BORDER_REPLICATE
+    moved = cv2.warpPerspective(second, transform, size, flags=flags, borderMode=edge)
+    whole = np.full(second.shape, 255, np.uint8)
+    return moved, cv2.warpPerspective(whole, transform, size, flags=cv2.INTER_NEAREST)
+
+
+def match(first: Gray8, second: Gray8) -> tuple[Matrix, int]:
+    """The transform of second to first to about a pixel, and how many features agree with it.
+
+    SIFT features on copies of 1.5 megapixels (Lowe 2004); a match is one that is nearer than 0.8 of
+    the next best; MAGSAC++ finds the transform (Barath et al. 2020). Raises ImageDiffError where 8
+    and 30 % of the matches do not agree: of pictures of different things at most XX do.
+    """
+    sift = cv2.SIFT.create(8000, contrastThreshold=0.02)
+    (small, scale), (other, other_scale) = reduce(first, 1.5e6), reduce(second, 1.5e6)
+    there, descriptors = sift.detectAndCompute(small, None)
+    here, others = sift.detectAndCompute(other, None)
+    pairs, agree = [], 0
+    if len(there) > 1 and len(here):
+        nearest = cv2.BFMatcher().knnMatch(others, descriptors, k=2)
+        pairs = [one for one, next_best in nearest if one.distance < 0.8 * next_best.distance]
+    if len(pairs) >= 4:
+        source = np.array([here[pair.queryIdx].pt for pair in pairs])
+        target = np.array([there[pair.trainIdx].pt for pair in pairs])
+        found, inliers = cv2.findHomography(source, target, cv2.USAC_MAGSAC, 2.0)
+        agree = 0 if found is None else cv2.countNonZero(inliers)
+    if agree <= 8 + 0.3 * len(pairs):
+        text = f"cannot be registered: {agree} of {len(pairs)} matches agree"
+        raise ImageDiffError(f"the pictures {text}; they must show the same thing")
+    return np.linalg.inv(scale) @ found @ other_scale, agree
+
+
+def refine(first: Gray8, second: Gray8, transform: Matrix) -> Matrix:
+    """The transform to some hundredths of a pixel, in three rounds.
+
+    Each tracks up to 4000 corners (Lucas and Kanade 1981) and fits the least median of squares, so
+    that up to half of them may have changed. ECC was off by 0.2 to 2 pixels where this is by 0.01.
+    """
+    side = 15
+    for levels in (1, 0, 0):
+        moved, covered = fitting(first, second, transform)
+        inside = shrink(covered, side // 2)
+        apart = max(3.0, (first.size / 4000) ** 0.5 / 3)
+        corners = cv2.goodFeaturesToTrack(first, 4000, 0.002, apart, mask=inside)
+        if corners is None:
+            break
+        places, found, _ = cv2.calcOpticalFlowPyrLK(
+            first, moved, corners, corners.copy(), winSize=(side, side), maxLevel=levels
+        )
+        good = found.ravel() == 1
+        if np.count_nonzero(good) < 20:
+            break
+        step, _ = cv2.findHomography(places[good], corners[good], cv2.LMEDS)
+        if step is None:
+            break
+        transform = step @ transform
+        transform /= transform[2, 2]
+    return transform
+
+
+def check(transform: Matrix, second: Image, matches: int) -> None:
+    """Raise ImageDiffError for a transform that folds the picture, or scales it beyond 1/4 to 4."""
+    width, height = size_of(second)
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    depth = corners @ transform[2]
+    scale = np.linalg.det(transform) / depth**3  # of areas, at each corner
+    if depth.min() <= 0 or scale.min() < 1 / 16 or scale.max() > 16:
+        text = f"cannot be registered: {matches} matches agree on a transform that"
+        fault = "folds or mirrors it" if min(*depth, *scale) <= 0 else "scales it beyond 1/4 to 4"
+        raise ImageDiffError(f"the second picture {text} {fault}; photograph it from nearer by")
+
+
+STIFFNESS = 15.0  # pixels, sigma of the Gaussian that the displacement is smoothed by
+
+
+def drift(first: Gray8, second: Gray8, transform: Matrix) -> NDArray[Any]:
+    """What the transform leaves: the smooth (H, W, 2) float32 displacement, first to second.
+
+    Dense optical flow (Kroeger et al. 2016) on copies of 4 megapixels, three times over; smoothed
+    with the gradient's energy as weight, as flow knows nothing of plain areas.
+    """
+    small, scale = reduce(first, 4e6)
+    other, other_scale = reduce(second, 4e6)
+    fitted, covered = fitting(small, other, scale @ transform @ np.linalg.inv(other_scale))
+    small = cv2.GaussianBlur(small, (0, 0), 1)
+    across, down = (cv2.Sobel(small, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    weight = (across**2 + down**2) * (covered > 0) + 1
+    total = cv2.GaussianBlur(weight, (0, 0), STIFFNESS)[..., None]
+    shift = np.zeros((*small.shape, 2), np.float32)
+    grid = np.dstack(np.meshgrid(*map(np.arange, size_of(small)))).astype(np.float32)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    for _ in range(3):
+        x, y = cv2.split(grid + shift)
+        moved = cv2.remap(fitted, x, y, cv2.INTER_LINEAR)
+        step = flow.calc(small, cv2.GaussianBlur(moved, (0, 0), 1), np.zeros_like(shift))
+        shift += cv2.GaussianBlur(step * weight[..., None], (0, 0), STIFFNESS) / total
+    return cv2.resize(shift, size_of(first)) / np.diag(scale)[:2].astype(np.float32)
+
+
+def register(first: Image, second: Image, method: str) -> tuple[Image, Gray8, Alignment]:
+    """The second picture as it lies over the first, white where it ends; where that is; and how.
+
+    (H, W, 3) of the first's size, warped once; (H, W) uint8, 255 = not covered. Raises
+    ImageDiffError where the pictures do not share enough.
+    """
+    low, high = value_range(first, second)
+    a, b = (gray(to_8_bits(image, low, high)) for image in (first, second))
+    if max(*first.shape, *second.shape) >= 2**15:
+        raise ImageDiffError("OpenCV registers up to 32767 pixels a side; scale or crop them")
+    transform, matches = match(a, b)
+    transform = refine(a, b, transform)
+    check(transform, second, matches)
+    grid = np.dstack(np.meshgrid(*map(np.arange, size_of(first)))).astype(np.float32)
+    if method == "elastic":
+        grid += drift(a, b, transform)
+    places: Image = cv2.perspectiveTransform(grid, np.linalg.inv(transform))
+    width, height = size_of(second)
+    uncovered = cv2.bitwise_not(cv2.inRange(places, (-0.5, -0.5), (width - 0.5, height - 0.5)))
+    reduction = abs(np.linalg.det(transform[:2, :2])) ** -0.5
+    if reduction > 1.25:  # the cubic's four pixels a side would leave some out
+        second = cv2.GaussianBlur(second, (0, 0), 0.5 * (reduction**2 - 1) ** 0.5)
+    x, y = cv2.split(places)
+    moved: Image = cv2.remap(second, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    moved[uncovered > 0] = high
+    share = 1 - cv2.countNonZero(uncovered) / uncovered.size
+    return moved, uncovered, Alignment(method, transform.tolist(), matches, share)
+
+
+def align(
+    first: Image, second: Image, options: Options
+) -> tuple[Image, Image, Gray8 | None, Alignment | None]:
+    """Two (H, W, 3) images of one size and depth, what the second does not cover, and how it lies.
+
+    Raises ImageDiffError, with both sizes or depths, where the options do not lead there.
+    """
+    first, second = to_bgr(first), to_bgr(second)
+    uncovered = alignment = None
+    sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (first, second)]
+    problem = None
+    if first.dtype != second.dtype:
+        problem = f"{first.dtype} and {second.dtype}; convert one to the depth of the other"
+    elif min(first.shape[:2]) < WINDOW:
+        problem = f"{sizes[0]} pixels, and SSIM needs {WINDOW} a side; use larger pictures"
+    elif options.align != "none":
+        second, uncovered, alignment = register(first, second, options.align)
+    elif sizes[0] != sizes[1] and options.resize:
+        second, transform = resize(second, *size_of(first))
+        uncovered = np.zeros(first.shape[:2], np.uint8)
+        alignment = Alignment("resize", transform.tolist(), None, 1.0)
+    elif sizes[0] != sizes[1]:
+        problem = (
+            f"{sizes[0]} and {sizes[1]} pixels; --resize scales, --align perspective registers"
+        )
+    if problem:
+        raise ImageDiffError(f"the first and the second picture are {problem}")
+    return first, second, uncovered, alignment
+
+
+# --- Similarity ----------------------------------------------------------------------------------
+
+N = WINDOW**2
+MARGIN = WINDOW // 2
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what one tile frees for the next, rather than fault it in anew every time.
+
+    The default costs a 37-megapixel pair 231,000 page faults in place of 7,000, and 0.3 s of 0.4 s.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD: a tile's buffers come from the heap
+            mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
 
 
 def window_sum(values: Image) -> NDArray[Any]:
@@ -506,6 +711,68 @@ def similarity(
     return 1 + missing / counted_pixels, evidence
 
 
+RESAMPLED = 0.5  # pixels that interpolation may move an edge by; 0: 1.0 false boxes a picture
+GROWTH = 6  # pixels beyond the tolerance; 2: recall 0.88 in place of 0.94, 10: more false boxes
+
+
+def within(image: Image, other: Image, reach: float) -> Image:
+    """The image with every value clipped to the local range of the other, of the same shape.
+
+    The range is that from erosion to dilation by `reach` pixels, a part of a pixel in proportion.
+    """
+    whole, part = int(reach), reach % 1
+
+    def spread(extend: Callable[..., Image]) -> Image:
+        near = extend(other, np.ones((2 * whole + 1, 2 * whole + 1)))
+        return cv2.addWeighted(near, 1 - part, extend(near, np.ones((3, 3))), part, 0)
+
+    return cv2.min(cv2.max(image, spread(cv2.erode)), spread(cv2.dilate))
+
+
+def tolerate(first: Image, second: Image, evidence: Gray8, reach: float, color: bool) -> Gray8:
+    """The (H, W) evidence less what a shift of at most `reach` pixels explains.
+
+    Each picture is compared with what of it lies within the other's local range: both, as where a
+    thin line is gone the other's white is within the range of the line and the white around it.
+    A change loses its rim by this, and in a texture most of its inside. So it is what remains, but
+    for specks below 3x3 pixels, with what differs in the plain evidence around it.
+    """
+    noise, remains = estimate_noise(first, second), np.full_like(evidence, 255)
+    for x, y in ((first, within(first, second, reach)), (within(second, first, reach), second)):
+        clipped = estimate_noise(x, y)
+        if noise and clipped:
+            clipped = noise[0], clipped[1]  # an offset is within the range where there is texture
+        remains = cv2.min(remains, similarity(x, y, clipped, color)[1])
+    side = 2 * (math.ceil(reach) + GROWTH) + 1
+    near = cv2.erode(cv2.dilate(remains, np.ones((3, 3))), np.ones((side, side)))
+    return cv2.max(evidence, near)
+
+
+def find_evidence(
+    first: Image, second: Image, uncovered: Gray8 | None, options: Options
+) -> tuple[float, Gray8]:
+    """The score of two (H, W, 3) images that `align` gave, and the evidence: as `similarity`.
+
+    What the second does not cover is no part of the score, and 255 in the evidence.
+    """
+    reach = options.tolerance
+    if uncovered is not None:
+        second = completed(first, second, uncovered)
+    noise = estimate_noise(first, second)
+    score, evidence = similarity(first, second, noise, options.color)
+    if uncovered is not None:
+        counted = shrink(~uncovered, FRINGE)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        score = 1 - (1 - score) * counted.size / max(1, cv2.countNonZero(counted))
+        # Interpolation loses lines of one pixel and one apart, so they are taken from both.
+        first, second = (cv2.GaussianBlur(image, (3, 3), 0) for image in (first, second))
+        noise = estimate_noise(first, second)
+        evidence = similarity(first, second, noise, options.color)[1]
+        reach = max(reach, RESAMPLED)
+    if reach:
+        evidence = tolerate(first, second, evidence, reach, options.color)
+    return score, evidence
+
+
 # --- Threshold and regions -----------------------------------------------------------------------
 
 CEILING = 0.65  # of Otsu's threshold, which always splits; 0.7: 0.6 false boxes a picture at +10
@@ -582,18 +849,22 @@ def union(regions: Sequence[Region]) -> Region:
     return Region(x, y, width, height, area, sum(r.ssim * r.area for r in regions) / area)
 
 
-def mask_of(rectangles: Sequence[Rectangle], height: int, width: int) -> Gray8 | None:
-    """The (H, W) mask of the rectangles, 255 = ignored; None where there are none.
+def mask_of(
+    rectangles: Sequence[Rectangle], uncovered: Gray8 | None, height: int, width: int
+) -> Gray8 | None:
+    """The (H, W) mask of the rectangles and of what is not covered, 255; None where there is none.
 
     Raises ImageDiffError for a rectangle that is wholly outside.
     """
-    ignored = np.zeros((height, width), np.uint8)  # costs nothing until it is written to
+    if not rectangles:
+        return uncovered
+    ignored = np.zeros((height, width), np.uint8) if uncovered is None else uncovered.copy()
     for x, y, wide, high in rectangles:
         if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
             text = f"{x},{y},{wide},{high} lies outside of the {width}x{height} pixels"
             raise ImageDiffError(f"--ignore {text}; give X,Y,WIDTH,HEIGHT of a part to leave out")
         ignored[max(y, 0) : y + high, max(x, 0) : x + wide] = 255
-    return ignored if rectangles else None
+    return ignored
 
 
 # --- Compare -------------------------------------------------------------------------------------
@@ -605,14 +876,14 @@ def compare_images(first: Image, second: Image, options: Options = Options()) ->
     first, second: (H, W, 3) BGR or (H, W) gray, of one size and depth, uint8, uint16 or float32.
     Raises ImageDiffError where they cannot be compared.
     """
-    first, second = align(first, second)
-    noise = estimate_noise(first, second)
-    score, evidence = similarity(first, second, noise, options.color)
-    ignored = mask_of(options.ignore, *evidence.shape)
+    first, second, uncovered, alignment = align(first, second, options)
+    score, evidence = find_evidence(first, second, uncovered, options)
+    ignored = mask_of(options.ignore, uncovered, *evidence.shape)
     evidence = evidence if ignored is None else evidence | ignored
-    threshold, mask = find_threshold(evidence, CEILING if noise else 1.0, options)
+    ceiling = CEILING if first.dtype == np.uint8 else 1.0
+    threshold, mask = find_threshold(evidence, ceiling, options)
     mask, regions = find_regions(mask, evidence, options)
-    return Comparison(first, second, score, evidence, ignored, threshold, mask, regions)
+    return Comparison(first, second, score, evidence, ignored, threshold, mask, regions, alignment)
 
 
 def compare_files(first: PathLike, second: PathLike, options: Options = Options()) -> Comparison:
@@ -653,7 +924,10 @@ def hatch(image: Image, ignored: Gray8) -> Image:
 def draw(comparison: Comparison, title: str) -> Image:
     """A picture of the comparison by its title: (H, W, 3) BGR or (H, W) gray, uint8."""
     if title == "Diff":
-        _, image = similarity(comparison.first, comparison.second)  # the SSIM map as it is
+        second = comparison.second
+        if comparison.alignment and comparison.ignored is not None:
+            second = completed(comparison.first, second, comparison.ignored)
+        _, image = similarity(comparison.first, second)  # the SSIM map as it is
     elif title == "Thresh":
         image = comparison.mask
     else:
@@ -680,7 +954,7 @@ def as_record(comparison: Comparison, first: PathLike, second: PathLike) -> dict
         "different_pixels": comparison.different_pixels,
         "different_fraction": comparison.different_fraction,
         "regions": [asdict(region) for region in comparison.regions],
-        "alignment": None,
+        "alignment": comparison.alignment and asdict(comparison.alignment),
         "error": None,
     }
 
@@ -690,6 +964,14 @@ def summary(comparison: Comparison) -> str:
     count = len(comparison.regions)
     share = f"{100 * comparison.different_fraction:.3g} % of the picture"
     return f"{count} region{'' if count == 1 else 's'}, {share}"
+
+
+def registration(alignment: Alignment) -> str:
+    """How the second picture was laid over the first, in a line."""
+    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in alignment.transform)
+    matches = "" if alignment.matches is None else f"{alignment.matches} matches agree, "
+    covered = f"{100 * alignment.covered:.4g} % covered"
+    return f"alignment {alignment.method}: {matches}{covered}, transform {rows}"
 
 
 def passing(comparison: Comparison, min_area: int) -> str:
@@ -711,7 +993,10 @@ def as_text(comparison: Comparison, options: Options) -> str:
     line = "  x {x}, y {y}, {width}x{height} pixels, {area} different, SSIM {ssim:.3f}"
     regions = [line.format(**vars(region)) for region in comparison.regions]
     threshold = f"threshold {comparison.threshold:.4f}{passing(comparison, options.min_area)}"
-    return "\n".join([f"SSIM: {comparison.score}", summary(comparison), *regions, threshold])
+    lines = [f"SSIM: {comparison.score}", summary(comparison), *regions]
+    if comparison.alignment:
+        lines.append(registration(comparison.alignment))
+    return "\n".join([*lines, threshold])
 
 
 # Run lengths of the difference to the row above: of a page 12 % faster and smaller than OpenCV's
@@ -818,6 +1103,7 @@ section { overflow-x: auto; } @media (max-width: 640px) { td, th { font-size: 13
   .side { grid-template-columns: 1fr; } .side .second { grid-area: 2 / 1; } }
 </style>
 <header><h1>$title</h1><p><b>SSIM $ssim</b>, threshold $threshold<p>$summary, $width x $height
+<p>$registration
 </header><nav><fieldset id="views" aria-label="view">$views</fieldset>
 <label><input type="checkbox" id="boxes" checked>boxes</label>
 <input type="range" id="at" step="any" aria-label="place of the swipe and the blend"></nav>
@@ -903,6 +1189,7 @@ def page(comparison: Comparison, record: dict[str, Any]) -> str:
         "hash": f"sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}",
         "title": escape(f"{record['second']} compared with {record['first']}"),
         "summary": summary(comparison),
+        "registration": registration(comparison.alignment) if comparison.alignment else "",
         "views": "".join(views).replace('"side"', '"side" checked'),
         "figures": "".join(figure.format(x, size) for x in ("first", "second", "diff", "thresh")),
         "rects": "".join(rect.format(**region) for region in record["regions"])
@@ -1099,6 +1386,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("-s", "--second", required=True, metavar="PICTURE", help="the picture to compare with it")
     add("--color", action="store_true", help="compare colour too, not brightness alone")
     otsu = "SSIM, 0 to 1; what is at or below it differs [Otsu's, at most 0.65]"
+    how = "register the second picture to the first: projective, or that and a smooth drift too"
+    methods = ["none", "perspective", "elastic"]
+    add("--align", choices=methods, default=Options.align, help=f"{how} [%(default)s]")
+    add("--resize", action="store_true", help="scale the second picture to the size of the first")
+    shift = "ignore what a shift of at most so many pixels explains [%(default)s]"
+    reach = number(float, 0, 100)
+    add("--tolerance", type=reach, default=Options.tolerance, metavar="PX", help=shift)
     add("--threshold", type=number(float, 0, 1), metavar="S", help=otsu)
     smallest = "smallest region kept, in different pixels [%(default)s]"
     area = number(int, 0, 2**28)

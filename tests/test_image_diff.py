@@ -352,7 +352,7 @@ def test_gray_files_and_float_files(folder: Path) -> None:
 
 
 def test_sizes_that_differ_are_both_named() -> None:
-    with pytest.raises(ImageDiffError, match="are 60x40 and 60x41 pixels; scale or crop one"):
+    with pytest.raises(ImageDiffError, match="are 60x40 and 60x41 pixels; --resize scales, --align perspective registers"):
         compare_images(random_picture(1, 40, 60, 3), random_picture(1, 41, 60, 3))
 
 
