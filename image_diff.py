@@ -340,14 +340,16 @@ def match(first: Gray8, second: Gray8) -> tuple[Matrix, int]:
     the next best; MAGSAC++ finds the transform (Barath et al. 2020). Raises ImageDiffError where 8
     and 30 % of the matches do not agree: of pictures of different things at most XX do.
     """
-    sift = cv2.SIFT.create(8000, contrastThreshold=0.02)
+    sift = cv2.SIFT.create(5000, contrastThreshold=0.005)
     (small, scale), (other, other_scale) = reduce(first, 1.5e6), reduce(second, 1.5e6)
     there, descriptors = sift.detectAndCompute(small, None)
     here, others = sift.detectAndCompute(other, None)
     pairs, agree = [], 0
     if len(there) > 1 and len(here):
         nearest = cv2.BFMatcher().knnMatch(others, descriptors, k=2)
-        pairs = [one for one, next_best in nearest if one.distance < 0.8 * next_best.distance]
+        near = [one for one, next_best in nearest if one.distance < 0.8 * next_best.distance]
+        near.sort(key=lambda pair: -pair.distance)
+        pairs = [*{pair.trainIdx: pair for pair in near}.values()]  # one each, the nearest
     if len(pairs) >= 4:
         source = np.array([here[pair.queryIdx].pt for pair in pairs])
         target = np.array([there[pair.trainIdx].pt for pair in pairs])
@@ -387,7 +389,7 @@ def refine(first: Gray8, second: Gray8, transform: Matrix) -> Matrix:
     return transform
 
 
-def check(transform: Matrix, second: Image, matches: int) -> None:
+def check_transform(transform: Matrix, second: Image, matches: int) -> None:
     """Raise ImageDiffError for a transform that folds the picture, or scales it beyond 1/4 to 4."""
     width, height = size_of(second)
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
@@ -438,7 +440,7 @@ def register(first: Image, second: Image, method: str) -> tuple[Image, Gray8, Al
         raise ImageDiffError("OpenCV registers up to 32767 pixels a side; scale or crop them")
     transform, matches = match(a, b)
     transform = refine(a, b, transform)
-    check(transform, second, matches)
+    check_transform(transform, second, matches)
     grid = np.dstack(np.meshgrid(*map(np.arange, size_of(first)))).astype(np.float32)
     if method == "elastic":
         grid += drift(a, b, transform)
@@ -1385,14 +1387,16 @@ def make_parser() -> argparse.ArgumentParser:
     add("-f", "--first", required=True, metavar="PICTURE", help="the original picture")
     add("-s", "--second", required=True, metavar="PICTURE", help="the picture to compare with it")
     add("--color", action="store_true", help="compare colour too, not brightness alone")
-    otsu = "SSIM, 0 to 1; what is at or below it differs [Otsu's, at most 0.65]"
     how = "register the second picture to the first: projective, or that and a smooth drift too"
     methods = ["none", "perspective", "elastic"]
-    add("--align", choices=methods, default=Options.align, help=f"{how} [%(default)s]")
-    add("--resize", action="store_true", help="scale the second picture to the size of the first")
+    either = parser.add_mutually_exclusive_group().add_argument
+    either("--align", choices=methods, default=Options.align, help=f"{how} [%(default)s]")
+    scaled = "scale the second picture to the size of the first"
+    either("--resize", action="store_true", help=scaled)
     shift = "ignore what a shift of at most so many pixels explains [%(default)s]"
     reach = number(float, 0, 100)
     add("--tolerance", type=reach, default=Options.tolerance, metavar="PX", help=shift)
+    otsu = "SSIM, 0 to 1; what is at or below it differs [Otsu's, at most 0.65]"
     add("--threshold", type=number(float, 0, 1), metavar="S", help=otsu)
     smallest = "smallest region kept, in different pixels [%(default)s]"
     area = number(int, 0, 2**28)

@@ -29,6 +29,7 @@ from image_diff import (
     compare_images,
     main,
     read_image,
+    within,
 )
 
 ROOT = Path(image_diff.__file__).parent
@@ -352,7 +353,8 @@ def test_gray_files_and_float_files(folder: Path) -> None:
 
 
 def test_sizes_that_differ_are_both_named() -> None:
-    with pytest.raises(ImageDiffError, match="are 60x40 and 60x41 pixels; --resize scales, --align perspective registers"):
+    options = "--resize scales, --align perspective registers"
+    with pytest.raises(ImageDiffError, match=f"are 60x40 and 60x41 pixels; {options}"):
         compare_images(random_picture(1, 40, 60, 3), random_picture(1, 41, 60, 3))
 
 
@@ -372,6 +374,149 @@ def test_depths_that_differ_are_both_named() -> None:
 def test_gray_and_colour_arrays_are_compared() -> None:
     gray = random_picture(1, 40, 60)
     assert compare_images(gray, np.dstack([gray] * 3)).score == 1
+
+
+def test_resize_scales_the_second_picture_by_area_down_and_by_cubics_up() -> None:
+    large = cv2.GaussianBlur(random_picture(1, 120, 180, 3), (0, 0), 3)
+    small = cv2.resize(large, (90, 60), interpolation=cv2.INTER_AREA)
+    down = compare_images(small, large, Options(resize=True))
+    assert np.array_equal(down.second, small)
+    assert (down.score, down.regions) == (1, ())
+    up = compare_images(large, small, Options(resize=True))
+    assert np.array_equal(up.second, cv2.resize(small, (180, 120), interpolation=cv2.INTER_CUBIC))
+    assert up.alignment is not None
+    assert up.alignment == image_diff.Alignment(
+        "resize", [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]], None, 1.0
+    )
+    same = compare_images(small, small, Options(resize=True))
+    assert same.alignment is None
+
+
+def moved(picture: Picture, transform: Picture, width: int, height: int) -> Picture:
+    """The picture under a 3x3 transform, white where it ends."""
+    return cv2.warpPerspective(
+        picture, transform, (width, height), flags=cv2.INTER_CUBIC, borderValue=(255, 255, 255)
+    ).astype(np.uint8)
+
+
+def corners_off(found: Any, truth: Picture, width: int, height: int) -> float:
+    """By how many pixels a transform is off, RMS over the four corners."""
+    corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], np.float64)
+    away = cv2.perspectiveTransform(corners, np.array(found) @ np.linalg.inv(truth)) - corners
+    return float((away**2).sum(axis=2).mean() ** 0.5)
+
+
+def test_a_whole_shift_is_undone_and_what_it_uncovers_is_known() -> None:
+    first = edited(photo("astronaut"))[:300, :400]
+    shift = np.array([[1, 0, 7], [0, 1, -4], [0, 0, 1.0]])
+    second = moved(first, shift, 400, 300)
+    comparison = compare_images(first, second, Options(align="perspective"))
+    assert comparison.alignment is not None
+    truth = np.linalg.inv(shift)
+    assert corners_off(comparison.alignment.transform, truth, 400, 300) < 0.02
+    covered = np.zeros((300, 400), np.uint8)
+    covered[4:, :393] = 255
+    assert comparison.ignored is not None
+    assert np.array_equal(comparison.ignored, 255 - covered)
+    assert comparison.alignment.covered == pytest.approx(cv2.countNonZero(covered) / covered.size)
+    assert (comparison.second[comparison.ignored > 0] == 255).all()
+    assert cv2.absdiff(comparison.second, first)[covered > 0].max() <= 8
+    assert comparison.score > 0.9999
+    assert comparison.regions == ()
+
+
+TRANSFORMS = {
+    "half a pixel": [[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]],
+    "2 degrees": np.vstack([cv2.getRotationMatrix2D((256, 256), 2, 1), [0, 0, 1]]),
+    "180 degrees": np.vstack([cv2.getRotationMatrix2D((256, 256), 180, 1), [0, 0, 1]]),
+    "larger": [[1.6, 0, 0], [0, 1.6, 0], [0, 0, 1]],
+    "smaller": [[0.6, 0, 20], [0, 0.6, 30], [0, 0, 1]],
+    "tilt": [[1.02, 0.03, 4], [-0.02, 0.99, 9], [0.00005, 0.00004, 1]],
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("both", ["there", "back"])
+def test_a_moved_picture_is_registered_and_its_edit_found(name: str, both: str) -> None:
+    truth: Picture = np.array(TRANSFORMS[name], np.float64)
+    side = 820 if name == "larger" else 512
+    original, changed = photo("astronaut"), photo("astronaut")
+    changed[300:330, 250:300] = (40, 200, 40)
+    place: Picture = np.array([[[250, 300], [299, 300], [250, 329], [299, 329]]], np.float64)
+    if both == "there":
+        first, second = original, moved(changed, truth, side, side)
+        truth = np.linalg.inv(truth)
+    else:
+        first, second = moved(changed, truth, side, side), original
+        place = cv2.perspectiveTransform(place, truth)
+    comparison = compare_images(first, second, Options(align="perspective"))
+    assert comparison.alignment is not None
+    height, width = first.shape[:2]
+    assert corners_off(comparison.alignment.transform, truth, width, height) < 0.1
+    assert comparison.first.shape == comparison.second.shape == first.shape
+    (region,) = [region for region in comparison.regions if region.area > 100]
+    x, y, wide, high = cv2.boundingRect(place.astype(np.float32))
+    found = region.x, region.y, region.x + region.width, region.y + region.height
+    assert np.abs(np.array(found) - (x, y, x + wide, y + high)).max() <= 6
+
+
+def test_a_smooth_warp_is_taken_out_and_a_local_change_is_not() -> None:
+    first = photo("camera")
+    changed = first.copy()
+    changed[200:230, 300:330] = 255 - changed[200:230, 300:330]
+    across, down = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(512, dtype=np.float32))
+    drift = 2 * np.sin(down / 60), 2 * np.cos(across / 70)
+    second = cv2.remap(changed, across + drift[0], down + drift[1], cv2.INTER_CUBIC)
+    assert len(compare_images(first, second).regions) > 20
+    options = Options(align="elastic", tolerance=2)
+    (region,) = compare_images(first, second.astype(np.uint8), options).regions
+    assert np.abs(np.array([region.x, region.y]) - (300, 200)).max() <= 8
+    assert np.abs(np.array([region.width, region.height]) - 30).max() <= 10
+
+
+def test_pictures_of_different_things_are_not_registered() -> None:
+    pairs = [
+        (photo("astronaut"), photo("camera"), r"\d of \d+ matches agree"),
+        (photo("camera"), np.full((512, 512, 3), 90, np.uint8), "0 of 0 matches agree"),
+        (np.zeros((512, 512, 3), np.uint8), photo("camera"), "0 of 0 matches agree"),
+        (photo("camera"), np.zeros((1, 1, 3), np.uint8), "0 of 0 matches agree"),
+    ]
+    for first, second, text in pairs:
+        with pytest.raises(ImageDiffError, match=f"registered: {text}; they must show the same"):
+            compare_images(first, second, Options(align="perspective"))
+
+
+@pytest.mark.parametrize(
+    ("transform", "fault"),
+    [
+        ([[0.2, 0, 0], [0, 0.2, 0], [0, 0, 1]], "scales it beyond 1/4 to 4"),
+        ([[5, 0, 0], [0, 5, 0], [0, 0, 1]], "scales it beyond 1/4 to 4"),
+        ([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], "folds or mirrors it"),
+        ([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1]], "folds or mirrors it"),
+        ([[1, 0, 0], [0, 0, 0], [0, 0, 1]], "folds or mirrors it"),
+    ],
+)
+def test_a_transform_that_is_not_sane_is_refused(transform: list[list[float]], fault: str) -> None:
+    picture = np.zeros((100, 100, 3), np.uint8)
+    with pytest.raises(ImageDiffError, match=f"40 matches agree on a transform that {fault}"):
+        image_diff.check_transform(np.array(transform, np.float64), picture, 40)
+    image_diff.check_transform(np.diag([0.26, 0.26, 1.0]), picture, 40)
+
+
+def test_a_side_that_opencv_cannot_register() -> None:
+    long = np.zeros((8, 40000, 3), np.uint8)
+    with pytest.raises(ImageDiffError, match="up to 32767 pixels a side; scale or crop"):
+        compare_images(long, long, Options(align="perspective"))
+
+
+def test_deep_pictures_are_registered_at_their_depth() -> None:
+    first = photo("camera").astype(np.uint16) * 257
+    second = np.roll(first, 3, axis=1)
+    second[100:140, 100:140] ^= 0x8080
+    comparison = compare_images(first, second, Options(align="perspective"))
+    assert comparison.second.dtype == np.uint16
+    (region,) = comparison.regions
+    assert np.abs(np.array([region.x, region.y]) - (97, 100)).max() <= 6
 
 
 # --- Similarity ----------------------------------------------------------------------------------
@@ -595,6 +740,41 @@ def test_weighing_is_symmetric(seed: int, sigma: int, offset: int) -> None:
         other = compare_images(second, first, options)
         assert one.score == other.score
         assert one.regions == other.regions
+
+
+def test_within_worked_out_by_hand() -> None:
+    other = np.array([[10, 10, 10, 50, 10, 10]], np.uint8).repeat(6, axis=0)
+    image = np.full((6, 6), 60, np.uint8)
+    assert within(image, other, 0).tolist()[2] == [10, 10, 10, 50, 10, 10]
+    assert within(image, other, 1).tolist()[2] == [10, 10, 50, 50, 50, 10]
+    assert within(image, other, 2).tolist()[2] == [10, 50, 50, 50, 50, 50]
+    assert within(image, other, 0.5).tolist()[2] == [10, 10, 30, 50, 30, 10]
+    assert within(image // 2, other, 1).tolist()[2] == [10, 10, 30, 30, 30, 10]
+
+
+@given(seed=st.integers(0, 999), x=st.integers(-2, 2), y=st.integers(-2, 2))
+@settings(max_examples=30, deadline=None)
+def test_tolerance_explains_every_shift_up_to_it(seed: int, x: int, y: int) -> None:
+    first = random_picture(seed, 60, 80, 3)
+    second = np.roll(first, (y, x), axis=(0, 1))
+    second[:2], second[-2:], second[:, :2], second[:, -2:] = first[:2], first[-2:], 0, 0
+    first[:, :2] = first[:, -2:] = 0
+    comparison = compare_images(first, second, Options(tolerance=2))
+    inner = comparison.mask[6:-6, 6:-6]
+    assert not inner.any()
+
+
+def test_a_thin_line_that_is_gone_counts_and_one_that_moved_does_not() -> None:
+    first = np.full((200, 300, 3), 255, np.uint8)
+    cv2.line(first, (20, 50), (280, 50), (0, 0, 0), 1)
+    cv2.line(first, (20, 150), (280, 150), (0, 0, 0), 1)
+    second = np.roll(first, 2, axis=0)
+    second[152, 100:140] = 255
+    for pair in ((first, second), (second, first)):
+        assert len(compare_images(*pair).regions) >= 2
+        (region,) = compare_images(*pair, Options(tolerance=2)).regions
+        assert np.abs(np.array([region.x, region.width]) - (100, 40)).max() <= 8
+        assert region.y <= 150 <= region.y + region.height
 
 
 # --- Threshold and regions -----------------------------------------------------------------------
@@ -1082,6 +1262,38 @@ def test_bad_usage_has_status_2() -> None:
     result = run("--first", "a.png")
     assert result.returncode == 2
     assert "the following arguments are required: -s/--second" in result.stderr
+
+
+def test_text_and_json_tell_how_the_pictures_were_registered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = photo("camera")
+    cv2.imwrite(str(folder / "a.png"), first)
+    cv2.imwrite(str(folder / "b.png"), np.roll(first, 5, axis=1)[:, 5:])
+    pair = ["-f", str(folder / "a.png"), "-s", str(folder / "b.png"), "--no-window"]
+    assert main([*pair, "--align", "perspective", "--json"]) == 0
+    alignment = json.loads(capsys.readouterr().out)["alignment"]
+    assert list(alignment) == ["method", "transform", "matches", "covered"]
+    assert alignment["method"] == "perspective"
+    assert alignment["matches"] > 100
+    assert alignment["covered"] == pytest.approx(507 / 512)
+    assert np.allclose(alignment["transform"], np.eye(3), atol=0.02)
+    assert main([*pair, "--align", "perspective"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line.startswith(f"alignment perspective: {alignment['matches']} matches agree, 99.02 % ")
+    assert " covered, transform 1 " in line or " covered, transform 0.9" in line
+    assert main([*pair, "--resize"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    text = "100 % covered, transform 1.00986 0 0.00493097; 0 1 0; 0 0 1"
+    assert line == f"alignment resize: {text}"
+    assert main([*pair, "--output", str(folder / "o"), "--align", "perspective"]) == 0
+    assert "alignment perspective: " in (folder / "o/index.html").read_text()
+
+
+def test_resize_and_align_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["-f", "a.png", "-s", "b.png", "--resize", "--align", "elastic"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_help_tells_the_exit_statuses() -> None:
