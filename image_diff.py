@@ -34,6 +34,7 @@ import argparse
 import contextlib
 import ctypes
 import gc
+import io
 import math
 import os
 import sys
@@ -42,11 +43,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from itertools import count, pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our messages name the file and the remedy
+os.environ["OPENCV_LOG_LEVEL"] = "ERROR"  # `hear_decoders` listens: libtiff tells errors thus alone
 
 gc.disable()  # it finds nothing while these two are imported, and takes 5 % of a short run
 try:
@@ -160,27 +161,51 @@ class Comparison:
 # --- Load ----------------------------------------------------------------------------------------
 
 # Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
-FORMATS = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"RIFF": "WebP", b"II*": "TIFF", b"MM": "TIFF"}
+FORMATS = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"RIFF": "WebP", b"GIF8": "GIF"}
+FORMATS |= dict.fromkeys((b"II*", b"II+", b"MM"), "TIFF")
+
+# What the C decoders write to stderr, and nowhere else, of a picture that they complete with
+# gray or black; libtiff writes of a tag that it does not know, too.
+DAMAGE = b"Corrupt JPEG data", b"CRC error", b"ADLER32", b"Truncated compressed", b"TIFF_Error"
+HARMLESS = b"_TIFFVSetField"
 
 
-def read_images(first: PathLike, second: PathLike) -> tuple[Image, Image]:
-    """Read both pictures at the same time, as decoding releases the GIL; raise as `read_image`."""
-    with quiet_codecs(), ThreadPoolExecutor(2) as executor:
-        one, other = executor.map(read_image, (first, second))
-        return one, other
+def read_images(*paths: PathLike) -> list[Image]:
+    """Read pictures at the same time, as decoding releases the GIL; raise as `read_image`.
+
+    Raises ImageDiffError, too, where a decoder says that it had to make a part up.
+    """
+    with hear_decoders() as said, ThreadPoolExecutor(2) as executor:
+        images = list(executor.map(read_image, paths))
+    lines = (line for line in said if HARMLESS not in line)
+    if damage := next((line for line in lines if any(word in line for word in DAMAGE)), None):
+        if len(paths) == 1:
+            text = damage.decode(errors="replace")
+            raise ImageDiffError(f"{os.fspath(paths[0])} is damaged: {text}; save or copy it again")
+        for path in paths:
+            read_images(path)  # one at a time, to learn which it is
+    return images
 
 
 @contextlib.contextmanager
-def quiet_codecs() -> Iterator[None]:
-    """Keep off stderr what the C decoders write there, which names no file and no remedy."""
-    with open(os.devnull, "wb") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+def hear_decoders() -> Iterator[list[bytes]]:
+    """Take off stderr what the C decoders write there, and give it, as lines, at the end."""
+    said: list[bytes] = []
+    reader, writer = os.pipe()
+    if os.name == "posix":
+        os.set_blocking(writer, False)  # a decoder must not wait where a full pipe is not read
+    stderr = os.dup(2)
+    os.dup2(writer, 2)
+    try:
+        yield said
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        with contextlib.suppress(BlockingIOError):
+            os.write(writer, b"\n")  # so that reading does not wait
+        said += os.read(reader, 65536).splitlines()
+        os.close(reader)
+        os.close(writer)
 
 
 def read_image(path: PathLike) -> Image:
@@ -198,6 +223,7 @@ def read_image(path: PathLike) -> Image:
             large = os.path.getsize(path) > 2**20 and data.startswith(b"\x89PNG")
             whole = not (large and name.isascii())
             data += file.read() if whole else b""
+            chunks = png_chunks(io.BytesIO(data) if whole else file)
     except (OSError, ValueError) as problem:
         fault = getattr(problem, "strerror", None) or problem
         remedy = "name a picture that is there and may be read"
@@ -205,11 +231,15 @@ def read_image(path: PathLike) -> Image:
     if not data:
         raise ImageDiffError(f"{name} is empty; save the picture again")
     try:
-        return decode(data, None if whole else name)
-    except cv2.error as problem:
+        if data.startswith(b"\x89PNG") and b"IEND" not in chunks:
+            raise cv2.error("cut short")
+        return decode(data, None if whole else name, b"eXIf" in chunks)
+    except (cv2.error, MemoryError) as problem:
         if "MAX_IMAGE" in str(problem):
             limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']}"
             fault = f"has more pixels than {limit} allows; set that environment variable higher"
+        elif isinstance(problem, MemoryError) or problem.code == -4:
+            fault = "needs more memory than there is; scale it down"
         elif kind := next((FORMATS[start] for start in FORMATS if data.startswith(start)), None):
             fault = f"is a damaged or truncated {kind}; save or copy it again"
         else:
@@ -217,10 +247,29 @@ def read_image(path: PathLike) -> Image:
         raise ImageDiffError(f"{name} {fault}") from problem
 
 
-def decode(data: bytes, path: str | None) -> Image:
+def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
+    """The chunks of a PNG by their names, with the first 8 bytes in each; none of other files.
+
+    Ends where one is longer than the file, with no IEND: OpenCV would allocate up to 4 GB for it.
+    """
+    chunks: dict[bytes, bytes] = {}
+    size, place = file.seek(0, os.SEEK_END), 8
+    file.seek(0)
+    start = file.read(8)
+    while start == b"\x89PNG\r\n\x1a\n" and b"IEND" not in chunks:
+        file.seek(place)
+        head = file.read(16)
+        place += 12 + int.from_bytes(head[:4], "big")
+        if place > size:
+            break
+        chunks.setdefault(head[4:8], head[8:])
+    return chunks
+
+
+def decode(data: bytes, path: str | None, turned: bool) -> Image:
     """Decode a picture file as `read_image` says, from its bytes or, given a path, by that.
 
-    Raises cv2.error where OpenCV cannot.
+    turned: whether a PNG tells its orientation. Raises cv2.error where OpenCV cannot.
     """
 
     def pixels(flags: int) -> Image:
@@ -233,13 +282,27 @@ def decode(data: bytes, path: str | None) -> Image:
     jpeg = data.startswith(b"\xff\xd8")  # has no alpha, but often an EXIF orientation
     # IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn the picture upright.
     image = pixels(cv2.IMREAD_COLOR if jpeg else cv2.IMREAD_UNCHANGED)
+    # Of a PAM, OpenCV swaps red and blue.
+    if data.startswith(b"P7") or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+        raise cv2.error("cannot decode its channels")
     if image.ndim == 3 and image.shape[2] == 4:
         # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        premultiplied = image.dtype == np.uint8 and data.startswith((b"II*", b"MM"))
+        premultiplied = image.dtype == np.uint8 and data.startswith((b"II", b"MM"))
         return over_white(image, premultiplied)
-    if any(tag in part for tag in (b"eXIf", b"EXIF") for part in (data[:65536], data[-65536:])):
+    if turned or (data.startswith(b"RIFF") and b"EXIF" in data):
         image = pixels(cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    return to_bgr(image if image.dtype in (np.uint8, np.uint16) else image.astype(np.float32))
+    if image.dtype not in (np.uint8, np.uint16):
+        with np.errstate(over="ignore"):  # to infinity, which is refused
+            image = image.astype(np.float32)
+    return to_bgr(image)
+
+
+def pages_left_out(path: PathLike) -> int:
+    """How many pages or frames follow the first in a picture file that was read."""
+    with contextlib.suppress(OSError, cv2.error), hear_decoders(), open(path, "rb") as file:
+        if os.path.isfile(path) and (file.read(4) != b"\x89PNG" or b"acTL" in png_chunks(file)):
+            return max(0, cv2.imcount(os.fspath(path)) - 1)
+    return 0
 
 
 def to_bgr(image: Image) -> Image:
@@ -1012,11 +1075,10 @@ def is_plain_png(path: str) -> bool:
     if not os.path.isfile(path):
         return False  # a pipe, read already
     with open(path, "rb") as file:
-        data = file.read(65536)
-        file.seek(-min(65536, os.path.getsize(path)), os.SEEK_END)
-        data += file.read()
-    depth_and_type, changing = data[24:26] == b"\x08\x02", (b"tRNS", b"eXIf")
-    return data[:4] == b"\x89PNG" and depth_and_type and not any(tag in data for tag in changing)
+        chunks = png_chunks(file)
+        file.seek(24)
+        depth_and_type = file.read(2)
+    return depth_and_type == b"\x08\x02" and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
 
 
 def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
@@ -1324,6 +1386,10 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
         print(json.dumps(record), flush=True)
     else:
         print(as_text(comparison, options), flush=True)
+    left_out = {path: pages_left_out(path) for path in (first, second)}
+    if any(left_out.values()):
+        counts = (f"{count} of {path}" for path, count in left_out.items() if count)
+        print(f"first pages compared; pages left out: {', '.join(counts)}", file=sys.stderr)
     if options.output is not None:
         save(comparison, record, options.output)
 
