@@ -43,11 +43,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from itertools import count, pairwise, product
+from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
-os.environ["OPENCV_LOG_LEVEL"] = "ERROR"  # `hear_decoders` listens: libtiff tells errors thus alone
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our messages name the file and the remedy
 
 gc.disable()  # it finds nothing while these two are imported, and takes 5 % of a short run
 try:
@@ -164,10 +165,12 @@ class Comparison:
 FORMATS = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"RIFF": "WebP", b"GIF8": "GIF"}
 FORMATS |= dict.fromkeys((b"II*", b"II+", b"MM"), "TIFF")
 
-# What the C decoders write to stderr, and nowhere else, of a picture that they complete with
-# gray or black; libtiff writes of a tag that it does not know, too.
-DAMAGE = b"Corrupt JPEG data", b"CRC error", b"ADLER32", b"Truncated compressed", b"TIFF_Error"
-HARMLESS = b"_TIFFVSetField"
+# What the C decoders write to stderr, and nowhere else, of a picture that they make up in part.
+DAMAGE = (
+    *(b"Corrupt JPEG data", b"CRC error", b"ADLER32", b"Truncated compressed", b"TIFF_Error"),
+    *(b"Fax3Decode", b"Fax4Decode", b'count for "Strip', b'count for "Tile', b'Bogus "Strip'),
+)
+HARMLESS = b"_TIFFVSetField"  # a tag that says nothing of the pixels, as a resolution without unit
 
 
 def read_images(*paths: PathLike) -> list[Image]:
@@ -175,36 +178,45 @@ def read_images(*paths: PathLike) -> list[Image]:
 
     Raises ImageDiffError, too, where a decoder says that it had to make a part up.
     """
-    with hear_decoders() as said, ThreadPoolExecutor(2) as executor:
+    with hear_damage() as damage, ThreadPoolExecutor(2) as executor:
         images = list(executor.map(read_image, paths))
-    lines = (line for line in said if HARMLESS not in line)
-    if damage := next((line for line in lines if any(word in line for word in DAMAGE)), None):
-        if len(paths) == 1:
-            text = damage.decode(errors="replace")
-            raise ImageDiffError(f"{os.fspath(paths[0])} is damaged: {text}; save or copy it again")
-        for path in paths:
-            read_images(path)  # one at a time, to learn which it is
+    if damage and len(paths) == 1:
+        text = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
+        raise ImageDiffError(f"{os.fspath(paths[0])} is damaged: {text}; save or copy it again")
+    for path in paths if damage else ():
+        read_images(path)  # one at a time, to learn which it is
     return images
 
 
 @contextlib.contextmanager
-def hear_decoders() -> Iterator[list[bytes]]:
-    """Take off stderr what the C decoders write there, and give it, as lines, at the end."""
-    said: list[bytes] = []
+def hear_damage() -> Iterator[list[bytes]]:
+    """Take off stderr what the C decoders write there, and give its first line of damage if any."""
+    damage: list[bytes] = []
+    end = b"end of what they say\n"
     reader, writer = os.pipe()
-    if os.name == "posix":
-        os.set_blocking(writer, False)  # a decoder must not wait where a full pipe is not read
+
+    def listen() -> None:
+        with open(reader, "rb") as pipe:
+            for line in iter(pipe.readline, end):
+                if not damage and HARMLESS not in line and any(word in line for word in DAMAGE):
+                    damage.append(line)
+
     stderr = os.dup(2)
     os.dup2(writer, 2)
+    set_log_level: Callable[[int], int]  # OpenCV 4 and 5 keep it in different places
+    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+    log_level = set_log_level(3)  # warnings: OpenCV passes on those of libtiff
+    # A thread, as a full pipe would stop the decoder, or OpenCV's stream for good.
+    listener = Thread(target=listen)
+    listener.start()
     try:
-        yield said
+        yield damage
     finally:
+        set_log_level(log_level)
         os.dup2(stderr, 2)
         os.close(stderr)
-        with contextlib.suppress(BlockingIOError):
-            os.write(writer, b"\n")  # so that reading does not wait
-        said += os.read(reader, 65536).splitlines()
-        os.close(reader)
+        os.write(writer, b"\n" + end)
+        listener.join()
         os.close(writer)
 
 
@@ -293,13 +305,13 @@ def decode(data: bytes, path: str | None, turned: bool) -> Image:
         image = pixels(cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype not in (np.uint8, np.uint16):
         with np.errstate(over="ignore"):  # to infinity, which is refused
-            image = image.astype(np.float32)
+            image = image.astype(np.float32, copy=False)
     return to_bgr(image)
 
 
 def pages_left_out(path: PathLike) -> int:
     """How many pages or frames follow the first in a picture file that was read."""
-    with contextlib.suppress(OSError, cv2.error), hear_decoders(), open(path, "rb") as file:
+    with contextlib.suppress(OSError, cv2.error), hear_damage(), open(path, "rb") as file:
         if os.path.isfile(path) and (file.read(4) != b"\x89PNG" or b"acTL" in png_chunks(file)):
             return max(0, cv2.imcount(os.fspath(path)) - 1)
     return 0

@@ -1,0 +1,375 @@
+"""Feed the command damaged picture files, and count what comes of it.
+
+    python tests/fuzz.py --files 20000 --seed 0
+
+Every sample of samples.py is damaged in a way that chance chooses, and compared with the sample by
+`main`, thousands of files in one process, whose memory is capped. Each file must end well:
+
+    right    it was read, and its pixels are the sample's
+    refused  status 2, one line `error: ...` on stderr, and nothing on stdout
+    other    it was read and shows something else, where nobody could know: the damage hit contents
+             or a header of a format without checksums, and the codec read what it found there
+
+Everything else is a failure, and the file is kept: a crash, a hang, an exception, too much memory,
+a cut file that shows something else, a PNG that does, or pixels that come from memory that was
+never written to.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import io
+import json
+import os
+import random
+import resource
+import select
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+from samples import HEIGHT, WIDTH, Picture, Sample, samples
+
+import image_diff
+
+MEMORY = 3 << 30  # bytes of address space that a process may take besides those of its start
+PATIENCE = 10.0  # seconds a file
+KNOWN = "right", "refused", "other"
+Random = random.Random
+
+
+# --- Damage --------------------------------------------------------------------------------------
+
+
+def cut(data: bytes, rng: Random) -> bytes:
+    """The file without its end."""
+    return data[: rng.choice((rng.randrange(len(data)), len(data) - rng.randrange(1, 40)))]
+
+
+def flip(data: bytes, rng: Random) -> bytes:
+    """Some bytes changed, most often in the first 200, where the headers are."""
+    result = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8, 64))):
+        end = len(data) if rng.random() < 0.6 else min(200, len(data))
+        place = rng.randrange(end)
+        result[place] = rng.choice((0, 255, 127, result[place] ^ 1 << rng.randrange(8)))
+    return bytes(result)
+
+
+def blank(data: bytes, rng: Random) -> bytes:
+    """A run of zeros, as a disk leaves it."""
+    start = rng.randrange(len(data))
+    end = min(len(data), start + rng.choice((4, 64, 512, 4096)))
+    return data[:start] + bytes(end - start) + data[end:]
+
+
+def swap(data: bytes, rng: Random) -> bytes:
+    """Two chunks in each other's place."""
+    parts = pieces(data)
+    a, b = rng.sample(range(len(parts)), 2)
+    parts[a], parts[b] = parts[b], parts[a]
+    return b"".join(parts)
+
+
+def drop_or_repeat(data: bytes, rng: Random) -> bytes:
+    """A chunk left out, or there twice."""
+    parts = pieces(data)
+    place = rng.randrange(len(parts))
+    parts[place] = rng.choice((b"", parts[place] * 2))
+    return b"".join(parts)
+
+
+def splice(data: bytes, rng: Random) -> bytes:
+    """The head of the file, and the tail of another of the same format or any."""
+    other = rng.choice(list(samples().values())).data
+    return data[: rng.randrange(len(data))] + other[rng.randrange(len(other)) :]
+
+
+def more(data: bytes, rng: Random) -> bytes:
+    """Something behind the end."""
+    return data + rng.randbytes(rng.choice((1, 100, 5000)))
+
+
+def nothing(data: bytes, rng: Random) -> bytes:
+    """No damage, as the name is wrong, or an empty file."""
+    return b"" if rng.random() < 0.1 else data
+
+
+def claim(data: bytes, rng: Random) -> bytes:
+    """A header that claims a larger width or height, with the checksum that belongs to it."""
+    sizes = 100, 1000, 2**14 - 1, 2**15, 2**16 - 1, 2**20, 2**31 - 1, WIDTH * 2
+    width, height = rng.choice(((rng.choice(sizes), HEIGHT), (WIDTH, rng.choice(sizes))))
+    if rng.random() < 0.2:
+        width, height = rng.choice(sizes), rng.choice(sizes)
+    if data.startswith(b"\x89PNG"):
+        header = struct.pack(">II", width, height) + data[24:29]
+        return data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
+    if data.startswith((b"P1", b"P2", b"P3", b"P5", b"P6", b"PF")):
+        return data.replace(b"%d %d" % (WIDTH, HEIGHT), b"%d %d" % (width, height), 1)
+    if data.startswith(b"#?"):
+        return data.replace(b"-Y %d +X %d" % (HEIGHT, WIDTH), b"-Y %d +X %d" % (height, width))
+    if data.startswith((b"II", b"MM")):
+        order = "<" if data.startswith(b"II") else ">"
+        for tag, size in ((256, width), (257, height)):
+            for kind, code in ((3, "H"), (4, "I")):  # SHORT, LONG
+                place = data.find(struct.pack(f"{order}HH", tag, kind))
+                place += 12 if data[2:3] in b"+" else 8
+                if place > 20:
+                    limit = 256 ** struct.calcsize(code) - 1
+                    value = struct.pack(f"{order}{code}", min(size, limit))
+                    data = data[:place] + value + data[place + len(value) :]
+        return data
+    if (place := data.find(b"VP8L")) >= 0:
+        bits = int.from_bytes(data[place + 9 : place + 13], "little") >> 28 << 28
+        bits |= min(width, 2**14) - 1 | min(height, 2**14) - 1 << 14
+        return data[: place + 9] + struct.pack("<I", bits) + data[place + 13 :]
+    for code in ("<I", ">I", "<H", ">H"):  # where both stand side by side
+        limit = 256 ** struct.calcsize(code) - 1
+        new = [struct.pack(code, min(size, limit)) for size in (width, height)]
+        old = [struct.pack(code, size) for size in (WIDTH, HEIGHT)]
+        data = data.replace(b"".join(old), b"".join(new))
+        data = data.replace(b"".join(old[::-1]), b"".join(new[::-1]))
+    return data
+
+
+DAMAGES: dict[str, Callable[[bytes, Random], bytes]] = {
+    damage.__name__: damage
+    for damage in (cut, flip, blank, swap, drop_or_repeat, splice, more, nothing, claim)
+}
+# Damage after which nobody can know that the picture was another: contents of the right form.
+CONTENTS = {"flip", "blank", "swap", "drop_or_repeat", "splice"}
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """The chunks, segments or boxes of a file; 16 equal parts where the format has none."""
+    starts = [0]
+    if data.startswith(b"\x89PNG"):
+        place = 8
+        while place < len(data):
+            starts.append(place)
+            place += 12 + int.from_bytes(data[place : place + 4], "big")
+    elif data.startswith(b"RIFF"):
+        place = 12
+        while place < len(data):
+            starts.append(place)
+            place += 8 + (int.from_bytes(data[place + 4 : place + 8], "little") + 1) // 2 * 2
+    elif data.startswith(b"\xff\xd8"):
+        place = 2
+        while data[place] == 0xFF and data[place + 1] != 0xDA:
+            starts.append(place)
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        starts.append(place)
+    elif data[4:8] in (b"ftyp", b"jP  "):
+        place = 0
+        while place < len(data):
+            starts.append(place)
+            place += int.from_bytes(data[place : place + 4], "big") or len(data)
+    if len(starts) < 3:
+        starts = list(range(0, len(data), max(1, len(data) // 16)))
+    return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+def damaged(seed: int, number: int) -> tuple[Sample, str, str, bytes]:
+    """The file of this number: its sample, the name of the damage, its suffix and its bytes."""
+    rng = random.Random(f"{seed} {number}")
+    sample = rng.choice(list(samples().values()))
+    damage = rng.choice(list(DAMAGES))
+    suffix = Path(sample.name).suffix
+    if damage == "nothing" or rng.random() < 0.05:
+        suffix = rng.choice((".png", ".jpg", ".tif", ".txt", ""))
+    data = DAMAGES[damage](sample.data, rng)
+    if damage != "nothing" and rng.random() < 0.1:
+        data = rng.choice((flip, cut))(data or b"x", rng)
+        damage = "several"
+    return sample, damage, suffix, data
+
+
+# --- Verdict -------------------------------------------------------------------------------------
+
+
+def is_right(image: Picture, sample: Sample) -> bool:
+    """Whether this is what the sample shows."""
+    if image.shape != sample.expected.shape or image.dtype != sample.expected.dtype:
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool(np.abs(image.astype(float) - sample.expected).max() <= sample.tolerance)
+
+
+def written_to(path: Path) -> bool:
+    """Whether every pixel was decoded: whatever fresh memory holds, the picture is the same."""
+    images = []
+    for filler in (1, 0x5A) if sys.platform == "linux" else ():
+        ctypes.CDLL(None).mallopt(-6, filler)  # M_PERTURB
+        images.append(image_diff.read_images(path)[0])
+    if images:
+        ctypes.CDLL(None).mallopt(-6, 0)
+    return all(image.tobytes() == images[0].tobytes() for image in images)
+
+
+def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
+    """One of KNOWN, or what is wrong."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        pair = ["-f", str(path), "-s", str(original)]
+        status = image_diff.main([*pair, "--no-window", "--json"])
+    lines = err.getvalue().splitlines()
+    if status == 2 and (len(lines) != 1 or not lines[0].startswith("error: ") or out.getvalue()):
+        return f"status 2 with {lines} and {out.getvalue()[:100]}"
+    if status == 0:
+        json.loads(out.getvalue())
+        if any(not line.startswith("first pages compared; ") for line in lines):
+            return f"status 0 with {lines}"
+    try:
+        image = image_diff.read_images(path)[0]
+    except image_diff.ImageDiffError:
+        return "refused" if status == 2 else "refused once"
+    if is_right(image, sample):
+        return "right"
+    if not written_to(path):
+        return "pixels that were never written to"
+    foreign = damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
+    # Of JPEG 2000 every part is optional: what is not there is black.
+    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k"))
+    if damage not in CONTENTS and damage != "several" and not optional:
+        return f"another picture was accepted after {damage}"
+    if sample.data.startswith(b"\x89PNG") and not foreign and not is_any_sample(image):
+        return f"another PNG was accepted after {damage}"
+    return "other"
+
+
+def is_any_sample(image: Picture) -> bool:
+    """Whether this is what another sample shows."""
+    return any(is_right(image, sample) for sample in samples().values())
+
+
+# --- Processes -----------------------------------------------------------------------------------
+
+
+def work(seed: int, start: int, stop: int, keep: Path) -> None:
+    """Judge files, telling one line before each and one after it."""
+    with TemporaryDirectory() as folder:
+        originals = {}
+        for sample in samples().values():
+            originals[sample.name] = Path(folder, sample.name)
+            originals[sample.name].write_bytes(sample.data)
+        first = next(iter(originals.values()))
+        with contextlib.redirect_stdout(io.StringIO()):
+            image_diff.main(["-f", str(first), "-s", str(first), "--no-window", "--json"])
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+        for number in range(start, stop):
+            sample, damage, suffix, data = damaged(seed, number)
+            path = Path(folder, f"damaged{suffix}")
+            path.write_bytes(data)
+            print("begin", number, flush=True)
+            began = time.monotonic()
+            try:
+                text = verdict(path, originals[sample.name], sample, damage)
+            except BaseException as problem:
+                text = f"{type(problem).__name__}: {problem}".replace("\n", " ")
+            seconds = time.monotonic() - began
+            if text not in KNOWN:
+                (keep / f"{seed}_{number}{suffix}").write_bytes(data)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            print("end", json.dumps([number, sample.name, damage, text, seconds, peak]), flush=True)
+            path.unlink()
+
+
+@dataclass
+class Report:
+    """What came of a run."""
+
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)  # format, verdict
+    failures: list[str] = field(default_factory=list)
+    longest: tuple[float, str] = 0.0, ""  # seconds, which file
+    peak: tuple[int, str] = 0, ""  # kilobytes, the first file that took so much
+
+    def count(self, number: int, name: str, damage: str, text: str) -> None:
+        """Count a verdict."""
+        kind = Path(name).suffix.removeprefix(".")
+        self.verdicts[kind, text if text in KNOWN else "failed"] += 1
+        if text not in KNOWN:
+            self.failures.append(f"{number}: {name}, {damage}: {text}")
+
+
+def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines that a process prints, until it ends or is silent for too long, and is killed."""
+    assert process.stdout is not None
+    buffer = b""
+    while select.select([process.stdout], [], [], PATIENCE)[0]:
+        data = os.read(process.stdout.fileno(), 65536)
+        buffer += data
+        *lines, buffer = buffer.split(b"\n")
+        yield from (line.decode() for line in lines)
+        if not data:
+            return
+    process.kill()
+
+
+def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
+    """Judge so many files, in one process as long as it lives."""
+    report, number, stop = Report(), start, start + files
+    keep.mkdir(parents=True, exist_ok=True)
+    while number < stop:
+        command = [sys.executable, __file__, "--work", str(seed), str(number), str(stop), str(keep)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            begun = False
+            for line in lines_of(process):
+                kind, _, rest = line.partition(" ")
+                begun = kind == "begin"
+                if begun:
+                    number = int(rest)
+                    continue
+                number, name, damage, text, seconds, peak = json.loads(rest)
+                report.count(number, name, damage, text)
+                which = f"file {number}, {name}, {damage}"
+                report.longest = max(report.longest, (seconds, which))
+                if peak > report.peak[0]:
+                    report.peak = peak, which
+        if number + 1 >= stop and not begun:
+            break
+        if not begun:
+            raise RuntimeError(f"the process ended with {process.returncode} between two files")
+        sample, damage, suffix, data = damaged(seed, number)
+        (keep / f"{seed}_{number}{suffix}").write_bytes(data)
+        what = "hung" if process.returncode == -9 else f"ended with {process.returncode}"
+        report.count(number, sample.name, damage, f"the process {what}")
+        number += 1
+    return report
+
+
+def main() -> int:
+    """Run, print a table, and return 1 where a file failed."""
+    if sys.argv[1:2] == ["--work"]:
+        seed, start, stop = map(int, sys.argv[2:5])
+        work(seed, start, stop, Path(sys.argv[5]))
+        return 0
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, help="number of the first file")
+    parser.add_argument("--keep", type=Path, default=Path("failed"), help="where failed files go")
+    arguments = parser.parse_args()
+    report = fuzz(arguments.files, arguments.seed, arguments.keep, arguments.start)
+    print("| format | files | right | refused | other | failed |\n|---|---|---|---|---|---|")
+    for kind in sorted({kind for kind, _ in report.verdicts}):
+        counts = [report.verdicts[kind, text] for text in (*KNOWN, "failed")]
+        print(f"| {kind} | {sum(counts)} | {' | '.join(map(str, counts))} |")
+    print(f"longest: {report.longest[0]:.2f} s, {report.longest[1]}")
+    print(f"peak memory: {report.peak[0] / 1000:.0f} MB, {report.peak[1]}")
+    print(*report.failures, sep="\n")
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
