@@ -11,7 +11,7 @@
 above it computes; what stands below it draws, shows and prints.
 
 Exit status: 0 compared; 1 different, with --exit-code only; 2 trouble (bad usage, a picture that
-cannot be read, a failed write); 130 after Ctrl+C.
+cannot be read, a failed write); 130 after Ctrl+C, 143 after SIGTERM.
 
 Papers:
     Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural
@@ -30,20 +30,31 @@ Papers:
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+AS_PROGRAM = os.path.splitext(os.path.basename(sys.argv[0]))[0] in ("image_diff", "image-diff")
+if AS_PROGRAM:  # before the slow imports, as Python's own way to end by Ctrl+C shows a traceback
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A closed stdin, stdout or stderr would be taken by the next file to open, and written to.
+    while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(opened)
+
 import argparse
 import contextlib
 import ctypes
 import gc
 import io
 import math
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from itertools import count, pairwise, product
-from threading import Thread
+from threading import Thread, current_thread, get_ident, main_thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
@@ -61,7 +72,7 @@ except ImportError as missing:
     libraries = "on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0"
     packages = f"{sys.executable} -m pip install -r {requirements}"
     remedy = f"{missing}; {libraries if '.so' in str(missing) else packages}"
-    if os.path.splitext(os.path.basename(sys.argv[0]))[0] not in ("image_diff", "image-diff"):
+    if not AS_PROGRAM:
         raise ImportError(remedy) from missing  # a program that imports us decides
     print(f"error: cannot import OpenCV: {remedy}", file=sys.stderr)
     sys.exit(2)
@@ -233,7 +244,7 @@ def read_image(path: PathLike) -> Image:
             # Bytes, as cv2.imread accepts a truncated JPEG and cannot open every path; yet it reads
             # a large PNG piece by piece, which spares 12 % of the time of the pair.
             large = os.path.getsize(path) > 2**20 and data.startswith(b"\x89PNG")
-            whole = not (large and name.isascii())
+            whole = not (large and name.isascii() and b"acTL" not in data)
             data += file.read() if whole else b""
             chunks = png_chunks(io.BytesIO(data) if whole else file)
     except (OSError, ValueError) as problem:
@@ -245,6 +256,8 @@ def read_image(path: PathLike) -> Image:
     try:
         if data.startswith(b"\x89PNG") and b"IEND" not in chunks:
             raise cv2.error("cut short")
+        if b"acTL" in chunks:  # OpenCV reads animated ones unchecked; without this one it is still
+            data = data[: data.index(b"acTL") - 4] + data[data.index(b"acTL") + 16 :]
         return decode(data, None if whole else name, b"eXIf" in chunks)
     except (cv2.error, MemoryError) as problem:
         if "MAX_IMAGE" in str(problem):
@@ -1093,6 +1106,44 @@ def is_plain_png(path: str) -> bool:
     return depth_and_type == b"\x08\x02" and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
 
 
+@contextlib.contextmanager
+def staging(folder: PathLike) -> Iterator[str]:
+    """A folder inside of another, which is locked, for files to be moved out when all are whole.
+
+    It is removed at the end, and where SIGINT or SIGTERM is the end; one that SIGKILL left, later.
+    """
+    import glob
+    import shutil
+
+    os.makedirs(folder, exist_ok=True)
+    beside = os.path.join(folder, f".image_diff-{os.getpid()}-{get_ident()}")
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _: object) -> None:
+        for _ in range(100):  # threads may still be writing there
+            shutil.rmtree(beside, ignore_errors=True)
+        signal.signal(number, before[number])
+        signal.raise_signal(number)
+
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):  # Windows has none, nor have some networks
+            import fcntl
+
+            lock = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for stale in glob.glob(os.path.join(glob.escape(os.fspath(folder)), ".image_diff-*")):
+                shutil.rmtree(stale, ignore_errors=True)
+        for number in (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ():
+            if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None):
+                before[number] = handler
+                stack.callback(signal.signal, number, handler)
+                signal.signal(number, stop)
+        stack.callback(shutil.rmtree, beside, ignore_errors=True)
+        os.mkdir(beside)
+        yield beside
+
+
 def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
     """Write the pictures, result.json and index.html into a folder, made where it is missing.
 
@@ -1101,7 +1152,6 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     """
     import json
     import shutil
-    import tempfile
 
     clean = dict(zip(("first", "second"), clean_pictures(comparison), strict=True))
     texts = {"result.json": f"{json.dumps(record)}\n", "index.html": page(comparison, record)}
@@ -1109,8 +1159,9 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     stems = "original", "first", "modified", "second", "diff", "thresh"
     names = [*texts, *(f"{stem}.png" for stem in stems)]
 
-    def write(name: str) -> None:
-        path, stem = os.path.join(beside, name), name.removesuffix(".png")
+    def write(path: str) -> None:
+        name = os.path.basename(path)
+        stem = name.removesuffix(".png")
         if stem in clean and is_plain_png(record[stem]):
             shutil.copyfile(record[stem], path)  # half of the encoding spared
             return
@@ -1122,17 +1173,19 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
         with open(path, "wb") as file:
             file.write(data)
 
+    targets = [os.path.join(folder, name) for name in names]
     try:
-        os.makedirs(folder, exist_ok=True)
-        targets = {name: os.path.join(folder, name) for name in names}
-        for target in filter(os.path.exists, targets.values()):
-            if any(os.path.samefile(target, record[which]) for which in ("first", "second")):
-                raise ImageDiffError(f"{target} is an input; name another folder for the output")
-        with tempfile.TemporaryDirectory(prefix=".image_diff-", dir=folder) as beside:
-            with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-                list(executor.map(write, names))
-            for name, target in targets.items():
-                os.replace(os.path.join(beside, name), target)
+        for target in filter(os.path.exists, targets):
+            if os.path.isdir(target) or any(
+                os.path.samefile(target, record[which]) for which in ("first", "second")
+            ):
+                kind = "a folder" if os.path.isdir(target) else "an input"
+                raise ImageDiffError(f"{target} is {kind}; name another folder for the output")
+        with staging(folder) as beside, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+            sources = [os.path.join(beside, name) for name in names]
+            list(executor.map(write, sources))
+            for source, target in zip(sources, targets, strict=True):
+                os.replace(source, target)
     except OSError as problem:
         fault = f"cannot write to {os.fspath(folder)}: {problem.strerror}"
         raise ImageDiffError(f"{fault}; free or name another folder") from problem
@@ -1388,6 +1441,24 @@ def is_open(title: str) -> bool:
 # --- Command line --------------------------------------------------------------------------------
 
 
+def tell(text: str) -> None:
+    """Print one line on stderr, whatever characters a name brings, and whether it is read."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def write_out(text: str) -> None:
+    """Print on stdout; a reader that has gone, as `head` has, is no trouble."""
+    try:
+        print(text, flush=True)
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # takes what Python flushes at its end
+        if not isinstance(problem, BrokenPipeError):
+            fault = f"cannot write the result: {problem.strerror}"
+            raise ImageDiffError(f"{fault}; send it to another place") from problem
+
+
 def run(first: str, second: str, options: Options) -> ExitStatus:
     """Compare, print, save, show."""
     comparison = compare_files(first, second, options)
@@ -1395,13 +1466,13 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
     if options.json:
         import json
 
-        print(json.dumps(record), flush=True)
+        write_out(json.dumps(record))
     else:
-        print(as_text(comparison, options), flush=True)
+        write_out(as_text(comparison, options))
     left_out = {path: pages_left_out(path) for path in (first, second)}
     if any(left_out.values()):
         counts = (f"{count} of {path}" for path, count in left_out.items() if count)
-        print(f"first pages compared; pages left out: {', '.join(counts)}", file=sys.stderr)
+        tell(f"first pages compared; pages left out: {', '.join(counts)}")
     if options.output is not None:
         save(comparison, record, options.output)
 
@@ -1409,18 +1480,17 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
         folder = options.output or new_folder(second)
         try:
             save(shown, as_record(shown, first, second), folder)
-            print(f"saved to {folder}", file=sys.stderr)
+            tell(f"saved to {folder}")
         except ImageDiffError as problem:
-            print(f"error: {problem}", file=sys.stderr)
+            tell(f"error: {problem}")
 
     if options.window:
         try:
             chosen = show(comparison, options, keep)
             if chosen != options:
-                text = f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}"
-                print(text, file=sys.stderr)
+                tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
         except ImageDiffError as problem:
-            print(f"no windows: {problem}; --output DIR saves the pictures", file=sys.stderr)
+            tell(f"no windows: {problem}; --output DIR saves the pictures")
     return ExitStatus.DIFFERENT if options.exit_code and comparison.regions else ExitStatus.COMPARED
 
 
@@ -1497,7 +1567,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments.pop("first"), arguments.pop("second"), Options(**arguments))
     except ImageDiffError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        tell(f"error: {problem}")
+        return ExitStatus.TROUBLE
+    except MemoryError:
+        tell("error: the pictures need more memory than there is; scale them down")
         return ExitStatus.TROUBLE
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED

@@ -229,17 +229,19 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
         json.loads(out.getvalue())
         if any(not line.startswith("first pages compared; ") for line in lines):
             return f"status 0 with {lines}"
+    if status == 2 and " pixels; scale or crop one to " not in lines[0]:
+        return "refused"
     try:
         image = image_diff.read_images(path)[0]
     except image_diff.ImageDiffError:
-        return "refused" if status == 2 else "refused once"
+        return "refused once, and read once"
     if is_right(image, sample):
         return "right"
     if not written_to(path):
         return "pixels that were never written to"
     foreign = damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
-    # Of JPEG 2000 every part is optional: what is not there is black.
-    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k"))
+    # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is scaled to it.
+    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k", ".avif"))
     if damage not in CONTENTS and damage != "several" and not optional:
         return f"another picture was accepted after {damage}"
     if sample.data.startswith(b"\x89PNG") and not foreign and not is_any_sample(image):
