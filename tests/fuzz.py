@@ -43,7 +43,7 @@ from samples import HEIGHT, WIDTH, Picture, Sample, samples
 import image_diff
 
 MEMORY = 3 << 30  # bytes of address space that a process may take besides those of its start
-PATIENCE = 10.0  # seconds a file
+PATIENCE = 10.0  # seconds a file, of processors: the machine may be busy with something else
 KNOWN = "right", "refused", "other"
 Random = random.Random
 
@@ -304,18 +304,28 @@ class Report:
             self.failures.append(f"{number}: {name}, {damage}: {text}")
 
 
+def processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """What a process has used so far."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """The lines that a process prints, until it ends or is silent for too long, and is killed."""
+    """The lines that a process prints, until it ends, or takes too long for one and is killed."""
     assert process.stdout is not None
-    buffer = b""
-    while select.select([process.stdout], [], [], PATIENCE)[0]:
-        data = os.read(process.stdout.fileno(), 65536)
-        buffer += data
-        *lines, buffer = buffer.split(b"\n")
-        yield from (line.decode() for line in lines)
-        if not data:
-            return
-    process.kill()
+    buffer, since, used = b"", time.monotonic(), 0.0
+    while True:
+        if select.select([process.stdout], [], [], 1)[0]:
+            data = os.read(process.stdout.fileno(), 65536)
+            *lines, buffer = (buffer + data).split(b"\n")
+            yield from (line.decode() for line in lines)
+            if not data:
+                return
+            since, used = time.monotonic(), processor_seconds(process)
+        elif processor_seconds(process) - used > PATIENCE or time.monotonic() - since > 90:
+            process.kill()
 
 
 def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
