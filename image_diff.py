@@ -355,8 +355,9 @@ def value_range(first: Image, second: Image) -> tuple[float, float]:
     """Black and white: by the depth, or of float pictures the least and the largest value."""
     if first.dtype.kind == "u":
         return 0.0, float(np.iinfo(first.dtype).max)
-    low, high = float(min(first.min(), second.min())), float(max(first.max(), second.max()))
-    if not math.isfinite(high - low):
+    low = float(np.minimum(first.min(), second.min()))  # Python's own `min` would drop a NaN
+    high = float(np.maximum(first.max(), second.max()))
+    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
         raise ImageDiffError("a picture has values that are not finite; replace NaN and infinity")
     return low, high if high > low else low + 1
 
