@@ -54,7 +54,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from itertools import count, pairwise, product
-from threading import Thread, current_thread, get_ident, main_thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
@@ -214,11 +214,10 @@ def hear_damage() -> Iterator[list[bytes]]:
 
     stderr = os.dup(2)
     os.dup2(writer, 2)
-    set_log_level: Callable[[int], int]  # OpenCV 4 and 5 keep it in different places
+    # OpenCV passes on libtiff's warnings, level 3; 4 and 5 have the function in different places.
     set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
-    log_level = set_log_level(3)  # warnings: OpenCV passes on those of libtiff
-    # A thread, as a full pipe would stop the decoder, or OpenCV's stream for good.
-    listener = Thread(target=listen)
+    log_level = set_log_level(3)
+    listener = Thread(target=listen)  # as a full pipe would stop the decoder
     listener.start()
     try:
         yield damage
@@ -256,8 +255,9 @@ def read_image(path: PathLike) -> Image:
     try:
         if data.startswith(b"\x89PNG") and b"IEND" not in chunks:
             raise cv2.error("cut short")
-        if b"acTL" in chunks:  # OpenCV reads animated ones unchecked; without this one it is still
-            data = data[: data.index(b"acTL") - 4] + data[data.index(b"acTL") + 16 :]
+        if b"acTL" in chunks and whole:  # OpenCV reads animated ones unchecked: make it still
+            head, _, tail = data.partition(b"acTL")
+            data = head[:-4] + tail[12:]
         return decode(data, None if whole else name, b"eXIf" in chunks)
     except (cv2.error, MemoryError) as problem:
         if "MAX_IMAGE" in str(problem):
@@ -273,17 +273,17 @@ def read_image(path: PathLike) -> Image:
 
 
 def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The chunks of a PNG by their names, with the first 8 bytes in each; none of other files.
+    """The chunks of a PNG by their names, with the first 10 bytes in each; none of other files.
 
     Ends where one is longer than the file, with no IEND: OpenCV would allocate up to 4 GB for it.
     """
     chunks: dict[bytes, bytes] = {}
-    size, place = file.seek(0, os.SEEK_END), 8
-    file.seek(0)
-    start = file.read(8)
-    while start == b"\x89PNG\r\n\x1a\n" and b"IEND" not in chunks:
+    size, place = file.seek(0, os.SEEK_END), file.seek(0)
+    if file.read(4) == b"\x89PNG":
+        place = 8
+    while place and b"IEND" not in chunks:
         file.seek(place)
-        head = file.read(16)
+        head = file.read(18)
         place += 12 + int.from_bytes(head[:4], "big")
         if place > size:
             break
@@ -1102,9 +1102,8 @@ def is_plain_png(path: str) -> bool:
         return False  # a pipe, read already
     with open(path, "rb") as file:
         chunks = png_chunks(file)
-        file.seek(24)
-        depth_and_type = file.read(2)
-    return depth_and_type == b"\x08\x02" and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
+    plain = chunks.get(b"IHDR", b"")[8:] == b"\x08\x02"  # depth and colour type
+    return plain and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
 
 
 @contextlib.contextmanager
@@ -1113,11 +1112,10 @@ def staging(folder: PathLike) -> Iterator[str]:
 
     It is removed at the end, and where SIGINT or SIGTERM is the end; one that SIGKILL left, later.
     """
-    import glob
     import shutil
 
     os.makedirs(folder, exist_ok=True)
-    beside = os.path.join(folder, f".image_diff-{os.getpid()}-{get_ident()}")
+    beside = os.path.join(folder, f".image_diff-{os.getpid()}")
     before: dict[int, Any] = {}
 
     def stop(number: int, _: object) -> None:
@@ -1133,8 +1131,9 @@ def staging(folder: PathLike) -> Iterator[str]:
             lock = os.open(folder, os.O_RDONLY)
             stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for stale in glob.glob(os.path.join(glob.escape(os.fspath(folder)), ".image_diff-*")):
-                shutil.rmtree(stale, ignore_errors=True)
+            for name in os.listdir(folder):
+                if name.startswith(".image_diff-"):
+                    shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
         for number in (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ():
             if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None):
                 before[number] = handler
@@ -1177,10 +1176,9 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     targets = [os.path.join(folder, name) for name in names]
     try:
         for target in filter(os.path.exists, targets):
-            if os.path.isdir(target) or any(
-                os.path.samefile(target, record[which]) for which in ("first", "second")
-            ):
-                kind = "a folder" if os.path.isdir(target) else "an input"
+            inputs = (os.path.samefile(target, record[which]) for which in ("first", "second"))
+            if (is_folder := os.path.isdir(target)) or any(inputs):
+                kind = "a folder" if is_folder else "an input"
                 raise ImageDiffError(f"{target} is {kind}; name another folder for the output")
         with staging(folder) as beside, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
             sources = [os.path.join(beside, name) for name in names]

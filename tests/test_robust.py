@@ -284,8 +284,8 @@ def test_two_saves_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".image_diff-1-1").mkdir()
-    (tmp_path / ".image_diff-1-1" / "diff.png").touch()
+    (tmp_path / ".image_diff-1").mkdir()
+    (tmp_path / ".image_diff-1" / "diff.png").touch()
     (tmp_path / "mine.txt").touch()
     assert main([*PAIR, "-o", str(tmp_path)]) == 0
     assert set(contents(tmp_path)) == {*FILES, "mine.txt"}
