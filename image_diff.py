@@ -203,12 +203,14 @@ def read_images(*paths: PathLike) -> list[Image]:
 def hear_damage() -> Iterator[list[bytes]]:
     """Take off stderr what the C decoders write there, and give its first line of damage if any."""
     damage: list[bytes] = []
-    end = b"end of what they say\n"
+    end = b"end of what they say"
     reader, writer = os.pipe()
 
     def listen() -> None:
         with open(reader, "rb") as pipe:
-            for line in iter(pipe.readline, end):
+            for line in pipe:
+                if line.strip() == end:  # a process started meanwhile may hold the pipe open
+                    break
                 if not damage and HARMLESS not in line and any(word in line for word in DAMAGE):
                     damage.append(line)
 
@@ -225,9 +227,9 @@ def hear_damage() -> Iterator[list[bytes]]:
         set_log_level(log_level)
         os.dup2(stderr, 2)
         os.close(stderr)
-        os.write(writer, b"\n" + end)
-        listener.join()
+        os.write(writer, b"\n" + end + b"\n")
         os.close(writer)
+        listener.join()
 
 
 def read_image(path: PathLike) -> Image:
@@ -324,9 +326,14 @@ def decode(data: bytes, path: str | None, turned: bool) -> Image:
 
 def pages_left_out(path: PathLike) -> int:
     """How many pages or frames follow the first in a picture file that was read."""
-    with contextlib.suppress(OSError, cv2.error), hear_damage(), open(path, "rb") as file:
-        if os.path.isfile(path) and (file.read(4) != b"\x89PNG" or b"acTL" in png_chunks(file)):
-            return max(0, cv2.imcount(os.fspath(path)) - 1)
+    if not os.path.isfile(path):
+        return 0  # a pipe, read already
+    with contextlib.suppress(OSError, cv2.error), open(path, "rb") as file:
+        head, chunks = file.read(8), png_chunks(file)
+        kinds = b"GIF8", b"RIFF", b"II", b"MM"
+        if head.startswith(kinds) or head[4:] == b"ftyp" or b"acTL" in chunks:
+            with hear_damage():
+                return max(0, cv2.imcount(os.fspath(path)) - 1)
     return 0
 
 

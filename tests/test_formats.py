@@ -1,12 +1,14 @@
 """Every format and depth, pages, damage of all kinds, and extreme shapes."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -94,6 +96,18 @@ def test_pages_of_both_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["-f", str(paths[0]), "-s", str(paths[1]), "--no-window"]) == 0
     expected = f"first pages compared; pages left out: 4 of {paths[0]}, 3 of {paths[1]}\n"
     assert capsys.readouterr().err == expected
+
+
+def test_pipes_are_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe, data = tmp_path / "pipe", SAMPLES["pages.tif"].data
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    second = stored(tmp_path, "b.png", SAMPLES["colour8.png"].data)
+    output = str(tmp_path / "out")
+    assert main(["-f", str(pipe), "-s", str(second), "--no-window", "-o", output]) == 0
+    writer.join()
+    assert capsys.readouterr().out.startswith("SSIM: 1.0\n")
 
 
 # --- Depth ---------------------------------------------------------------------------------------
@@ -316,13 +330,13 @@ def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
 
 
 def test_files_that_chance_damages(tmp_path: Path) -> None:
-    report = fuzz.fuzz(files=600, seed=2, keep=tmp_path)
+    report = fuzz.fuzz(files=400, seed=2, keep=tmp_path)
     assert report.failures == []
     counts = dict.fromkeys(fuzz.KNOWN, 0)
     for (_, text), number in report.verdicts.items():
         counts[text] += number
-    assert sum(counts.values()) == 600
-    assert min(counts.values()) > 30
+    assert sum(counts.values()) == 400
+    assert min(counts.values()) > 20
 
 
 # --- Shapes --------------------------------------------------------------------------------------
