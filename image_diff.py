@@ -309,13 +309,16 @@ def decode(data: bytes, path: str | None, turned: bool) -> Image:
     jpeg = data.startswith(b"\xff\xd8")  # has no alpha, but often an EXIF orientation
     # IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn the picture upright.
     image = pixels(cv2.IMREAD_COLOR if jpeg else cv2.IMREAD_UNCHANGED)
-    # Of a PAM, OpenCV swaps red and blue.
-    if data.startswith(b"P7") or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+    # OpenCV swaps red and blue of a PAM, and leaves most of a deep TIFF that lost its tag
+    # SamplesPerPixel, 277 of type SHORT, as the memory was.
+    tiff, tags = data.startswith((b"II", b"MM")), (b"\x15\x01\x03\x00", b"\x01\x15\x00\x03")
+    deep = tiff and image.ndim == 3 and image.dtype != np.uint8
+    lost = deep and not any(tag in data for tag in tags)
+    if lost or data.startswith(b"P7") or (image.ndim == 3 and image.shape[2] not in (3, 4)):
         raise cv2.error("cannot decode its channels")
     if image.ndim == 3 and image.shape[2] == 4:
         # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        premultiplied = image.dtype == np.uint8 and data.startswith((b"II", b"MM"))
-        return over_white(image, premultiplied)
+        return over_white(image, premultiplied=tiff and image.dtype == np.uint8)
     if turned or (data.startswith(b"RIFF") and b"EXIF" in data):
         image = pixels(cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype not in (np.uint8, np.uint16):

@@ -240,8 +240,9 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
     if not written_to(path):
         return "pixels that were never written to"
     foreign = damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
-    # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is scaled to it.
-    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k", ".avif"))
+    # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is scaled to it;
+    # and lossy WebP goes on with what its last bytes give.
+    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k", ".avif", ".webp"))
     if damage not in CONTENTS and damage != "several" and not optional:
         return f"another picture was accepted after {damage}"
     if sample.data.startswith(b"\x89PNG") and not foreign and not is_any_sample(image):

@@ -244,6 +244,10 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         " is not a picture of a format that OpenCV reads; convert it to PNG",
     ),
+    "a lost tag": (
+        lambda: SAMPLES["colour16_little.tif"].data.replace(b"\x15\x01\x03\0", b"\x15\0\x03\0", 1),
+        " is a damaged or truncated TIFF",
+    ),
     "two channels": (
         lambda: tiff(
             DEEP[..., :2] / np.float32(9), photometric="minisblack", planarconfig="contig"
