@@ -37,7 +37,7 @@ import sys
 AS_PROGRAM = os.path.splitext(os.path.basename(sys.argv[0]))[0] in ("image_diff", "image-diff")
 if AS_PROGRAM:  # before the slow imports, as Python's own way to end by Ctrl+C shows a traceback
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     # A closed stdin, stdout or stderr would be taken by the next file to open, and written to.
     while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
