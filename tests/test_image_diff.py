@@ -809,6 +809,18 @@ def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> N
     assert boxes_of(regions) == oracle.boxes
 
 
+def test_a_picture_that_differs_everywhere_alike_is_one_region() -> None:
+    first = np.zeros((7, 7, 3), np.uint8)
+    second = first.copy()
+    second[3, 3] = 255
+    comparison = compare_images(first, second)
+    assert np.unique(comparison.evidence).tolist() == [2]
+    assert comparison.threshold == 2 / 255
+    assert boxes_of(comparison.regions) == {(0, 0, 7, 7)}
+    flat = np.full((90, 80, 3), 200, np.uint8)
+    assert boxes_of(compare_images(flat, flat // 2).regions) == {(0, 0, 80, 90)}
+
+
 def test_a_region_is_the_change_grown_by_half_the_window() -> None:
     first = np.full((100, 120, 3), 200, np.uint8)
     second = first.copy()
