@@ -890,7 +890,7 @@ def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> tuple[f
         return options.threshold, cv2.threshold(evidence, level, 255, kind)[1]
     otsu, mask = cv2.threshold(evidence, 0, 255, kind | cv2.THRESH_OTSU)
     # Of values that are all alike Otsu's is 0, whatever they are.
-    level = min(otsu or int(evidence.min()) % 255, int(ceiling * 255))
+    level = int(min(otsu or evidence.min() % 255, ceiling * 255))
     if level != otsu:
         mask = cv2.threshold(evidence, level, 255, kind, dst=mask)[1]
     return level / 255, mask
