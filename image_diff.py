@@ -24,8 +24,6 @@ Papers:
     CVPR 2020. https://doi.org/10.1109/CVPR42600.2020.00138
     Lucas, Kanade: An iterative image registration technique with an application to stereo vision.
     IJCAI 1981. https://hal.science/hal-03697340
-    Kroeger, Timofte, Dai, Van Gool: Fast optical flow using dense inverse search. ECCV 2016.
-    https://doi.org/10.1007/978-3-319-46493-0_29
 """
 
 from __future__ import annotations
@@ -460,24 +458,40 @@ def match(first: Gray8, second: Gray8) -> tuple[Matrix, int]:
     return np.linalg.inv(scale) @ found @ other_scale, agree
 
 
+def track(
+    first: Gray8, second: Gray8, corners: Image, side: int, levels: int
+) -> tuple[Image, NDArray[Any]]:
+    """Where (n, 1, 2) float32 corners of first are in second, and (n,) bool: which came back.
+
+    By windows of side x side pixels (Lucas and Kanade 1981); those that are found elsewhere than
+    within half a pixel when tracked back to the first have changed, or say nothing.
+    """
+
+    def follow(one: Gray8, other: Gray8, points: Image) -> tuple[Image, NDArray[Any]]:
+        size = side, side
+        return cv2.calcOpticalFlowPyrLK(
+            one, other, points, points.copy(), winSize=size, maxLevel=levels
+        )[:2]
+
+    places, found = follow(first, second, corners)
+    back, again = follow(second, first, places)
+    near = np.linalg.norm((back - corners)[:, 0], axis=1) < 0.5
+    return places, near & (found[:, 0] == 1) & (again[:, 0] == 1)
+
+
 def refine(first: Gray8, second: Gray8, transform: Matrix) -> Matrix:
     """The transform to some hundredths of a pixel, in three rounds.
 
-    Each tracks up to 4000 corners (Lucas and Kanade 1981) and fits the least median of squares, so
-    that up to half of them may have changed. ECC was off by 0.2 to 2 pixels where this is by 0.01.
+    Each tracks up to 4000 corners and fits the least median of squares, so that half of them may
+    have changed. ECC was off by 0.2 to 2 pixels where this is by 0.01.
     """
-    side = 15
     for levels in (1, 0, 0):
         moved, covered = fitting(first, second, transform)
-        inside = shrink(covered, side // 2)
         apart = max(3.0, (first.size / 4000) ** 0.5 / 3)
-        corners = cv2.goodFeaturesToTrack(first, 4000, 0.002, apart, mask=inside)
+        corners = cv2.goodFeaturesToTrack(first, 4000, 0.002, apart, mask=shrink(covered, 7))
         if corners is None:
             break
-        places, found, _ = cv2.calcOpticalFlowPyrLK(
-            first, moved, corners, corners.copy(), winSize=(side, side), maxLevel=levels
-        )
-        good = found.ravel() == 1
+        places, good = track(first, moved, corners, 15, levels)
         if np.count_nonzero(good) < 20:
             break
         step, _ = cv2.findHomography(places[good], corners[good], cv2.LMEDS)
@@ -500,30 +514,34 @@ def check_transform(transform: Matrix, second: Image, matches: int) -> None:
         raise ImageDiffError(f"the second picture {text} {fault}; photograph it from nearer by")
 
 
-STIFFNESS = 15.0  # pixels, sigma of the Gaussian that the displacement is smoothed by
+STIFFNESS = 15.0  # pixels, sigma of the Gaussian that displacements are averaged by
 
 
 def drift(first: Gray8, second: Gray8, transform: Matrix) -> NDArray[Any]:
-    """What the transform leaves: the smooth (H, W, 2) float32 displacement, first to second.
+    """What the transform leaves: the smooth (H, W, 2) float32 displacement, in pixels of first.
 
-    Dense optical flow (Kroeger et al. 2016) on copies of 4 megapixels, three times over; smoothed
-    with the gradient's energy as weight, as flow knows nothing of plain areas.
+    Up to 8000 corners are tracked on copies of 4 megapixels, twice; their steps are averaged around
+    every pixel, and fade to 0 far from all. Dense flow (DIS), weighted by the gradient's energy,
+    was measured too: it follows a large change, and found 0.90 of what this finds 0.97 of.
     """
     small, scale = reduce(first, 4e6)
     other, other_scale = reduce(second, 4e6)
     fitted, covered = fitting(small, other, scale @ transform @ np.linalg.inv(other_scale))
-    small = cv2.GaussianBlur(small, (0, 0), 1)
-    across, down = (cv2.Sobel(small, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    weight = (across**2 + down**2) * (covered > 0) + 1
-    total = cv2.GaussianBlur(weight, (0, 0), STIFFNESS)[..., None]
-    shift = np.zeros((*small.shape, 2), np.float32)
     grid = np.dstack(np.meshgrid(*map(np.arange, size_of(small)))).astype(np.float32)
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    for _ in range(3):
+    shift = np.zeros_like(grid)
+    corners = cv2.goodFeaturesToTrack(small, 8000, 0.002, 3, mask=covered)
+    for _ in range(0 if corners is None else 2):
         x, y = cv2.split(grid + shift)
-        moved = cv2.remap(fitted, x, y, cv2.INTER_LINEAR)
-        step = flow.calc(small, cv2.GaussianBlur(moved, (0, 0), 1), np.zeros_like(shift))
-        shift += cv2.GaussianBlur(step * weight[..., None], (0, 0), STIFFNESS) / total
+        moved = cv2.remap(fitted, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        places, good = track(small, moved, corners, 21, 1)
+        step = (places - corners)[:, 0]
+        good &= np.linalg.norm(step, axis=1) < 8
+        column, row = corners[good, 0].astype(int).T
+        sums = np.zeros((*small.shape, 3), np.float32)
+        sums[row, column, :2], sums[row, column, 2] = step[good], 1
+        sums = cv2.GaussianBlur(sums, (0, 0), STIFFNESS)
+        one = 1 / (2 * np.pi * STIFFNESS**2)  # what a corner weighs where it is
+        shift += sums[..., :2] / (sums[..., 2:] + np.float32(0.1 * one))
     return cv2.resize(shift, size_of(first)) / np.diag(scale)[:2].astype(np.float32)
 
 

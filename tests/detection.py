@@ -706,7 +706,7 @@ def tables(scores: dict[tuple[str, str], Score]) -> str:
 
 PERSPECTIVE: dict[str, Any] = {"align": "perspective"}
 ELASTIC: dict[str, Any] = {"align": "elastic", "tolerance": 2}
-BOARDS: dict[str, Any] = {**ELASTIC, "threshold": 0.25, "merge": 12}
+BOARDS: dict[str, Any] = {**ELASTIC, "threshold": 0.65, "merge": 6}
 GRAY_KINDS = [*(kind for kind, edit in EDITS.items() if edit.in_gray), *DEFECTS]
 
 

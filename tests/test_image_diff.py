@@ -465,8 +465,8 @@ def test_a_smooth_warp_is_taken_out_and_a_local_change_is_not() -> None:
     changed = first.copy()
     changed[200:230, 300:330] = 255 - changed[200:230, 300:330]
     across, down = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(512, dtype=np.float32))
-    drift = 2 * np.sin(down / 60), 2 * np.cos(across / 70)
-    second = cv2.remap(changed, across + drift[0], down + drift[1], cv2.INTER_CUBIC)
+    x, y = across + 1.5 * np.sin(down / 60), down + 1.5 * np.cos(across / 70)
+    second = cv2.remap(changed, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     assert len(compare_images(first, second).regions) > 20
     options = Options(align="elastic", tolerance=2)
     (region,) = compare_images(first, second.astype(np.uint8), options).regions
