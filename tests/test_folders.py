@@ -1,0 +1,1226 @@
+"""Folders: what is paired, what is told and saved, and what interruption and death leave."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
+from test_image_diff import PAIRS, SCRIPT, random_picture
+from test_report import DESKTOP, MISSING, PHONE, Report, browser, contrast  # noqa: F401
+
+import image_diff
+from image_diff import Options, compare_files, find_pairs, main
+
+Record = dict[str, Any]
+NAMES = "page 1.png", "nested/deep/über uns.png", "nested/same.png"
+
+
+def write(path: Path, picture: Any = None) -> Path:
+    """Write a picture, by default a small one, whatever the name of the file."""
+    picture = random_picture(1, 40, 60, 3) if picture is None else picture
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return path
+
+
+def changed(picture: Any) -> Any:
+    """With a black square."""
+    picture = picture.copy()
+    picture[10:30, 20:40] = 0
+    return picture
+
+
+def found(folder: Path, *left_out: Path) -> dict[str, tuple[str | None, str | None]]:
+    """The pairs of `first` and `second` in a folder, by name, with paths relative to those."""
+    roots = folder / "first", folder / "second"
+    one, other = map(str, roots)
+    pairs = list(find_pairs(one, other, [os.path.realpath(path) for path in left_out]))
+    assert len({pair.name for pair in pairs}) == len(pairs)
+    assert all(pair.error is None for pair in pairs)
+    return {
+        pair.name: tuple(  # type: ignore[misc]
+            path and os.path.relpath(path, root)
+            for path, root in zip((pair.first, pair.second), roots, strict=True)
+        )
+        for pair in pairs
+    }
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Folders `first` and `second` with every status, and `first` and `second` of 60x40 pixels."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for seed, name in enumerate(NAMES):
+        picture = random_picture(seed, 40, 60, 3)
+        write(first / name, picture)
+        write(second / name, picture if "same" in name else changed(picture))
+    write(first / "only.png")
+    write(second / "nested/lonely.png")
+    write(first / "other.png")
+    write(second / "other.webp", changed(random_picture(1, 40, 60, 3)))
+    write(first / "size.png")
+    write(second / "size.png", random_picture(1, 50, 60, 3))
+    write(first / "cut.png")
+    data = write(second / "cut.png").read_bytes()
+    (second / "cut.png").write_bytes(data[: len(data) // 2])
+    write(first / "choice.png")
+    write(second / "choice.gif")
+    write(second / "choice.jpg")
+    (first / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+STATUSES = {
+    "choice.gif": "only_second",
+    "choice.jpg": "only_second",
+    "choice.png": "only_first",
+    "cut.png": "error",
+    "only.png": "only_first",
+    "other.png": "different",
+    "page 1.png": "different",
+    "size.png": "error",
+    "nested/lonely.png": "only_second",
+    "nested/same.png": "same",
+    "nested/deep/über uns.png": "different",
+}
+
+
+def folders(tree: Path) -> list[str]:
+    """The options that name the two folders."""
+    return ["-f", str(tree / "first"), "-s", str(tree / "second")]
+
+
+def records_of(text: str) -> list[Record]:
+    """JSON Lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """The script in a process group of its own, as a shell starts it."""
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    pipe = subprocess.PIPE
+    options = {"stdout": pipe, "stderr": pipe, "text": True, "start_new_session": True} | options
+    return subprocess.Popen(command, **options)
+
+
+# --- Pairs ---------------------------------------------------------------------------------------
+
+
+def test_pairs_come_by_relative_path_in_a_set_order(tree: Path) -> None:
+    pairs = found(tree)
+    assert list(pairs) == list(STATUSES)
+    assert pairs["nested/deep/über uns.png"] == (NAMES[1], NAMES[1])
+    assert pairs["only.png"] == ("only.png", None)
+    assert pairs["nested/lonely.png"] == (None, "nested/lonely.png")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("a.png", "a.jpg", {"a.png": "a.jpg"}),
+        ("a.PNG", "a.png", {"a.PNG": "a.png"}),
+        ("a.png b.jpg", "a.jpg b.jpg", {"a.png": "a.jpg", "b.jpg": "b.jpg"}),
+        ("a.png a.jpg", "a.png", {"a.png": "a.png", "a.jpg": None}),
+        ("a.png a.jpg", "a.webp", {"a.png": None, "a.jpg": None, "a.webp": "a.webp"}),
+        ("a.png", "a.jpg a.webp", {"a.png": None, "a.jpg": "a.jpg", "a.webp": "a.webp"}),
+        ("a.png a.jpg", "a.png a.webp", {"a.png": "a.png", "a.jpg": "a.webp"}),
+        ("a/b.png", "a/b.bmp", {"a/b.png": "a/b.bmp"}),
+        ("a/b.png", "b.png", {"a/b.png": None, "b.png": "b.png"}),
+        ("a.b.png", "a.c.png", {"a.b.png": None, "a.c.png": "a.c.png"}),
+        (".png", ".png", {}),
+        ("a.png/b.png", "a.png", {"a.png/b.png": None, "a.png": "a.png"}),
+    ],
+)
+def test_a_stem_that_leaves_no_choice_pairs(
+    tmp_path: Path, first: str, second: str, expected: dict[str, str | None]
+) -> None:
+    for folder, names in (("first", first), ("second", second)):
+        for name in names.split():
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).touch()
+    assert {name: pair[1] for name, pair in found(tmp_path).items()} == expected
+
+
+def test_every_extension_is_one_that_opencv_knows(tmp_path: Path) -> None:
+    for extension in image_diff.EXTENSIONS.split():
+        (tmp_path / "first").mkdir(exist_ok=True)
+        (tmp_path / "first" / f"a{extension.upper()}").touch()
+        assert extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")  # .jfif is JPEG
+    (tmp_path / "first" / "a.txt").touch()
+    (tmp_path / "first" / "png").touch()
+    assert len(found(tmp_path)) == len(image_diff.EXTENSIONS.split())
+
+
+def test_links_are_followed_within_the_folder_alone(tree: Path) -> None:
+    first, outside = tree / "first", write(tree / "outside/secret.png")
+    before = found(tree)
+    (first / "out.png").symlink_to(outside)
+    (first / "out").symlink_to(outside.parent)
+    (first / "up").symlink_to("..")
+    (first / "loop").symlink_to(".")
+    (first / "nested/loop").symlink_to("..")
+    (first / "self.png").symlink_to("self.png")
+    (first / "broken.png").symlink_to("none.png")
+    os.mkfifo(first / "pipe.png")
+    assert found(tree) == before
+    # What another folder has at the place of such a link is not paired with what lies outside.
+    write(tree / "second/out/secret.png")
+    assert found(tree) == before | {"out/secret.png": (None, "out/secret.png")}
+    (first / "link.png").symlink_to("nested/same.png")
+    (first / "twin").symlink_to("nested/deep")
+    assert found(tree) == before | {
+        "out/secret.png": (None, "out/secret.png"),
+        "link.png": ("link.png", None),
+        "twin/über uns.png": ("twin/über uns.png", None),
+    }
+
+
+def test_a_folder_in_the_other_is_no_part_of_it(tree: Path) -> None:
+    write(tree / "first/out/page 1.png/first.png")
+    assert "out/page 1.png/first.png" in found(tree)
+    assert list(found(tree, tree / "first/out")) == list(STATUSES)
+
+
+def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refusing(path: str) -> Iterator[os.DirEntry[str]]:
+        if path.endswith("second/nested"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    pairs = list(find_pairs(str(tree / "first"), str(tree / "second")))
+    fault = f"{tree}/second/nested cannot be read: Permission denied; allow it to be read"
+    assert pairs[-1] == image_diff.Pair("nested", None, None, fault)
+    assert [pair.name for pair in pairs[:-1]] == [name for name in STATUSES if "/" not in name]
+    record = image_diff.compare_pair(pairs[-1], Options())
+    assert (record["status"], record["error"]) == ("error", fault)
+
+
+# --- Results -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alone() -> Callable[[str, str], Record]:
+    """What the command tells of one pair, for comparison."""
+
+    def record(first: str, second: str) -> Record:
+        return image_diff.as_record(compare_files(first, second), first, second)
+
+    return record
+
+
+def test_every_pair_has_its_record_in_text_json_and_files(
+    tree: Path, capsys: pytest.CaptureFixture[str], alone: Callable[[str, str], Record]
+) -> None:
+    output = tree / "out"
+    assert main([*folders(tree), "--json", "-o", str(output)]) == 2
+    out, err = capsys.readouterr()
+    records = records_of(out)
+    assert {record["name"]: record["status"] for record in records} == STATUSES
+    assert [record["name"] for record in records] == list(STATUSES)
+    assert (output / "results.jsonl").read_text() == out
+    keys = list(alone(*map(str, PAIRS[0])))
+    for record in records:
+        assert list(record) == keys
+        first, second, name = record["first"], record["second"], record["name"]
+        assert (record["schema"], record["alignment"]) == (1, None)
+        assert first == (None if record["status"] == "only_second" else f"{tree}/first/{name}")
+        assert (second is None) == (record["status"] == "only_first")
+        if record["status"] == "different":
+            assert record == alone(first, second) | {"name": name}
+            assert record["regions"]
+        else:
+            assert record["regions"] == []
+        if record["status"] == "same":
+            assert (record["ssim"], record["different_pixels"]) == (1.0, 0)
+            assert (record["different_fraction"], record["error"]) == (0.0, None)
+        elif record["status"] != "different":
+            assert record["ssim"] is record["width"] is record["different_fraction"] is None
+        assert (record["status"] == "error") == (record["error"] is not None)
+    errors = {record["name"]: record["error"] for record in records if record["error"]}
+    assert errors["cut.png"] == (
+        f"{tree}/second/cut.png is a damaged or truncated PNG; save or copy it again"
+    )
+    assert errors["size.png"].startswith(
+        "the first and the second picture are 60x40 and 60x50 pixels; "
+    )
+    summary, last = err.splitlines()
+    assert summary.startswith(
+        "11 pairs: 1 same, 3 different, 5 only in one folder, 2 with errors; "
+    )
+    assert summary.endswith(" pairs a second")
+    assert last == "error: 2 of 11 pairs could not be compared; their lines say why"
+    # The folder of a pair holds what a run of that pair alone saves, and two small pictures.
+    pair = tree / "pair"
+    assert main(["-f", first, "-s", first, "--no-window", "-o", str(pair)]) == 0
+    names = {*(path.name for path in pair.iterdir()), *image_diff.SMALL}
+    saved = [path.parent for path in output.rglob("index.html") if path.parent != output]
+    assert {str(path.relative_to(output)) for path in saved} == {
+        name for name, status in STATUSES.items() if status == "different"
+    }
+    for folder in saved:
+        assert {path.name for path in folder.iterdir()} == names
+        record = next(r for r in records if r["name"] == str(folder.relative_to(output)))
+        assert json.loads((folder / "result.json").read_text()) == record
+        for name in image_diff.SMALL:
+            small = cv2.imread(str(folder / name))
+            assert small is not None
+            assert small.shape == (40, 60, 3)
+
+
+def test_thumbnails_show_even_the_smallest_box() -> None:
+    picture = np.full((1200, 3200, 3), 128, np.uint8)
+    region = image_diff.Region(1600, 600, 9, 9, 49, 0.0)
+    small = image_diff.thumbnail(picture, [region])
+    assert small.shape == (120, 320, 3)
+    assert cv2.boundingRect((small != 128).any(axis=2).astype(np.uint8)) == (159, 59, 7, 7)
+    assert image_diff.thumbnail(picture[:, :1], []).shape == (240, 1, 3)
+    assert (image_diff.thumbnail(picture[:50, :60], []) == picture[:50, :60]).all()
+
+
+def test_a_line_of_text_a_pair_and_a_summary(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "second/size.png").unlink()
+    (tree / "second/cut.png").unlink()
+    assert main(folders(tree)) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    assert lines[:5] == [
+        "only second  choice.gif",
+        "only second  choice.jpg",
+        "only first   choice.png",
+        "only first   cut.png",
+        "only first   only.png",
+    ]
+    record = compare_files(tree / "first/page 1.png", tree / "second/page 1.png")
+    share = f"{100 * record.different_fraction:.3g} % of the picture"
+    assert lines[6] == f"different    page 1.png: SSIM {record.score}, 1 region, {share}"
+    assert lines[9] == "same         nested/same.png: SSIM 1.0"
+    assert lines[11].startswith(
+        "11 pairs: 1 same, 3 different, 7 only in one folder, 0 with errors"
+    )
+    assert len(lines) == 12
+
+
+@pytest.mark.parametrize(
+    ("remaining", "status"),
+    [
+        (["nested/same.png"], 0),
+        (["nested/same.png", "page 1.png"], 1),
+        (["nested/same.png", "only.png"], 1),
+        (["nested/same.png", "nested/lonely.png"], 1),
+        (["nested/same.png", "page 1.png", "cut.png"], 2),
+    ],
+)
+def test_exit_code(tree: Path, remaining: list[str], status: int) -> None:
+    for path in [path for path in tree.rglob("*") if path.is_file()]:
+        if "/".join(path.relative_to(tree).parts[1:]) not in remaining:
+            path.unlink()
+    assert main([*folders(tree), "--exit-code"]) == status
+    assert main(folders(tree)) == (2 if status == 2 else 0)
+
+
+def test_identical_files_are_the_same_without_decoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "damaged.png").write_bytes(b"\x89PNG, but not really")
+        (tmp_path / folder / "empty.png").write_bytes(b"")
+    assert main([*folders(tmp_path), "--json"]) == 0
+    assert [record["status"] for record in records_of(capsys.readouterr().out)] == ["same"] * 2
+
+
+def test_the_number_of_jobs_changes_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = []
+    for jobs in ("1", "8"):
+        output = tree / jobs
+        assert main([*folders(tree), "--json", "--jobs", jobs, "-o", str(output)]) == 2
+        files = {
+            name: data for name, data in contents_of(output).items() if name != "results.sqlite"
+        }
+        runs.append((capsys.readouterr().out, files))
+    assert runs[0] == runs[1]
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_options_hold_for_every_pair(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--ignore", "0,0,100,100", "--threshold", "0.3", "--color", "--min-area", "9"]
+    main([*folders(tree), "--json", *options])
+    records = {record["name"]: record for record in records_of(capsys.readouterr().out)}
+    assert records["page 1.png"]["status"] == "same"
+    assert records["page 1.png"]["threshold"] == 0.3
+    assert records["page 1.png"]["width"] == 60
+
+
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    names = [b"line\nbreak.png", b"not utf-8 \xff.png", b"\x1b[31mred.png", b"-f.png", b"%41#?.png"]
+    for folder in (b"first", b"second"):
+        (tmp_path / os.fsdecode(folder)).mkdir()
+        for name in names:
+            picture = random_picture(2, 40, 60, 3)
+            data = cv2.imencode(".png", changed(picture) if folder == b"first" else picture)[1]
+            with open(os.path.join(os.fsencode(tmp_path), folder, name), "wb") as file:
+                file.write(data.tobytes())
+    output = tmp_path / "out"
+    for environment in ({}, {"PYTHONIOENCODING": "ascii"}):
+        run = process(*folders(tmp_path), "-o", output, env=os.environ | environment)
+        out, err = run.communicate(timeout=60)
+        assert (run.returncode, err) == (0, "")
+        lines = out.splitlines()
+        assert len(lines) == len(names) + 1
+        assert sum(line.startswith("different ") for line in lines) == len(names)
+        assert "\x1b" not in out
+    assert {record["name"] for record in records_of((output / "results.jsonl").read_text())} == set(
+        map(os.fsdecode, names)
+    )
+
+
+def test_threads_that_read_at_once_hear_of_their_own_pictures(
+    tree: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the threads of a cluster's worker do."""
+    wrong, right = tree / "crc.png", tree / "first/only.png"  # libpng warns of the first
+    data = bytearray(write(wrong).read_bytes())
+    data[-1] ^= 1
+    wrong.write_bytes(data[:-12] + b"\0\0\0\1tEXtx\0\0\0\0" + data[-12:])
+
+    def read(pair: tuple[Path, Path]) -> str:
+        try:
+            return str(image_diff.read_images(*pair)[0].shape)
+        except image_diff.ImageDiffError as problem:
+            return str(problem)
+
+    with ThreadPoolExecutor(8) as executor:
+        told = list(executor.map(read, [(right, wrong), (right, right)] * 20))
+    assert set(told[1::2]) == {"(40, 60, 3)"}
+    assert all(text.startswith(f"{wrong} is damaged: libpng warning: tEXt") for text in told[::2])
+    assert capfd.readouterr().err == ""
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+# --- Refusals ------------------------------------------------------------------------------------
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one line with which a run is refused."""
+    assert main([*map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err[7:-1]
+
+
+def test_what_cannot_be_run_is_refused_with_the_remedy(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tree / "first", tree / "second"
+    picture, empty = first / "only.png", tree / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").touch()
+    message = refusal(capsys, "-f", empty, "-s", empty, "-o", tree / "out")
+    assert message.startswith(f"nothing to compare: {empty} and {empty} hold no pictures; name ")
+    assert not (tree / "out").exists()
+    assert refusal(capsys, "-f", first, "-s", picture) == (
+        f"{first} is a folder and {picture} is not; give two folders, or the picture as --first"
+    )
+    assert refusal(capsys, "-f", first, "-s", tree / "none").startswith(f"{first} is a folder and")
+    assert refusal(capsys, "-f", tree / "none", "-s", second).startswith(
+        f"{tree}/none cannot be read: No such file or directory; "
+    )
+    assert refusal(capsys, "-f", first / "notes.txt", "-s", second).startswith(
+        f"{first}/notes.txt is not a picture"
+    )
+    for output in (first, second, tree / "first/nested/.."):
+        assert refusal(capsys, *folders(tree), "-o", output) == (
+            f"{output} is an input; name another folder for the output"
+        )
+    assert refusal(capsys, *folders(tree), "-o", picture).startswith(
+        f"cannot write to {picture}: File exists; free or name another folder"
+    )
+    assert refusal(capsys, *folders(tree), "--jobs", "2", "--scheduler", "tcp://a:1") == (
+        "--jobs is for this machine; with --scheduler the workers decide"
+    )
+    assert refusal(capsys, "-f", picture, "-s", picture, "--scheduler", "tcp://a:1") == (
+        "--scheduler is for two folders; leave it out for two pictures"
+    )
+    for jobs in ("0", "-1", "x"):
+        with pytest.raises(SystemExit):
+            main([*folders(tree), "--jobs", jobs])
+        assert f"{jobs} is not a number from 1 to 1024" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    message = refusal(capsys, *folders(tree), "--scheduler", "tcp://a:1")
+    assert message.startswith("--scheduler needs distributed: ")
+    assert message.endswith(f"; {sys.executable} -m pip install distributed")
+
+
+def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
+    output = tree / "first/out"
+    for _ in range(2):
+        main([*folders(tree), "-o", str(output)])
+        records = records_of((output / "results.jsonl").read_text())
+        assert sorted(record["name"] for record in records) == sorted(STATUSES)
+
+
+def test_a_reader_that_has_enough_ends_the_run(tree: Path) -> None:
+    for number in range(300):
+        shutil.copyfile(tree / "first/only.png", tree / f"first/{number}.png")
+    run = process(*folders(tree))
+    assert run.stdout is not None
+    assert run.stderr is not None
+    assert run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(timeout=60) == 2
+    assert run.stderr.read() == ""
+    run.stderr.close()
+
+
+# --- Another run ---------------------------------------------------------------------------------
+
+
+class Runs:
+    """Runs of one tree into one output, and which pairs each has computed."""
+
+    def __init__(self, tree: Path) -> None:
+        """Compare `first` and `second` of a tree."""
+        self.tree, self.output = tree, tree / "out"
+
+    def __call__(self, *options: str) -> set[str]:
+        """Run; the names of the pairs that were sent to be compared."""
+        sent = set()
+        compare_pairs = image_diff.compare_pairs
+
+        def listening(pairs: Iterator[image_diff.Pair], *others: Any) -> Any:
+            def heard() -> Iterator[image_diff.Pair]:
+                for pair in pairs:
+                    sent.add(pair.name)
+                    yield pair
+
+            return compare_pairs(heard(), *others)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(image_diff, "compare_pairs", listening)
+            main([*folders(self.tree), "-o", str(self.output), *options])
+        return {name for name in sent if STATUSES.get(name) in ("same", "different")}
+
+    def records(self) -> dict[str, Record]:
+        """What results.jsonl holds, by name."""
+        return {r["name"]: r for r in records_of((self.output / "results.jsonl").read_text())}
+
+
+@pytest.fixture
+def runs(tree: Path) -> Runs:
+    return Runs(tree)
+
+
+COMPARED = {name for name, status in STATUSES.items() if status in ("same", "different")}
+
+
+def test_what_holds_is_not_computed_again(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runs() == COMPARED
+    records, files = runs.records(), contents_of(runs.output)
+    times = {path: path.stat().st_mtime_ns for path in runs.output.rglob("result.json")}
+    capsys.readouterr()
+    assert runs("--json") == set()
+    assert runs.records() == records
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    told = records_of(capsys.readouterr().out)
+    assert {record["name"]: record for record in told} == records
+    assert sorted(told[:4], key=lambda r: str(r["name"])) == [records[n] for n in sorted(COMPARED)]
+    for line in records:
+        assert json.dumps(line).encode() in contents_of(runs.output)["index.html"]
+    assert len(contents_of(runs.output)) == len(files)
+
+
+def test_what_has_changed_is_computed_again(runs: Runs) -> None:
+    runs()
+    name = "nested/same.png"
+    os.utime(runs.tree / "first" / name)
+    assert runs() == {name}
+    picture = random_picture(7, 40, 60, 3)
+    older = write(runs.tree / "older.png", picture)
+    os.utime(older, (1, 1))
+    os.replace(older, runs.tree / "second" / name)  # it keeps the time of its last change
+    assert runs() == {name}
+    assert runs.records()[name]["status"] == "different"
+    shutil.rmtree(runs.output / "page 1.png")
+    assert runs() == {"page 1.png"}
+    assert (runs.output / "page 1.png/index.html").exists()
+    (runs.output / "page 1.png/result.json").write_text("{}")
+    assert runs() == {"page 1.png"}
+    # The folder of a pair that no longer differs tells so too.
+    shutil.copyfile(runs.tree / "first/page 1.png", runs.tree / "second/page 1.png")
+    assert runs() == {"page 1.png"}
+    for _ in range(2):
+        assert runs.records()["page 1.png"]["status"] == "same"
+        saved = json.loads((runs.output / "page 1.png/result.json").read_text())
+        assert saved["status"] == "same"
+        assert runs() == set()
+
+
+def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) -> None:
+    runs()
+    assert runs("--threshold", "0.5") == COMPARED
+    assert runs("--threshold", "0.5", "--json", "--exit-code", "--jobs", "1") == set()
+    assert runs("--threshold", "0.5", "--ignore", "0,0,2,2") == COMPARED
+    assert {r["threshold"] for r in runs.records().values() if r["width"]} == {0.5}
+    shutil.copytree(runs.tree / "first", tmp_path / "elsewhere" / "first")
+    shutil.copytree(runs.tree / "second", tmp_path / "elsewhere" / "second")
+    runs.tree = tmp_path / "elsewhere"
+    assert runs("--threshold", "0.5", "--ignore", "0,0,2,2") == COMPARED
+    assert all(
+        str(runs.tree) in str(r["first"]) + str(r["second"]) for r in runs.records().values()
+    )
+
+
+def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
+    runs()
+    (runs.tree / "first/page 1.png").unlink()
+    write(runs.tree / "second/other.png", random_picture(1, 40, 60, 3))
+    assert runs() == {"other.png", "page 1.png"}
+    records = runs.records()
+    assert records["page 1.png"]["status"] == "only_second"
+    assert records["other.png"]["status"] == "same"
+    assert records["other.webp"]["status"] == "only_second"
+    shutil.rmtree(runs.tree / "second/nested")
+    shutil.rmtree(runs.tree / "first/nested")
+    runs()
+    assert not any("nested" in name for name in runs.records())
+
+
+def test_two_runs_do_not_share_an_output(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tree / "out"
+    with image_diff.open_results("a", "b", Options(output=str(output))):
+        assert refusal(capsys, *folders(tree), "-o", output) == (
+            f"cannot write to {output}: another run writes there; free or name another folder"
+        )
+
+
+def test_a_file_that_is_no_memory_of_a_run(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tree / "out"
+    output.mkdir()
+    (output / "results.sqlite").write_text("something else entirely, of some length" * 100)
+    assert refusal(capsys, *folders(tree), "-o", output) == (
+        f"cannot write to {output}: file is not a database; free or name another folder"
+    )
+
+
+# --- Ctrl+C and other ends -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Folders of 120 pairs that differ, of 480x360 pixels of grain: work for more than a second."""
+    picture = np.random.default_rng(1).integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    one, other = write(tmp_path / "first/000.png", picture), tmp_path / "second/000.png"
+    write(other, changed(picture))
+    for number in range(1, 120):
+        for path in (one, other):
+            os.link(path, path.with_name(f"{number:03}.png"))
+    return tmp_path
+
+
+def lines_of(run: subprocess.Popen[str], count: int) -> None:
+    """Wait for lines on stdout."""
+    assert run.stdout is not None
+    for _ in range(count):
+        assert run.stdout.readline()
+
+
+def family(pid: int) -> set[int]:
+    """The processes below a process."""
+    below = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            child = int(path.parent.name)
+            below |= {child} | family(child)
+    return below
+
+
+def gone(pids: set[int], seconds: float = 20) -> bool:
+    """Whether processes end in time."""
+    end = time.monotonic() + seconds
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
+    output = many / "out"
+    arguments: list[str | Path] = [*folders(many), "--json", "-o", output]
+    done = 0
+    for _ in range(2):
+        run = process(*arguments)
+        lines_of(run, done + 9)
+        workers = family(run.pid)
+        begun = time.monotonic()
+        os.killpg(run.pid, signal.SIGINT)  # to all, as a terminal does
+        out, err = run.communicate(timeout=30)
+        assert time.monotonic() - begun < 5  # a second, on a machine that has nothing else to do
+        assert run.returncode == 130
+        assert gone(workers)
+        whole = (output / "results.jsonl").read_text()
+        done = done + 9 + out.count("\n") if not done else 9 + done + out.count("\n")
+        records = records_of(whole)
+        assert whole.endswith("\n")
+        done = len(records)
+        assert 9 <= done < 120
+        assert err.splitlines()[-1] == (
+            f"stopped: {120 - done} of 120 pairs left; the same --output again goes on from here"
+        )
+        assert err.startswith(f"{done} pairs: 0 same, {done} different, ")
+        assert err.count("\n") == 2
+        assert f"\n{120 - done},\n" in (output / "index.html").read_text()
+        for record in records:
+            result = output / record["name"] / "result.json"
+            assert json.loads(result.read_text()) == record
+        assert not list(output.rglob(".image_diff-*"))
+        assert not list(output.rglob("*.part"))
+    run = process(*arguments)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0
+    assert err.startswith("120 pairs: 0 same, 120 different, ")
+    names = [record["name"] for record in records_of(out)]
+    assert sorted(names) == [f"{number:03}.png" for number in range(120)]
+    assert (output / "results.jsonl").read_text() == out
+    assert "\n0,\n" in (output / "index.html").read_text()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3])
+def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
+    run = process(*folders(many), "-o", many / "out")
+    while not (many / "out/results.sqlite").exists():
+        assert run.poll() is None
+    time.sleep(delay)
+    workers = family(run.pid)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert gone(workers)
+    assert err.startswith("stopped: ")
+    assert " of 120 pairs left; " in err
+    assert err.count("\n") == 1
+
+
+def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
+    run = process(*folders(many), "--json", "--jobs", "2", "-o", many / "out")
+    lines_of(run, 5)
+    workers = [
+        pid for pid in family(run.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = run.communicate(timeout=120)
+    assert (run.returncode, err.count("\n")) == (0, 1)
+    records = records_of((many / "out/results.jsonl").read_text())
+    assert [record["name"] for record in records] == [f"{number:03}.png" for number in range(120)]
+    assert {record["status"] for record in records} == {"different"}
+    assert not list((many / "out").rglob(".image_diff-*"))
+
+
+def test_a_pair_that_kills_its_process_is_an_error_of_its_own(tree: Path) -> None:
+    """As decoders that crash and pictures too large for the memory do."""
+    (tree / "sitecustomize.py").write_text(
+        "import filecmp, os\n"
+        "cmp = filecmp.cmp\n"
+        "def deadly(first, *others, **options):\n"
+        "    if first.endswith('page 1.png'):\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    return cmp(first, *others, **options)\n"
+        "filecmp.cmp = deadly\n"
+    )
+    run = process(*folders(tree), "--json", env=os.environ | {"PYTHONPATH": str(tree)})
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 2
+    records = {record["name"]: record for record in records_of(out)}
+    assert records["page 1.png"]["error"] == (
+        "its process was killed, perhaps for want of memory; compare smaller pictures"
+    )
+    statuses = {name: record["status"] for name, record in records.items()}
+    assert statuses == STATUSES | {"page 1.png": "error"}
+    assert "Traceback" not in err
+
+
+def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
+    run = process(*folders(many), "-o", many / "out")
+    lines_of(run, 5)
+    workers = family(run.pid)
+    assert workers
+    run.kill()
+    run.communicate()
+    assert gone(workers)
+    records = records_of((many / "out/results.jsonl").read_text())
+    assert len(records) >= 5
+    run = process(*folders(many), "-o", many / "out")
+    out, err = run.communicate(timeout=120)
+    assert (run.returncode, err) == (0, "")
+    assert out.splitlines()[-1].startswith("120 pairs: 0 same, 120 different")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
+    output = many / "out"
+    output.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(output)], check=True)
+    try:
+        run = process(*folders(many), "--json", "-o", output)
+        out, err = run.communicate(timeout=60)
+        assert run.returncode == 2
+        assert "Traceback" not in err
+        assert "No space left on device; free or name another folder" in out + err
+        told = (output / "results.jsonl").read_text()
+        assert out.startswith(told)
+        assert told == "" or told.endswith("\n")
+    finally:
+        subprocess.run(["umount", str(output)], check=True)
+
+
+# --- Terminal ------------------------------------------------------------------------------------
+
+
+def on_a_terminal(command: list[str], stdout: bool) -> tuple[int, str, str]:
+    """The exit status, what a terminal of 100 columns shows, and what a piped stdout holds."""
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    out = inside if stdout else subprocess.PIPE
+    run = subprocess.Popen(command, stdout=out, stderr=inside)
+    os.close(inside)
+    shown = b""
+    piped: list[bytes] = []
+    reader = threading.Thread(target=lambda: piped.append(run.stdout.read() if run.stdout else b""))
+    reader.start()
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # Linux's way to tell the end
+            break
+        if not data:
+            break
+        shown += data
+    reader.join()
+    os.close(terminal)
+    status = run.wait()
+    if run.stdout:
+        run.stdout.close()
+    return status, shown.decode(), piped[0].decode()
+
+
+def test_the_progress_is_shown_on_a_terminal_alone(tree: Path) -> None:
+    command = [sys.executable, str(SCRIPT), *folders(tree)]
+    status, shown, _ = on_a_terminal(command, stdout=True)
+    assert status == 2
+    assert "11/11" in shown
+    assert re.search(r"\r11/11 .*3 different", shown)
+    assert re.search(r"\r11/11 .*1 same", shown)
+    for line in ("only first   only.png", "same         nested/same.png: SSIM 1.0"):
+        assert f"\r{line}\r\n" in shown  # at the start of a line, the bar being wiped off
+    status, shown, piped = on_a_terminal(command, stdout=False)
+    assert status == 2
+    assert "11/11" in shown
+    assert "only.png" not in shown
+    assert len(piped.splitlines()) == 12
+    run = process(*folders(tree))
+    _, err = run.communicate(timeout=60)
+    assert err == "error: 2 of 11 pairs could not be compared; their lines say why\n"
+
+
+# --- Ranking -------------------------------------------------------------------------------------
+
+
+def test_a_picture_against_a_folder_ranks_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logo = random_picture(3, 90, 120, 3)
+    write(tmp_path / "logo.png", logo)
+    write(tmp_path / "all/equal.png", logo)
+    write(tmp_path / "all/sub/blurred.png", cv2.GaussianBlur(logo, (0, 0), 1))
+    write(tmp_path / "all/blurred more.png", cv2.GaussianBlur(logo, (0, 0), 4))
+    large = cv2.resize(logo, (600, 450), interpolation=cv2.INTER_CUBIC)
+    write(tmp_path / "all/large.png", large)
+    small = cv2.resize(logo, (60, 45), interpolation=cv2.INTER_AREA)
+    write(tmp_path / "all/small.png", small)
+    write(tmp_path / "all/inverted.png", 255 - logo)
+    (tmp_path / "all/broken.png").write_bytes(b"\x89PNG")
+    arguments = ["-f", str(tmp_path / "logo.png"), "-s", str(tmp_path / "all")]
+    assert main([*arguments, "--json"]) == 2
+    records = records_of(capsys.readouterr().out)
+    names = [record["name"] for record in records]
+    assert names[:2] == ["equal.png", "large.png"]
+    assert names[-2:] == ["inverted.png", "broken.png"]
+    scores = [record["ssim"] for record in records[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    by_name = {record["name"]: record for record in records}
+    for name, picture, method in (
+        ("large.png", large, cv2.INTER_AREA),
+        ("small.png", small, cv2.INTER_CUBIC),
+    ):
+        resized = cv2.resize(picture, (120, 90), interpolation=method)
+        assert by_name[name]["ssim"] == image_diff.compare_images(logo, resized).score
+        assert (by_name[name]["width"], by_name[name]["height"]) == (120, 90)
+        assert by_name[name]["first"] == str(tmp_path / "logo.png")
+        assert by_name[name]["second"] == str(tmp_path / "all" / name)
+    output = tmp_path / "out"
+    assert main([*arguments, "-o", str(output)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[13:].split(": ")[0] for line in lines[:-1]] == names
+    assert lines[-1].startswith("7 pairs: 4 same, 2 different, 0 only in one folder, 1 with errors")
+    kept = records_of((output / "results.jsonl").read_text())
+    assert sorted(names) == sorted(record["name"] for record in kept)
+    assert (output / "inverted.png/index.html").exists()
+
+
+# --- A cluster -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A Dask scheduler and two workers of two threads, in processes of their own."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from distributed import LocalCluster
+
+        with LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+        ) as cluster:
+            yield cluster
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_what_this_machine_gives(
+    tree: Path, cluster: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree)
+    arguments = ["-f", "first", "-s", "second", "--json"]
+    assert main([*folders(tree), "--json", "-o", "local"]) == 2
+    expected = capsys.readouterr()
+    address = ["--scheduler", cluster.scheduler_address]
+    assert main([*arguments, *address, "-o", "clustered"]) == 2
+    result = capsys.readouterr()
+    assert result.out == expected.out
+    assert result.err.splitlines()[-1] == expected.err.splitlines()[-1]
+    local, clustered = contents_of(tree / "local"), contents_of(tree / "clustered")
+    assert local.keys() == clustered.keys()
+    for name, data in local.items():
+        assert name == "results.sqlite" or clustered[name] == data
+
+
+def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) -> None:
+    address = cluster.scheduler_address
+    run = process(*folders(many), "--json", "--scheduler", address, "-o", many / "out")
+    lines_of(run, 5)
+    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+    _, err = run.communicate(timeout=120)
+    records = records_of((many / "out/results.jsonl").read_text())
+    assert [record["error"] for record in records if record["error"]] == []
+    assert (run.returncode, err.count("\n")) == (0, 1)
+    assert [record["name"] for record in records] == [f"{number:03}.png" for number in range(120)]
+    assert {record["status"] for record in records} == {"different"}
+
+
+def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
+    address = cluster.scheduler_address
+    run = process(*folders(many), "--scheduler", address, "-o", many / "out")
+    lines_of(run, 5)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert err.startswith("stopped: ")
+    assert err.count("\n") == 1
+
+
+def test_a_scheduler_that_does_not_answer(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    remedy = "start `dask scheduler`, then `dask worker` with its address"
+    message = refusal(capsys, *folders(tree), "--scheduler", "nonsense")
+    assert message.startswith("no worker answers at nonsense: ")
+    assert message.endswith(f"; {remedy}")
+
+
+# --- Overview ------------------------------------------------------------------------------------
+
+in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+HOSTILE = [
+    "</script><img src=x onerror=alert(1)>.png".replace("/", "\N{DIVISION SLASH}"),
+    "<!--<script>.png",
+    "%41 #1? &amp; 'single' \"double\".png",
+    "line\nbreak \\ backslash.png",
+    "javascript:alert(1).png",
+    "\udcff not utf-8.png",
+    "日本 — ü.png",
+]
+
+
+class Overview(Report):
+    """An open overview."""
+
+    def told(self) -> str:
+        """How many pairs are shown of how many."""
+        return self.find("#told")[0].text
+
+    def names(self) -> list[str]:
+        """The names on the page, from the top."""
+        names: list[str] = self.run(
+            "return [...document.querySelectorAll('b')].map(b => b.innerText)"
+        )
+        return names
+
+    def order(self, text: str) -> None:
+        """Choose an order."""
+        Select(self.find("select")[0]).select_by_visible_text(text)
+
+    def loaded(self, picture: WebElement) -> None:
+        """Scroll to a picture and wait until it is shown, 60 pixels wide as it is."""
+        self.run("arguments[0].scrollIntoView()", picture)
+        self.wait_for(lambda: bool(self.run("return arguments[0].naturalWidth", picture) == 60))
+
+    def search(self, text: str) -> None:
+        """Type into the search."""
+        field = self.find("input[type=search]")[0]
+        field.clear()
+        field.send_keys(text)
+
+
+@pytest.fixture
+def overview(browser: webdriver.Chrome) -> Overview:  # noqa: F811
+    overview = Overview(browser)
+    browser.get("about:blank")
+    overview.complaints(), overview.requests()
+    return overview
+
+
+def record(name: str, status: str, ssim: float | None = None, share: float | None = None) -> Record:
+    """A record as in results.jsonl."""
+    pair = image_diff.Pair(name, "none", "none", "is no picture")
+    result = image_diff.compare_pair(pair, Options()) | {"error": None, "status": status}
+    if status == "only_first":
+        result["second"] = None
+    if ssim is not None:
+        result |= {"ssim": ssim, "different_fraction": share}
+    return result
+
+
+@in_browser
+def test_the_overview_shows_every_pair_and_leads_to_its_page(
+    overview: Overview, tree: Path
+) -> None:
+    main([*folders(tree), "-o", str(tree / "out")])
+    overview.open(tree / "out")
+    assert overview.told() == "11 of 11 pairs"
+    assert sorted(overview.names()) == sorted(STATUSES)
+    labels = [label.text for label in overview.find("label")]
+    assert labels == ["all 11", "different 3", "same 1", "only first 2", "only second 3", "error 2"]
+    rows = {row.find_element(By.TAG_NAME, "b").text: row for row in overview.find(".pair")}
+    for name, status in STATUSES.items():
+        row = rows[name]
+        assert status.replace("_", " ") in row.text
+        assert (row.tag_name == "a") == (status == "different")
+        pictures = row.find_elements(By.TAG_NAME, "img")
+        assert len(pictures) == 2 - status.startswith("only")
+        for picture in pictures:
+            if "cut" not in name:
+                overview.loaded(picture)
+    result = json.loads((tree / "out/page 1.png/result.json").read_text())
+    text = rows["page 1.png"].text
+    assert f"SSIM {int(result['ssim'] * 1e4) / 1e4:.4f}" in text
+    assert f"{100 * result['different_fraction']:.3g} %" in text
+    assert "is a damaged or truncated PNG" in rows["cut.png"].text
+    assert overview.complaints() == []
+    rows["nested/deep/über uns.png"].click()
+    assert overview.driver.title.startswith(f"{tree}/second/nested/deep/über uns.png compared with")
+    assert len(overview.find("figure img")) == 2
+
+
+@in_browser
+def test_names_are_shown_as_they_are_and_lead_to_their_pages(
+    overview: Overview, tmp_path: Path
+) -> None:
+    for name in HOSTILE:
+        write(tmp_path / "first #1%" / name)
+        write(tmp_path / "second" / name, changed(random_picture(1, 40, 60, 3)))
+    output = tmp_path / "out"
+    main(["-f", str(tmp_path / "first #1%"), "-s", str(tmp_path / "second"), "-o", str(output)])
+    overview.open(output)
+    overview.order("by name")
+    shown = {name.replace("\udcff", "\\udcff") for name in HOSTILE}
+    assert {name.replace("\n", " ") for name in overview.names()} == {
+        name.replace("\n", " ") for name in shown
+    }
+    for index in range(len(HOSTILE)):
+        row = overview.find("a.pair")[index]
+        for picture in row.find_elements(By.TAG_NAME, "img"):
+            overview.loaded(picture)
+        row.click()
+        overview.wait_for(lambda: len(overview.find("figure img")) == 2)
+        assert overview.run("return [...document.images].every(img => img.naturalWidth == 60)")
+        overview.driver.back()
+        overview.wait_for(lambda: len(overview.find("a.pair")) == len(HOSTILE))
+    assert overview.complaints() == []
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The overview of 10,000 pairs, every tenth of them different."""
+    output = tmp_path_factory.mktemp("large")
+    rng = np.random.default_rng(0)
+    with image_diff.open_results(str(output), "new", Options(output=str(output))) as results:
+        for number in range(10_000):
+            name = f"chapter {number // 100}/page {number}.png"
+            if number == 5:
+                results.add(record(name, "error"))
+            elif number == 6:
+                results.add(record(name, "only_first"))
+            elif number % 10 == 0:
+                share = float(rng.random())
+                results.add(record(name, "different", 1 - share * share, share))
+            else:
+                results.add(record(name, "same", 1.0, 0.0))
+        results.publish(left=7)
+    return output
+
+
+@in_browser
+def test_10_000_pairs_are_filtered_searched_and_sorted(overview: Overview, large: Path) -> None:
+    overview.open(large)
+    lines = [json.loads(line) for line in (large / "results.jsonl").read_text().splitlines()]
+    different = [line for line in lines if line["status"] == "different"]
+    stopped = "; the run was stopped, 7 pairs are left"
+    assert overview.told() == f"10000 of 10000 pairs{stopped}"
+    by_share = sorted(different, key=lambda line: -line["different_fraction"])
+    names = overview.names()
+    assert names[:2] == ["chapter 0/page 5.png", "chapter 0/page 6.png"]
+    assert names[2:40] == [line["name"] for line in by_share[:38]]
+    overview.click("different 1000")
+    assert overview.told() == f"1000 of 10000 pairs{stopped}"
+    for text, expected in (
+        ("SSIM, lowest first", sorted(different, key=lambda line: line["ssim"])),
+        ("SSIM, highest first", sorted(different, key=lambda line: -line["ssim"])),
+        ("most different first", by_share),
+        ("by name", different),
+    ):
+        overview.order(text)
+        assert overview.names()[:40] == [line["name"] for line in expected[:40]], text
+    overview.search("PAGE 99")
+    expected = [line["name"] for line in different if "page 99" in line["name"]]
+    assert overview.told() == f"{len(expected)} of 10000 pairs{stopped}"
+    assert overview.names() == expected
+    overview.search("no such name")
+    assert (overview.told(), overview.names()) == (f"0 of 10000 pairs{stopped}", [])
+    overview.search("")
+    overview.click("all 10000")
+    # Scrolling down reaches the last pair, and only what has been near the screen is drawn.
+    assert len(overview.names()) < 200
+    while len(overview.names()) < 1000:
+        overview.run("scrollTo(0, document.body.scrollHeight)")
+        time.sleep(0.02)
+    assert overview.names() == [line["name"] for line in lines[: len(overview.names())]]
+    took = overview.run(
+        "const start = performance.now(); document.getElementById('order').onchange();"
+        "document.body.offsetHeight; return performance.now() - start"
+    )
+    assert took < 500
+
+
+@in_browser
+def test_the_overview_is_the_same_after_a_look_at_a_pair(overview: Overview, tree: Path) -> None:
+    main([*folders(tree), "-o", str(tree / "out")])
+    overview.open(tree / "out")
+    overview.click("different 3")
+    overview.order("SSIM, lowest first")
+    overview.search("page")
+    assert overview.names() == ["page 1.png"]
+    overview.find("a.pair")[0].click()
+    overview.wait_for(lambda: len(overview.find("figure img")) == 2)
+    overview.driver.back()
+    overview.wait_for(lambda: overview.names() == ["page 1.png"])
+    assert overview.told() == "1 of 11 pairs"
+
+
+@in_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_overview_can_be_read(
+    overview: Overview, tree: Path, size: tuple[int, int], scheme: str
+) -> None:
+    write(tree / f"first/{'long' * 40}.png")
+    main([*folders(tree), "-o", str(tree / "out")])
+    overview.open(tree / "out", size, scheme)
+    sizes = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    wide, seen = overview.run(f"return {sizes}")
+    assert wide == seen  # nothing has to be scrolled sideways
+    screen = overview.screen()
+    assert (screen[0, 0].mean() > 230) == (scheme == "light")
+    for element in overview.find("header h1, header p, nav label, .pair b, .pair span"):
+        left, top, right, bottom = overview.place(element)
+        if bottom < size[1]:
+            assert contrast(screen[top:bottom, left:right]) >= 4.5, element.text
+    for control in overview.find("label, input, select"):
+        assert control.size["height"] >= 24 or control.get_attribute("type") == "radio"
+
+
+@in_browser
+def test_the_controls_of_the_overview_have_names(overview: Overview, large: Path) -> None:
+    overview.open(large)
+    tree = overview.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    names: dict[str, list[str]] = {}
+    for node in tree:
+        if "name" in node:
+            names.setdefault(node["role"]["value"], []).append(node["name"]["value"])
+    assert names["group"] == ["status"]
+    assert names["searchbox"] == ["search by name"]
+    assert names["combobox"] == ["order"]
+    assert names["radio"] == ["all 10000", "different 1000", "same 8998", "only first 1", "error 1"]
+
+
+@in_browser
+def test_the_overview_of_a_ranking_begins_with_the_likest(
+    overview: Overview, tmp_path: Path
+) -> None:
+    logo = random_picture(3, 90, 120, 3)
+    write(tmp_path / "logo.png", logo)
+    write(tmp_path / "second/a.png", 255 - logo)
+    write(tmp_path / "second/b.png", changed(logo))
+    write(tmp_path / "second/c.png", logo)
+    pair = ["-f", str(tmp_path / "logo.png"), "-s", str(tmp_path / "second")]
+    assert main([*pair, "-o", str(tmp_path / "out")]) == 0
+    overview.open(tmp_path / "out")
+    assert overview.names() == ["c.png", "b.png", "a.png"]
