@@ -606,7 +606,6 @@ def align(
         second, uncovered, alignment = register(first, second, options.align)
     elif sizes[0] != sizes[1] and options.resize:
         second, transform = resize(second, *size_of(first))
-        uncovered = np.zeros(first.shape[:2], np.uint8)
         alignment = Alignment("resize", transform.tolist(), None, 1.0)
     elif sizes[0] != sizes[1]:
         problem = (
@@ -881,24 +880,24 @@ def tolerate(first: Image, second: Image, evidence: Gray8, reach: float, color: 
 
 
 def find_evidence(
-    first: Image, second: Image, uncovered: Gray8 | None, options: Options
+    first: Image, second: Image, uncovered: Gray8 | None, resampled: bool, options: Options
 ) -> tuple[float, Gray8]:
     """The score of two (H, W, 3) images that `align` gave, and the evidence: as `similarity`.
 
-    What the second does not cover is no part of the score, and 255 in the evidence.
+    What the second does not cover is no part of the score, and 255 in the evidence. resampled:
+    whether `align` interpolated.
     """
-    reach = options.tolerance
     if uncovered is not None:
         second = completed(first, second, uncovered)
-    noise = estimate_noise(first, second)
-    score, evidence = similarity(first, second, noise, options.color)
+    score, evidence = similarity(first, second, estimate_noise(first, second), options.color)
     if uncovered is not None:
         counted = shrink(~uncovered, FRINGE)[MARGIN:-MARGIN, MARGIN:-MARGIN]
         score = 1 - (1 - score) * counted.size / max(1, cv2.countNonZero(counted))
+    reach = options.tolerance
+    if resampled:
         # Interpolation loses lines of one pixel and one apart, so they are taken from both.
         first, second = (cv2.GaussianBlur(image, (3, 3), 0) for image in (first, second))
-        noise = estimate_noise(first, second)
-        evidence = similarity(first, second, noise, options.color)[1]
+        evidence = similarity(first, second, estimate_noise(first, second), options.color)[1]
         reach = max(reach, RESAMPLED)
     if reach:
         evidence = tolerate(first, second, evidence, reach, options.color)
@@ -1011,7 +1010,8 @@ def compare_images(first: Image, second: Image, options: Options = Options()) ->
     Raises ImageDiffError where they cannot be compared.
     """
     first, second, uncovered, alignment = align(first, second, options)
-    score, evidence = find_evidence(first, second, uncovered, options)
+    resampled = alignment is not None
+    score, evidence = find_evidence(first, second, uncovered, resampled, options)
     ignored = mask_of(options.ignore, uncovered, *evidence.shape)
     evidence = evidence if ignored is None else evidence | ignored
     ceiling = CEILING if first.dtype == np.uint8 else 1.0
@@ -2027,12 +2027,14 @@ def tell(text: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def write_out(text: str) -> None:
-    """Print on stdout; a reader that has gone, as `head` has, is no trouble."""
+def write_out(text: str, read: bool = False) -> None:
+    """Print on stdout; that its reader has gone, as `head` has, is told where it must be `read`."""
     try:
         print(text, flush=True)
     except OSError as problem:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # takes what Python flushes at its end
+        if read and isinstance(problem, BrokenPipeError):
+            raise
         if not isinstance(problem, BrokenPipeError):
             fault = f"cannot write the result: {problem.strerror}"
             raise ImageDiffError(f"{fault}; send it to another place") from problem
@@ -2096,7 +2098,7 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
     counts: Counter[str] = Counter()
-    begun, left, bar, say = time.monotonic(), 0, None, write_out
+    begun, left, bar, say = time.monotonic(), 0, None, partial(write_out, read=True)
     with stop_on_ctrl_c() as stopped, contextlib.ExitStack() as stack:
         ranking = sqlite3.connect("")  # a file of its own: a million pictures need no memory
         ranking.execute("CREATE TABLE ranking (ssim, line)")
@@ -2262,6 +2264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitStatus.TROUBLE
     except MemoryError:
         tell("error: the pictures need more memory than there is; scale them down")
+        return ExitStatus.TROUBLE
+    except BrokenPipeError:  # nobody reads the lines of a folder run any more
         return ExitStatus.TROUBLE
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
