@@ -16,7 +16,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -714,13 +714,13 @@ def registered(
     first: Picture, second: Picture, recipe: dict[str, Any]
 ) -> tuple[list[Box], Matrix | None]:
     """The boxes of `image_diff` with these options and its transform; None where it refuses."""
-    options = replace(image_diff.Options(), **recipe)
     try:
-        comparison: Any = image_diff.compare_images(first, second, options)
+        comparison = image_diff.compare_images(first, second, image_diff.Options(**recipe))
     except image_diff.ImageDiffError:
         return [], None
     boxes = [Box(region.x, region.y, region.width, region.height) for region in comparison.regions]
-    return boxes, comparison.alignment.transform
+    alignment = comparison.alignment
+    return boxes, None if alignment is None else np.array(alignment.transform)
 
 
 def resized(picture: Picture, size: Size) -> Picture:
