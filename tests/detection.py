@@ -829,14 +829,13 @@ def total_moved(table: str, half: str, short: bool, processes: int) -> MovedScor
     return totals
 
 
-def geometry_tables(half: str, short: bool, processes: int) -> str:
-    """The scores of all tables as text: a row a nuisance."""
-    lines = []
+def geometry_tables(half: str, short: bool, processes: int) -> Iterator[str]:
+    """The scores of each table as text, as soon as it is measured: a row a nuisance."""
     for table, (_, recipe, _) in TABLES.items():
         scores = total_moved(table, half, short, processes)
         still = scores["still", ""].recall(GRAY_KINDS)
         options = " ".join(f"--{name} {value}" for name, value in recipe.items())
-        lines += [f"{table}; ours: {options}; where nothing moved and without: recall {still:.3f}"]
+        lines = [f"{table}; ours: {options}; where nothing moved and without: recall {still:.3f}"]
         lines += [f"{'':24}{'article':^16}{'ours':^54}"]
         lines += [
             f"{'nuisance':24}   false  recall   false  untouched  recall   ratio"
@@ -853,8 +852,7 @@ def geometry_tables(half: str, short: bool, processes: int) -> str:
                 f"{score.false_rate():8.2f}{score.untouched:11}{recall:8.3f}{recall / still:8.3f}"
                 f"{np.median(errors):15.3f}{max(errors):8.3f}{score.refused:9}"
             )
-        lines.append("")
-    return "\n".join(lines)
+        yield "\n".join([*lines, ""])
 
 
 # ----------------------------------------------------------------- scores of boards with defects
@@ -991,7 +989,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     measures.add_argument("--boards", action="store_true", help="line art with small defects")
     options = parser.parse_args(argv)
     if options.geometry:
-        print(geometry_tables(options.half, options.short, os.cpu_count() or 1))
+        for table in geometry_tables(options.half, options.short, os.cpu_count() or 1):
+            print(table, flush=True)
         return 0
     if options.boards:
         print(board_tables(options.half, options.short, os.cpu_count() or 1))
