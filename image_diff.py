@@ -443,34 +443,6 @@ def fitting(first: Gray8, second: Gray8, transform: Matrix) -> tuple[Gray8, Gray
     return moved, cv2.warpPerspective(whole, transform, size, flags=cv2.INTER_NEAREST)
 
 
-def match(first: Gray8, second: Gray8) -> tuple[Matrix, int]:
-    """The transform of second to first to about a pixel, and how many features agree with it.
-
-    SIFT features on copies of 1.5 megapixels (Lowe 2004); a match is one that is nearer than 0.8 of
-    the next best; MAGSAC++ finds the transform (Barath et al. 2020). Raises ImageDiffError where 8
-    and 30 % of the matches do not agree: of pictures of different things at most XX do.
-    """
-    sift = cv2.SIFT.create(5000, contrastThreshold=0.005)
-    (small, scale), (other, other_scale) = reduce(first, 1.5e6), reduce(second, 1.5e6)
-    there, descriptors = sift.detectAndCompute(small, None)
-    here, others = sift.detectAndCompute(other, None)
-    pairs, agree = [], 0
-    if len(there) > 1 and len(here):
-        nearest = cv2.BFMatcher().knnMatch(others, descriptors, k=2)
-        near = [one for one, next_best in nearest if one.distance < 0.8 * next_best.distance]
-        near.sort(key=lambda pair: -pair.distance)
-        pairs = [*{pair.trainIdx: pair for pair in near}.values()]  # one each, the nearest
-    if len(pairs) >= 4:
-        source = np.array([here[pair.queryIdx].pt for pair in pairs])
-        target = np.array([there[pair.trainIdx].pt for pair in pairs])
-        found, inliers = cv2.findHomography(source, target, cv2.USAC_MAGSAC, 2.0)
-        agree = 0 if found is None else cv2.countNonZero(inliers)
-    if agree <= 8 + 0.3 * len(pairs):
-        text = f"cannot be registered: {agree} of {len(pairs)} matches agree"
-        raise ImageDiffError(f"the pictures {text}; they must show the same thing")
-    return np.linalg.inv(scale) @ found @ other_scale, agree
-
-
 def track(
     first: Gray8, second: Gray8, corners: Image, side: int, levels: int
 ) -> tuple[Image, NDArray[Any]]:
@@ -490,6 +462,57 @@ def track(
     back, again = follow(second, first, places)
     near = np.linalg.norm((back - corners)[:, 0], axis=1) < 0.5
     return places, near & (found[:, 0] == 1) & (again[:, 0] == 1)
+
+
+def match_features(first: Gray8, second: Gray8) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(n, 2) places in second and in first of the SIFT features (Lowe 2004) that look alike.
+
+    Each is nearer to its match than 0.8 of the next best, and no two have the same.
+    """
+    sift = cv2.SIFT.create(5000, contrastThreshold=0.005)
+    there, descriptors = sift.detectAndCompute(first, None)
+    here, others = sift.detectAndCompute(second, None)
+    near = []
+    if len(there) > 1 and len(here):
+        nearest = cv2.BFMatcher().knnMatch(others, descriptors, k=2)
+        near = [one for one, next_best in nearest if one.distance < 0.8 * next_best.distance]
+    near.sort(key=lambda pair: -pair.distance)
+    pairs = {pair.trainIdx: pair.queryIdx for pair in near}  # the nearest comes last
+    places = [(here[query].pt, there[train].pt) for train, query in pairs.items()]
+    source, target = np.array(places).reshape(-1, 2, 2).swapaxes(0, 1)
+    return source, target
+
+
+def match_corners(first: Gray8, second: Gray8) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same of corners that moved by some 30 pixels at most, for pictures without features."""
+    scaled, scale = resize(second, *size_of(first))
+    corners = cv2.goodFeaturesToTrack(first, 1000, 0.002, 8)
+    if corners is None:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    places, good = track(first, scaled, corners, 31, 4)
+    source = cv2.perspectiveTransform(places[good].reshape(-1, 1, 2), np.linalg.inv(scale))
+    return (np.zeros((0, 2)) if source is None else source[:, 0]), corners[good, 0]
+
+
+def match(first: Gray8, second: Gray8) -> tuple[Matrix, int]:
+    """The transform of second to first to about a pixel, and how many matches agree with it.
+
+    MAGSAC++ (Barath et al. 2020) over matches on copies of 1.5 megapixels. Raises ImageDiffError
+    where 8 and 30 % of them do not agree: of pictures of different things at most 7 did.
+    """
+    (small, scale), (other, other_scale) = reduce(first, 1.5e6), reduce(second, 1.5e6)
+    counts = []
+    for find in (match_features, match_corners):
+        source, target = find(small, other)
+        counts.append(f"0 of {len(source)}")
+        if len(source) >= 4:
+            transform, agree = cv2.findHomography(source, target, cv2.USAC_MAGSAC, 2.0)
+            matches = 0 if transform is None else cv2.countNonZero(agree)
+            counts[-1] = f"{matches} of {len(source)}"
+            if matches > 8 + 0.3 * len(source):
+                return np.linalg.inv(scale) @ transform @ other_scale, matches
+    text = f"cannot be registered: {counts[0]} matches agree"
+    raise ImageDiffError(f"the pictures {text}; they must show the same thing")
 
 
 def refine(first: Gray8, second: Gray8, transform: Matrix) -> Matrix:
