@@ -865,7 +865,7 @@ def similarity(
     return 1 + missing / counted_pixels, evidence
 
 
-RESAMPLED = 0.5  # pixels that interpolation may move an edge by; 0: 1.0 false boxes a picture
+RESAMPLED = 1.0  # pixels that resampling may move an edge by; 0.5: 5 false boxes in line art
 GROWTH = 6  # pixels beyond the tolerance; 2: recall 0.88 in place of 0.94, 10: more false boxes
 
 
