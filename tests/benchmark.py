@@ -429,6 +429,19 @@ print(json.dumps([seconds, peak, os.waitstatus_to_exitcode(status)]))
 """
 
 
+# The memory of a run over folders: of its main process, and for each core of its largest worker.
+PEAK = f"""
+import contextlib, os, resource, sys
+sys.path.insert(0, {str(ROOT)!r})
+import image_diff
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    image_diff.main(["-f", sys.argv[1], "-s", sys.argv[2], "--no-window"])
+own, worker = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+unit = 1 if sys.platform == "darwin" else 1024
+print((own.ru_maxrss + os.cpu_count() * worker.ru_maxrss) * unit)
+"""
+
+
 class Sample(NamedTuple):
     """One run of a command."""
 
@@ -462,15 +475,23 @@ def race(
     commands: Mapping[str, tuple[Command, Sequence[int]]],
     rounds: int,
     environment: Mapping[str, str],
+    out: Path,
 ) -> dict[str, list[Sample]]:
     """Run each command once to warm up, then all of them in turns; those that fail have none.
 
-    What takes seconds runs fewer times, but twice; beyond 20 seconds the first run counts.
+    What takes seconds runs fewer times, but twice; beyond 20 seconds the first run counts. The
+    folder they write to is emptied before each, as folders are not compared again.
     """
+
+    def run(command: Command) -> Sample:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        return measure(command, environment)
+
     samples: dict[str, list[Sample]] = {name: [] for name in commands}
     often = dict.fromkeys(commands, 0)
     for name, (command, statuses) in commands.items():
-        sample = measure(command, environment)
+        sample = run(command)
         if sample.status not in statuses:
             print(f"{name} fails with status {sample.status}", file=sys.stderr)
         elif sample.seconds > 20:
@@ -480,7 +501,7 @@ def race(
     for number in range(rounds):
         for name, (command, _) in commands.items():
             if number < often[name]:
-                samples[name].append(measure(command, environment))
+                samples[name].append(run(command))
     return samples
 
 
@@ -521,15 +542,15 @@ def print_peers(cases: Iterable[str], names: Iterable[str], rounds: int, folder:
     present = [contestant for contestant in chosen if versions[contestant.name]]
     (folder / "policy.xml").write_text(f"<policymap>{LIMITS}</policymap>")
     environment = {"MAGICK_CONFIGURE_PATH": str(folder)}
-    columns = {}
+    columns, out = {}, folder / "out"
     for case in cases:
         pair = CASES[case][1](folder)
         commands = {
-            contestant.name: (contestant.command(*pair, folder), contestant.statuses)
+            contestant.name: (contestant.command(*pair, out), contestant.statuses)
             for contestant in present
             if case in contestant.cases
         }
-        columns[case] = race(commands, rounds, environment)
+        columns[case] = race(commands, rounds, environment, out)
         for name, samples in columns[case].items():
             print(f"{case}: {name}: {cell(samples, [])}", file=sys.stderr, flush=True)
 
@@ -637,7 +658,9 @@ def print_folders(rounds: int, folder: Path) -> None:
     """The rows of folders of pictures."""
     first, second = write_folders(folder, "folders", 300, card())
     ours, floor = seconds_of(image_diff(first, second)), seconds_of(python(FLOOR, first, second))
-    starts = seconds_of([sys.executable, SCRIPT, "--help"]), seconds_of(python("import cv2"))
+    # Start-up is a run of two pairs, as it begins and ends whatever compares pairs at once.
+    two = write_folders(folder, "two", 2, card())
+    starts = seconds_of(image_diff(*two)), seconds_of(python("import cv2"))
     whole, decoding = medians(rounds, ours, floor)
     startup, importing = medians(rounds, *starts)
     name = "300 pairs in folders / decoding all 600, both after start-up"
@@ -650,8 +673,10 @@ def print_folders(rounds: int, folder: Path) -> None:
     row(name, milliseconds(whole), milliseconds(article), article / whole, ">=80")
     tiny = card()[0][:32, :48], card()[1][20:52, 20:68]
     peaks = [
-        measure(image_diff(*write_folders(folder, f"folders_{count}", count, tiny))).peak / 2**20
-        for count in (10_000, 100)
+        float(subprocess.run(python(PEAK, *pair), check=True, capture_output=True).stdout) / 2**20
+        for pair in (
+            write_folders(folder, f"folders_{count}", count, tiny) for count in (10_000, 100)
+        )
     ]
     name = "10,000 pairs in folders, memory beyond that of 100, MB"
     row(name, f"{peaks[0]:.0f} MB", f"{peaks[1]:.0f} MB", peaks[0] - peaks[1], "<=50")
