@@ -331,7 +331,7 @@ CONTESTANTS = (
         "the article's script",
         "SSIM, Otsu, boxes",
         "python -m pip install -r requirements.txt",
-        pypi("imutils"),
+        lambda: "this" if pypi("imutils")() else None,
         lambda first, second, out: python(ARTICLE, first, second),
     ),
     Contestant(
@@ -557,12 +557,14 @@ def print_peers(cases: Iterable[str], names: Iterable[str], rounds: int, folder:
     print("| |", *(f"{CASES[case][0]} |" for case in columns))
     print("|---|", *("---|" for _ in columns))
     for contestant in present:
+        if not any(contestant.name in samples for samples in columns.values()):
+            continue  # none of the chosen cases is for it
         cells = (
             cell(samples.get(contestant.name, []), samples.get(OURS, []))
             for samples in columns.values()
         )
         print(f"| {contestant.name}: {contestant.does} |", *(f"{text} |" for text in cells))
-    peers = [f"{c.name} {versions[c.name]}" for c in present if not c.name.startswith(OURS)]
+    peers = [f"{c.name} {versions[c.name]}" for c in present if versions[c.name] != "this"]
     print(f"\nMedian (least), ratio to image_diff, largest memory. {', '.join(peers)}.")
     for contestant in chosen:
         if not versions[contestant.name]:
@@ -757,9 +759,9 @@ def plot(path: Path, rounds: int, folder: Path) -> None:
             print(f"{name} is at most {100 * off:.1f} % off a straight line", file=sys.stderr)
         axis.set_xlabel(label)
         axis.set_xlim(left=0)
-        axis.set_ylim(bottom=0)
         axis.grid(color="#e4e6ea", linewidth=0.8)
         axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(bottom=0)  # of both, once all is drawn
     axes[0].set_ylabel("seconds, whole process")
     axes[0].legend(frameon=False, loc="upper left")
     path.parent.mkdir(parents=True, exist_ok=True)
