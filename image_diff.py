@@ -1656,8 +1656,8 @@ def prepare_worker() -> None:
 
 
 @contextlib.contextmanager
-def local_workers(jobs: int, options: Options) -> Iterator[tuple[Submit, int]]:
-    """Processes of this machine: what sends a pair to them, and how many they are.
+def local_workers(jobs: int, options: Options) -> Iterator[tuple[Submit, Callable[[], int]]]:
+    """Processes of this machine: what sends a pair to them, and what counts them.
 
     Not threads: two take 1.4 times as long as two processes for 300 pairs of 500x314, as each pair
     is some hundred short calls that wait for the GIL in between. Spawned, which costs 0.2 s at the
@@ -1675,7 +1675,7 @@ def local_workers(jobs: int, options: Options) -> Iterator[tuple[Submit, int]]:
     mask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
     try:
-        yield lambda pair: executor.submit(compare_pair, pair, options, threads), jobs
+        yield lambda pair: executor.submit(compare_pair, pair, options, threads), lambda: jobs
     finally:
         for process in multiprocessing.active_children():
             if process not in others:
@@ -1684,7 +1684,7 @@ def local_workers(jobs: int, options: Options) -> Iterator[tuple[Submit, int]]:
 
 
 @contextlib.contextmanager
-def cluster_workers(options: Options) -> Iterator[tuple[Submit, int]]:
+def cluster_workers(options: Options) -> Iterator[tuple[Submit, Callable[[], int]]]:
     """The workers of a Dask cluster, as `local_workers`; they are sent this file."""
     import logging
 
@@ -1714,9 +1714,15 @@ def cluster_workers(options: Options) -> Iterator[tuple[Submit, int]]:
             remedy = "start `dask scheduler`, then `dask worker` with its address"
             fault = f"no worker answers at {address}: {problem}"
             raise ImageDiffError(f"{fault}; {remedy}") from problem
-        executor, threads = client.get_executor(), sum(client.nthreads().values())
+        executor = client.get_executor()
         stack.callback(executor.shutdown, wait=False)
-        yield lambda pair: executor.submit(compare, tuple(pair), plain), threads
+        yield (
+            lambda pair: executor.submit(compare, tuple(pair), plain),
+            lambda: sum(client.nthreads().values()),
+        )
+
+
+PATIENCE = 30  # seconds between two looks that find a cluster without any worker
 
 
 def compare_pairs(
@@ -1737,18 +1743,25 @@ def compare_pairs(
             future.set_exception(problem)
             return pair, time.time(), future
 
-    cluster = options.scheduler is not None
+    cluster, again = options.scheduler is not None, set()
     while True:
         window: deque[tuple[Pair, float, Future[Record]]] = deque()
         with cluster_workers(options) if cluster else local_workers(jobs, options) as workers:
             submit, count = workers
+            number, looked = count(), time.monotonic()
             while not stopped.is_set():
                 # So many that a large pair seldom holds up those behind it.
-                window.extend(map(send, islice(pairs, 8 * count - len(window))))
+                ahead = max(0, 8 * number + 8 - len(window))
+                window.extend(map(send, islice(pairs, ahead)))
                 if not window:
                     return
                 pair, sent, future = window[0]
                 if not wait([future], 0.1).done:
+                    if time.monotonic() > looked + PATIENCE:
+                        before, number, looked = number, count(), time.monotonic()
+                        if not (before or number):
+                            fault = f"no worker is left at {options.scheduler}"
+                            raise ImageDiffError(f"{fault}; start one, and run again")
                     continue
                 try:
                     record = future.result()
@@ -1758,7 +1771,13 @@ def compare_pairs(
                     fault = f"the scheduler at {options.scheduler} is gone"
                     remedy = "with the same --output another run goes on from here"
                     raise ImageDiffError(f"{fault}; {remedy}") from problem
-                except Exception as problem:  # Dask gives up a pair that has killed four workers
+                except Exception as problem:
+                    # Dask gives up a pair that has killed four workers; but its executor also
+                    # stumbles over a result that is lost with its worker on the way here.
+                    if type(problem).__name__ != "KilledWorker" and pair.name not in again:
+                        again.add(pair.name)
+                        window[0] = send(pair)
+                        continue
                     record = compare_pair(pair._replace(error=str(problem)), options)
                 window.popleft()
                 yield sent, record

@@ -1,5 +1,6 @@
 """Folders: what is paired, what is told and saved, and what interruption and death leave."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -967,6 +968,75 @@ def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
     assert run.returncode == 130
     assert err.startswith("stopped: ")
     assert err.count("\n") == 1
+
+
+class Cluster:
+    """In the place of `cluster_workers`: compares in a thread, but for what is made to go wrong."""
+
+    def __init__(self, **wrong: list[Exception | None]) -> None:
+        """What becomes of a pair, by its stem, one time after the other; None: nothing at all."""
+        self.wrong, self.number = wrong, 1
+
+    def send(self, pair: image_diff.Pair) -> Future[Record]:
+        """A future as Dask's executor gives it."""
+        future: Future[Record] = Future()
+        wrong = self.wrong.get(Path(pair.name).stem)
+        if not wrong:
+            future.set_result(image_diff.compare_pair(pair, Options()))
+        elif problem := wrong.pop(0):
+            future.set_exception(problem)
+        return future
+
+    @contextlib.contextmanager
+    def __call__(self, options: Options) -> Iterator[Any]:
+        """What sends a pair, and what counts the workers."""
+        yield self.send, lambda: self.number
+
+
+class KilledWorker(Exception):  # noqa: N818
+    """Dask's by name."""
+
+
+def test_what_a_cluster_loses_on_the_way_is_computed_again(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(
+        same=[ValueError("too many values to unpack")],
+        other=[KilledWorker("it has killed four workers")],
+        only=[ValueError("first"), ValueError("second")],
+    )
+    monkeypatch.setattr(image_diff, "cluster_workers", cluster)
+    assert main([*folders(tree), "--json", "--scheduler", "tcp://a:1"]) == 2
+    records = {record["name"]: record for record in records_of(capsys.readouterr().out)}
+    errors = {"other.png": "it has killed four workers", "only.png": "second"}
+    for name, status in STATUSES.items():
+        assert records[name]["status"] == ("error" if name in errors else status)
+    assert {name: records[name]["error"] for name in errors} == errors
+    assert cluster.wrong == {"same": [], "other": [], "only": []}
+
+
+def test_a_cluster_that_has_lost_all_workers_ends_the_run(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(cut=[None])
+    cluster.number = 0
+    monkeypatch.setattr(image_diff, "cluster_workers", cluster)
+    monkeypatch.setattr(image_diff, "PATIENCE", 0.2)
+    assert main([*folders(tree), "--scheduler", "tcp://a:1"]) == 2
+    out, err = capsys.readouterr()
+    assert err == "error: no worker is left at tcp://a:1; start one, and run again\n"
+    assert len(out.splitlines()) == list(STATUSES).index("cut.png")
+
+
+def test_a_scheduler_that_is_gone_ends_the_run(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_diff, "cluster_workers", Cluster(cut=[CancelledError()]))
+    assert main([*folders(tree), "--scheduler", "tcp://a:1"]) == 2
+    assert capsys.readouterr().err == (
+        "error: the scheduler at tcp://a:1 is gone; "
+        "with the same --output another run goes on from here\n"
+    )
 
 
 def test_a_scheduler_that_does_not_answer(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
