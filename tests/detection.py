@@ -1,6 +1,7 @@
 """How many real changes are found, and how much else: pictures of known truth, measured.
 
-    python tests/detection.py [--half dev|held-out] [--short] [--color | --geometry | --boards]
+    python tests/detection.py [--half dev|held-out] [--short]
+                              [--color | --geometry | --boards | --parts]
 
 base -> edited (three boxes known) -> disturbed (noise, JPEG, ...) -> boxes found -> scores
 
@@ -976,6 +977,57 @@ def board_tables(half: str, short: bool, processes: int) -> str:
     return "\n".join(lines)
 
 
+# ------------------------------------------------------------- parts that moved, taken for drift
+
+PART_SIZES = 10, 20, 40, 80, 160  # pixels a side
+PART_STEPS = 2, 4, 6  # pixels by which a part has moved
+PARTS = 3  # of every base, size and step
+Parts = dict[tuple[int, int, float], Counter[bool]]  # by size, step, tolerance; whether boxed
+
+
+def measure_parts(job: tuple[str, str]) -> Parts:
+    """Squares of one base that moved sideways as a whole, and whether elastic shows them."""
+    half, name = job
+    base = BASES[half][name]()
+    found: Parts = defaultdict(Counter)
+    for size in PART_SIZES:
+        for step in PART_STEPS:
+            random = random_of(name, "parts", size, step)
+            for _ in range(PARTS if size + 40 < min(base.shape[:2]) else 0):
+                x = int(random.integers(20, base.shape[1] - size - 19))
+                y = int(random.integers(20, base.shape[0] - size - 19))
+                part = Box(x, y, size, size)
+                moved = base.copy()
+                moved[part.window] = base[part._replace(x=x - step).window]
+                if cv2.absdiff(moved, base)[part.window].mean() < 8:
+                    continue  # nothing that an eye would see
+                for tolerance in (0, 2):
+                    recipe = {"align": "elastic", "tolerance": tolerance}
+                    boxes, _ = registered(base, moved, recipe)
+                    seen = any(box.touches(part) for box in boxes)
+                    found[size, step, tolerance][seen] += 1
+    return dict(found)
+
+
+def part_tables(half: str, short: bool, processes: int) -> str:
+    """The shares found as text: a row a size, a column a step and tolerance."""
+    jobs = [(half, name) for name in list(BASES[half])[:: 4 if short else 1]]
+    found: Parts = defaultdict(Counter)
+    for part_found in in_processes(measure_parts, jobs, processes):
+        for key, counts in part_found.items():
+            found[key] += counts
+    columns = [(step, tolerance) for tolerance in (0, 2) for step in PART_STEPS]
+    heads = "".join(f"{f'moved {step}, tolerance {reach}':>22}" for step, reach in columns)
+    lines = [f"{'size of the part':18}{heads}"]
+    for size in PART_SIZES:
+        cells = ""
+        for step, tolerance in columns:
+            counts = found[size, step, tolerance]
+            cells += f"{counts[True] / max(1, counts.total()):16.2f} of {counts.total():2}"
+        lines.append(f"{f'{size} x {size}':18}{cells}")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -987,7 +1039,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     measures = parser.add_mutually_exclusive_group()
     measures.add_argument("--geometry", action="store_true", help="moved and warped pictures")
     measures.add_argument("--boards", action="store_true", help="line art with small defects")
+    measures.add_argument("--parts", action="store_true", help="what elastic takes for drift")
     options = parser.parse_args(argv)
+    if options.parts:
+        print(part_tables(options.half, options.short, os.cpu_count() or 1))
+        return 0
     if options.geometry:
         for table in geometry_tables(options.half, options.short, os.cpu_count() or 1):
             print(table, flush=True)
