@@ -2318,6 +2318,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # to take the interpreter and its modules apart costs 16 ms
+    os._exit(main())  # all is flushed, and to take the interpreter apart costs 16 ms
