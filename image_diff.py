@@ -562,7 +562,7 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> NDArray[Any]:
 
     Up to 8000 corners are tracked on copies of 4 megapixels, twice; their steps are averaged around
     every pixel, and fade to 0 far from all. Dense flow (DIS), weighted by the gradient's energy,
-    was measured too: it follows a large change, and found 0.90 of what this finds 0.97 of.
+    was measured too: F1 0.86 on boards with small defects, where this has 0.97.
     """
     small, scale = reduce(first, 4e6)
     other, other_scale = reduce(second, 4e6)
