@@ -1250,7 +1250,8 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     def write(path: str) -> None:
         name = os.path.basename(path)
         stem = name.removesuffix(".png")
-        if stem in clean and is_plain_png(record[stem]):
+        as_it_was = stem == "first" or not comparison.alignment
+        if stem in clean and as_it_was and is_plain_png(record[stem]):
             shutil.copyfile(record[stem], path)  # half of the encoding spared
             return
         if name in texts:

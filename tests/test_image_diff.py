@@ -1302,6 +1302,21 @@ def test_text_and_json_tell_how_the_pictures_were_registered(
     assert "alignment perspective: " in (folder / "o/index.html").read_text()
 
 
+@pytest.mark.parametrize("option", [["--align", "perspective"], ["--resize"]])
+def test_what_is_saved_of_a_registered_png_is_the_registered_picture(
+    folder: Path, option: list[str]
+) -> None:
+    first = photo("astronaut")
+    second = cv2.resize(first, (640, 600), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(folder / "a.png"), first)
+    cv2.imwrite(str(folder / "b.png"), second)
+    arguments = ["-f", str(folder / "a.png"), "-s", str(folder / "b.png"), "--no-window", *option]
+    assert main([*arguments, "-o", str(folder / "o")]) == 0
+    assert np.array_equal(picture_in(folder / "o/first.png"), first)
+    assert cv2.absdiff(picture_in(folder / "o/second.png"), first).mean() < 3
+    assert picture_in(folder / "o/modified.png").shape == first.shape
+
+
 def test_resize_and_align_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["-f", "a.png", "-s", "b.png", "--resize", "--align", "elastic"])
