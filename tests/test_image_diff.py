@@ -962,15 +962,21 @@ def test_swapping_the_pictures_gives_the_same_regions(x: int, y: int, side: int,
         assert 0 <= region.y <= region.y + region.height <= 80
 
 
-def test_the_number_of_threads_changes_nothing() -> None:
+@pytest.mark.parametrize("align", ["none", "perspective", "elastic"])
+def test_the_number_of_threads_changes_nothing(align: str) -> None:
     first, second = photo("coffee"), edited(photo("coffee"))
+    if align != "none":
+        turn = np.vstack([cv2.getRotationMatrix2D((300, 200), 2, 1), [0, 0, 1]])
+        second = moved(second, turn, second.shape[1], second.shape[0])
     threads = cv2.getNumThreads()
-    scores = []
+    results = set()
     for count in (1, 2, 8):
         cv2.setNumThreads(count)
-        scores.append(compare_images(first, second).score)
+        comparison = compare_images(first, second, Options(align=align))
+        transform = comparison.alignment and str(comparison.alignment.transform)
+        results.add((comparison.score, transform, comparison.mask.tobytes()))
     cv2.setNumThreads(threads)
-    assert len(set(scores)) == 1
+    assert len(results) == 1
 
 
 # --- Draw ----------------------------------------------------------------------------------------
