@@ -432,6 +432,24 @@ def test_threads_that_read_at_once_hear_of_their_own_pictures(
     assert capfd.readouterr().err == "heard"
 
 
+def test_a_folder_with_a_name_that_the_output_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, seed in (("first", 1), ("second", 2)):
+        write(tmp_path / folder / "index.html" / "a.png", random_picture(seed, 40, 60, 3))
+        write(tmp_path / folder / "sub" / "b.png", random_picture(seed, 40, 60, 3))
+    output = tmp_path / "out"
+    pair = ["-f", str(tmp_path / "first"), "-s", str(tmp_path / "second")]
+    assert main([*pair, "-o", str(output), "--json"]) == 2
+    wrong, right = records_of(capsys.readouterr().out)
+    assert wrong["error"] == "the output needs this name; rename the folder"
+    assert right["status"] == "different"
+    assert (output / "index.html").is_file()
+    assert (
+        '<a href="../../index.html">all pairs</a>' in (output / "sub/b.png/index.html").read_text()
+    )
+
+
 # --- Refusals ------------------------------------------------------------------------------------
 
 
@@ -456,9 +474,12 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     assert message.startswith(f"nothing to compare: {empty} and {empty} hold no pictures; name ")
     assert not (tree / "out").exists()
     assert refusal(capsys, "-f", first, "-s", picture) == (
-        f"{first} is a folder and {picture} is not; give two folders, or the picture as --first"
+        f"{first} is a folder and {picture} is no folder; "
+        "give two folders, or the picture as --first"
     )
-    assert refusal(capsys, "-f", first, "-s", tree / "none").startswith(f"{first} is a folder and")
+    none = tree / "none"
+    message = refusal(capsys, "-f", first, "-s", none)
+    assert message.startswith(f"{first} is a folder and {none} is not there; give two folders")
     assert refusal(capsys, "-f", tree / "none", "-s", second).startswith(
         f"{tree}/none cannot be read: No such file or directory; "
     )

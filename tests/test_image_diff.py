@@ -413,7 +413,7 @@ def test_a_whole_shift_is_undone_and_what_it_uncovers_is_known() -> None:
     comparison = compare_images(first, second, Options(align="perspective"))
     assert comparison.alignment is not None
     truth = np.linalg.inv(shift)
-    assert corners_off(comparison.alignment.transform, truth, 400, 300) < 0.02
+    assert corners_off(comparison.alignment.transform, truth, 400, 300) < 0.05
     covered = np.zeros((300, 400), np.uint8)
     covered[4:, :393] = 255
     assert comparison.ignored is not None
@@ -1515,8 +1515,9 @@ def test_the_readme_shows_what_its_first_command_prints(capsys: pytest.CaptureFi
     assert main(["-f", str(PAIRS[1][0]), "-s", str(PAIRS[1][1]), "--no-window"]) == 0
     # The last digit of the score is the sum's rounding, in the order of the machine's vectors.
     shown = readme[readme.index("    SSIM: 0.") :].splitlines()
-    for line in capsys.readouterr().out.splitlines():
-        assert shown.pop(0)[:20] == f"    {line}"[:20]
+    score, *lines = capsys.readouterr().out.splitlines()
+    assert shown[0][:20] == f"    {score}"[:20]
+    assert shown[1 : 1 + len(lines)] == [f"    {line}" for line in lines]
 
 
 def test_the_readme_tells_every_option() -> None:
