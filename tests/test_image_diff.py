@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from samples import UPRIGHT
 from skimage.metrics import structural_similarity
 
 import image_diff
@@ -227,18 +228,6 @@ def test_name_that_is_not_utf8(folder: Path) -> None:
     result = run("-f", os.fsdecode(path), "-s", folder / "good.png", "--no-window")
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {folder}/\\udcff\\udcfe.png is not a picture")
-
-
-UPRIGHT: dict[int, Callable[[Picture], Picture]] = {  # how a viewer turns each EXIF orientation
-    1: lambda stored: stored,
-    2: lambda stored: stored[:, ::-1],
-    3: lambda stored: stored[::-1, ::-1],
-    4: lambda stored: stored[::-1],
-    5: lambda stored: stored.transpose(1, 0, 2),
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: stored.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda stored: np.rot90(stored),
-}
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
