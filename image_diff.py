@@ -565,9 +565,8 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> NDArray[Any]:
     """What the transform leaves: the smooth (H, W, 2) float32 displacement, in pixels of first.
 
     Up to 8000 corners are tracked on copies of 4 megapixels, three times; their steps are averaged
-    around every pixel, and fade to 0 far from all. Dense flow (DIS), weighted by the energy of the
-    gradient,
-    was measured too: F1 0.86 on boards with small defects, where this has 0.97.
+    around every pixel, and fade to 0 far from all. Dense flow (DIS) was measured too, weighted by
+    the gradient's energy: F1 0.86 on boards with small defects, where this has 0.97.
     """
     small, scale = reduce(first, 4e6)
     other, other_scale = reduce(second, 4e6)
@@ -896,7 +895,9 @@ def within(image: Image, other: Image, reach: float) -> Image:
     return cv2.min(cv2.max(image, spread(cv2.erode)), spread(cv2.dilate))
 
 
-def tolerate(first: Image, second: Image, evidence: Gray8, reach: float, color: bool) -> Gray8:
+def tolerate(
+    first: Image, second: Image, evidence: Gray8, noise: Noise | None, reach: float, color: bool
+) -> Gray8:
     """The (H, W) evidence less what a shift of at most `reach` pixels explains.
 
     Each picture is compared with what of it lies within the other's local range: both, as where a
@@ -904,7 +905,7 @@ def tolerate(first: Image, second: Image, evidence: Gray8, reach: float, color: 
     A change loses its rim by this, and in a texture most of its inside. So it is what remains, but
     for specks below 3x3 pixels, with what differs in the plain evidence around it.
     """
-    noise, remains = estimate_noise(first, second), np.full_like(evidence, 255)
+    remains = np.full_like(evidence, 255)
     for x, y in ((first, within(first, second, reach)), (within(second, first, reach), second)):
         clipped = estimate_noise(x, y)
         if noise and clipped:
@@ -925,7 +926,8 @@ def find_evidence(
     """
     if uncovered is not None:
         second = completed(first, second, uncovered)
-    score, evidence = similarity(first, second, estimate_noise(first, second), options.color)
+    noise = None if resampled else estimate_noise(first, second)
+    score, evidence = similarity(first, second, noise, options.color and not resampled)
     if uncovered is not None:
         counted = shrink(~uncovered, FRINGE)[MARGIN:-MARGIN, MARGIN:-MARGIN]
         score = 1 - (1 - score) * counted.size / max(1, cv2.countNonZero(counted))
@@ -933,10 +935,11 @@ def find_evidence(
     if resampled:
         # Interpolation loses lines of one pixel and one apart, so they are taken from both.
         first, second = (cv2.GaussianBlur(image, (3, 3), 0) for image in (first, second))
-        evidence = similarity(first, second, estimate_noise(first, second), options.color)[1]
+        noise = estimate_noise(first, second)
+        evidence = similarity(first, second, noise, options.color)[1]
         reach = max(reach, RESAMPLED)
     if reach:
-        evidence = tolerate(first, second, evidence, reach, options.color)
+        evidence = tolerate(first, second, evidence, noise, reach, options.color)
     return score, evidence
 
 
