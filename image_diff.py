@@ -14,16 +14,11 @@ Exit status: 0 compared; 1 different, with --exit-code only; 2 trouble (bad usag
 cannot be read, a failed write); 130 after Ctrl+C, 143 after SIGTERM.
 
 Papers:
-    Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural
-    similarity. IEEE Trans. Image Processing 13(4), 2004. https://doi.org/10.1109/TIP.2003.819861
-    Otsu: A threshold selection method from gray-level histograms. IEEE Trans. Systems, Man, and
-    Cybernetics 9(1), 1979. https://doi.org/10.1109/TSMC.1979.4310076
-    Lowe: Distinctive image features from scale-invariant keypoints. Int. J. of Computer Vision
-    60(2), 2004. https://doi.org/10.1023/B:VISI.0000029664.99615.94
-    Barath, Noskova, Ivashechkin, Matas: MAGSAC++, a fast, reliable and accurate robust estimator.
-    CVPR 2020. https://doi.org/10.1109/CVPR42600.2020.00138
-    Lucas, Kanade: An iterative image registration technique with an application to stereo vision.
-    IJCAI 1981. https://hal.science/hal-03697340
+    SSIM: Wang, Bovik, Sheikh, Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861
+    Threshold: Otsu 1979, https://doi.org/10.1109/TSMC.1979.4310076
+    Features: Lowe 2004 (SIFT), https://doi.org/10.1023/B:VISI.0000029664.99615.94
+    Homography: Barath et al. 2020 (MAGSAC++), https://doi.org/10.1109/CVPR42600.2020.00138
+    Tracking: Lucas, Kanade 1981, https://hal.science/hal-03697340
 """
 
 from __future__ import annotations
@@ -71,13 +66,12 @@ try:
 
     gc.enable()
 except ImportError as missing:
-    requirements = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements.txt")
-    libraries = "on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0"
-    packages = f"{sys.executable} -m pip install -r {requirements}"
-    remedy = f"{missing}; {libraries if '.so' in str(missing) else packages}"
     if not AS_PROGRAM:
-        raise ImportError(remedy) from missing  # a program that imports us decides
-    print(f"error: cannot import OpenCV: {remedy}", file=sys.stderr)
+        raise
+    packages = f"{sys.executable} -m pip install -r {os.path.dirname(__file__)}/requirements.txt"
+    libraries = "on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0"
+    remedy = libraries if ".so" in str(missing) else packages
+    print(f"error: cannot import OpenCV: {missing}; {remedy}", file=sys.stderr)
     sys.exit(2)
 
 if TYPE_CHECKING:
@@ -2211,7 +2205,7 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
 
 
 def run(first: str, second: str, options: Options) -> ExitStatus:
-    """Compare, print, save, show."""
+    """Compare two pictures, or two folders: print, save, show."""
     if os.path.isdir(first) or os.path.isdir(second):
         return run_folders(first, second, options)
     if options.scheduler:
@@ -2226,34 +2220,29 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
         write_out(as_text(comparison, options))
     left_out = {path: pages_left_out(path) for path in (first, second)}
     if any(left_out.values()):
-        counts = (f"{count} of {path}" for path, count in left_out.items() if count)
-        tell(f"first pages compared; pages left out: {', '.join(counts)}")
+        counts = ", ".join(f"{count} of {path}" for path, count in left_out.items() if count)
+        tell(f"first pages compared; pages left out: {counts}")
     if options.output is not None:
         save(comparison, record, options.output)
 
     def keep(shown: Comparison) -> None:
-        folder = options.output or new_folder(second)
+        """Save what the windows show to the output, or beside the second picture."""
+        stem = f"{os.path.splitext(second)[0]}_diff"
+        names = chain([stem], (f"{stem}{number}" for number in count(2)))
+        folder = options.output or next(name for name in names if not os.path.lexists(name))
         try:
             save(shown, as_record(shown, first, second), folder)
             tell(f"saved to {folder}")
         except ImageDiffError as problem:
             tell(f"error: {problem}")
 
-    if options.window:
-        try:
-            chosen = show(comparison, options, keep)
-            if chosen != options:
-                tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
-        except ImageDiffError as problem:
-            tell(f"no windows: {problem}; --output DIR saves the pictures")
+    try:
+        chosen = show(comparison, options, keep) if options.window else options
+        if chosen != options:
+            tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
+    except ImageDiffError as problem:
+        tell(f"no windows: {problem}; --output DIR saves the pictures")
     return ExitStatus.DIFFERENT if options.exit_code and comparison.regions else ExitStatus.COMPARED
-
-
-def new_folder(picture: str) -> str:
-    """A folder beside a picture, named after it, that is not there yet."""
-    stem = os.path.splitext(picture)[0]
-    names = (f"{stem}_diff{number}" for number in ("", *map(str, range(2, 10_000))))
-    return next(name for name in names if not os.path.lexists(name))
 
 
 def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
@@ -2286,36 +2275,34 @@ def make_parser() -> argparse.ArgumentParser:
         # A set width spares the import of shutil, which asks the terminal for its own.
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=90),
     )
+    parser.set_defaults(**vars(Options()))
     add = parser.add_argument
     add("-f", "--first", required=True, metavar="PICTURE", help="the original picture, or a folder")
     add("-s", "--second", required=True, metavar="PICTURE", help="what to compare with it")
     add("--color", action="store_true", help="compare colour too, not brightness alone")
-    how = "register the second picture to the first: projective, or that and a smooth drift too"
-    methods = ["none", "perspective", "elastic"]
     either = parser.add_mutually_exclusive_group().add_argument
-    either("--align", choices=methods, default=Options.align, help=f"{how} [%(default)s]")
-    scaled = "scale the second picture to the size of the first"
-    either("--resize", action="store_true", help=scaled)
-    shift = "ignore what a shift of at most so many pixels explains [%(default)s]"
-    reach = number(float, 0, 100)
-    add("--tolerance", type=reach, default=Options.tolerance, metavar="PX", help=shift)
-    otsu = "SSIM, 0 to 1; what is at or below it differs [Otsu's, at most 0.65]"
-    add("--threshold", type=number(float, 0, 1), metavar="S", help=otsu)
-    smallest = "smallest region kept, in different pixels [%(default)s]"
-    area = number(int, 0, 2**28)
-    add("--min-area", type=area, default=Options.min_area, metavar="PX", help=smallest)
-    joined = "join regions at most so many pixels apart [%(default)s]"
-    add("--merge", type=number(int, 0, 2**20), default=Options.merge, metavar="PX", help=joined)
-    shape, out = "X,Y,WIDTH,HEIGHT", "leave a rectangle out; repeatable"
-    add("--ignore", type=rectangle, action="append", default=[], metavar=shape, help=out)
+    text = "register the second picture to the first: projective, or slow warps too [%(default)s]"
+    either("--align", choices=["none", "perspective", "elastic"], help=text)
+    either("--resize", action="store_true", help="scale the second picture to the first one's size")
+    for flag, kind, high, text in (
+        ("--tolerance PX", float, 100, "ignore what a shift of up to PX explains [%(default)s]"),
+        ("--threshold S", float, 1, "SSIM at or below which pixels differ [Otsu's, up to 0.65]"),
+        ("--min-area PX", int, 2**28, "smallest region kept, in different pixels [%(default)s]"),
+        ("--merge PX", int, 2**20, "join regions that are up to PX apart [%(default)s]"),
+    ):
+        name, unit = flag.split()
+        add(name, metavar=unit, type=number(kind, 0, high), help=text)
+    where: dict[str, Any] = {
+        "metavar": "X,Y,WIDTH,HEIGHT",
+        "help": "leave a rectangle out; repeatable",
+    }
+    add("--ignore", type=rectangle, action="append", default=[], **where)
     add("-o", "--output", metavar="DIR", help="save the pictures, result.json and index.html there")
     add("--json", action="store_true", help="print JSON in place of text")
     add("--no-window", dest="window", action="store_false", help="open no window")
     add("--exit-code", action="store_true", help="exit with 1 when the pictures differ")
-    pairs = "pairs of two folders compared at once [one a core]"
-    add("--jobs", type=number(int, 1, 1024), metavar="N", help=pairs)
-    cluster = "compare two folders on a Dask cluster, such as tcp://HOST:8786"
-    add("--scheduler", metavar="ADDRESS", help=cluster)
+    add("--jobs", metavar="N", type=number(int, 1, 1024), help="pairs at once [one a core]")
+    add("--scheduler", metavar="ADDRESS", help="a Dask cluster for folders: tcp://HOST:8786")
     return parser
 
 
@@ -2327,14 +2314,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments.pop("first"), arguments.pop("second"), Options(**arguments))
     except ImageDiffError as problem:
         tell(f"error: {problem}")
-        return ExitStatus.TROUBLE
     except MemoryError:
         tell("error: the pictures need more memory than there is; scale them down")
-        return ExitStatus.TROUBLE
     except BrokenPipeError:  # nobody reads the lines of a folder run any more
-        return ExitStatus.TROUBLE
+        pass
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
+    return ExitStatus.TROUBLE
 
 
 if __name__ == "__main__":

@@ -1360,10 +1360,6 @@ def test_opencv_that_cannot_be_imported(tmp_path: Path, failure: str, remedy: st
     result = run("-f", "a.png", "-s", "b.png", PYTHONPATH=str(tmp_path))
     assert result.stderr == f"error: cannot import OpenCV: {remedy}\n"
     assert result.returncode == 2
-    command = [sys.executable, "-c", "import image_diff"]
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert result.stderr.splitlines()[-1] == f"ImportError: {remedy}"
 
 
 @pytest.mark.parametrize(
