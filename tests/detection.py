@@ -821,7 +821,7 @@ def in_processes(work: Callable[[Any], Any], jobs: Sequence[Any], processes: int
 
 def total_moved(table: str, half: str, short: bool, processes: int) -> MovedScores:
     """The scores of a table over all its bases."""
-    names = list((LINE_ART if TABLES[table][2] else BASES)[half])[:: 4 if short else 1]
+    names = list((LINE_ART if TABLES[table][2] else BASES)[half])[:: 12 if short else 1]
     jobs = [Job(half, name, 1 if short else EDITED_PICTURES, table) for name in names]
     totals: MovedScores = defaultdict(Moved)
     for scores in in_processes(measure_moved, jobs, processes):
@@ -981,19 +981,19 @@ def board_tables(half: str, short: bool, processes: int) -> str:
 
 PART_SIZES = 10, 20, 40, 80, 160  # pixels a side
 PART_STEPS = 2, 4, 6  # pixels by which a part has moved
-PARTS = 3  # of every base, size and step
+PARTS = 3  # of every fourth base, of every size and step
 Parts = dict[tuple[int, int, float], Counter[bool]]  # by size, step, tolerance; whether boxed
 
 
-def measure_parts(job: tuple[str, str]) -> Parts:
+def measure_parts(job: tuple[str, str, int]) -> Parts:
     """Squares of one base that moved sideways as a whole, and whether elastic shows them."""
-    half, name = job
+    half, name, parts = job
     base = BASES[half][name]()
     found: Parts = defaultdict(Counter)
     for size in PART_SIZES:
         for step in PART_STEPS:
             random = random_of(name, "parts", size, step)
-            for _ in range(PARTS if size + 40 < min(base.shape[:2]) else 0):
+            for _ in range(parts if size + 40 < min(base.shape[:2]) else 0):
                 x = int(random.integers(20, base.shape[1] - size - 19))
                 y = int(random.integers(20, base.shape[0] - size - 19))
                 part = Box(x, y, size, size)
@@ -1011,7 +1011,8 @@ def measure_parts(job: tuple[str, str]) -> Parts:
 
 def part_tables(half: str, short: bool, processes: int) -> str:
     """The shares found as text: a row a size, a column a step and tolerance."""
-    jobs = [(half, name) for name in list(BASES[half])[:: 4 if short else 1]]
+    names = list(BASES[half])[:: 12 if short else 4]
+    jobs = [(half, name, 1 if short else PARTS) for name in names]
     found: Parts = defaultdict(Counter)
     for part_found in in_processes(measure_parts, jobs, processes):
         for key, counts in part_found.items():

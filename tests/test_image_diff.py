@@ -1436,39 +1436,6 @@ def test_raising_the_threshold_never_removes_area(low: int, high: int, seed: int
     assert (larger >= smaller).all()
 
 
-def test_git_difftool_runs_it(tmp_path: Path) -> None:
-    """With the two lines of configuration that the README shows."""
-    readme = (ROOT / "README.md").read_text()
-    lines = [line.strip() for line in readme.splitlines() if line.startswith("    git config")]
-    assert len(lines) == 2
-    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
-    environment |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-
-    def git(command: str) -> str:
-        result = subprocess.run(
-            command,
-            shell=True,
-            cwd=tmp_path / "a project",
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return result.stdout + result.stderr
-
-    (tmp_path / "a project").mkdir()
-    git("git init -q && git config user.email a@b.c && git config user.name tester")
-    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][0].read_bytes())
-    git("git add . && git commit -qm first")
-    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][1].read_bytes())
-    for line in lines:
-        git(line.replace("/path/to/image_diff.py", str(SCRIPT)))
-    output = git("git difftool --no-prompt")
-    assert output.startswith("SSIM: 0.9636648778788")
-    assert "3 regions" in output
-
-
 def test_ctrl_c_ends_with_status_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1490,33 +1457,3 @@ def test_the_samples_are_what_their_script_draws() -> None:
         assert committed.shape == drawn.shape
         # Another version of Pillow's font engine may place an edge a fraction of a pixel away.
         assert np.abs(committed - drawn).mean() < 1
-
-
-# --- The README ----------------------------------------------------------------------------------
-
-
-def test_the_readme_shows_what_its_first_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (ROOT / "README.md").read_text()
-    command = "python image_diff.py --first images/original_02.png --second images/modified_02.png"
-    assert f"    python -m pip install -r requirements.txt && {command}\n" in readme
-    assert main(["-f", str(PAIRS[1][0]), "-s", str(PAIRS[1][1]), "--no-window"]) == 0
-    # The last digit of the score is the sum's rounding, in the order of the machine's vectors.
-    shown = readme[readme.index("    SSIM: 0.") :].splitlines()
-    score, *lines = capsys.readouterr().out.splitlines()
-    assert shown[0][:20] == f"    {score}"[:20]
-    assert shown[1 : 1 + len(lines)] == [f"    {line}" for line in lines]
-
-
-def test_the_readme_tells_every_option() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for action in image_diff.make_parser()._actions[1:]:  # the first is --help
-        assert all(f"`{flag}" in readme for flag in action.option_strings)
-
-
-def test_the_readmes_python_runs() -> None:
-    readme = (ROOT / "README.md").read_text()
-    code = readme.split("```python\n")[1].split("```")[0]
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0
-    assert result.stdout.startswith("0.9636648778788")

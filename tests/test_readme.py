@@ -1,0 +1,239 @@
+"""The README: every command in it runs as it stands there, and nothing is left untold."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import detection
+import numpy as np
+import pytest
+from line_art import FINE
+from test_image_diff import PAIRS, ROOT, SCRIPT
+
+import image_diff
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^    (python image_diff\.py .*)$", README, re.MULTILINE)
+MEASURES = sorted(set(re.findall(r"`(python tests/[^`]*)`", README)))
+
+
+def scanned(page: detection.Picture, warp: detection.Warp) -> detection.Picture:
+    """A page as a scanner or a camera sees it: moved, with noise."""
+    return detection.noise(warp.render(page, 255), 2, detection.random_of("scan"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A newcomer's folder: the script, and pictures with the names that the commands have."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    for name in ("image_diff.py", "images"):
+        (folder / name).symlink_to(ROOT / name)
+
+    def write(name: str, picture: detection.Picture) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        assert cv2.imwrite(str(folder / name), picture)
+
+    random = detection.random_of("README")
+    page = detection.document(columns=2, size=13)
+    size = page.shape[1], page.shape[0]
+    changed = page.copy()
+    detection.remove(changed, detection.Box(60, 200, 120, 20), random)
+    screen = detection.BASES["dev"]["light screen"]()
+    board = detection.LINE_ART["held-out"][next(iter(detection.LINE_ART["held-out"]))]()
+    spoiled = detection.spoiled("README", board, 0, 4)
+    drift = detection.Warp(size, field=detection.smooth(size, random, 2).field)
+    board_size = board.ink.shape[1] // FINE, board.ink.shape[0] // FINE
+    warp = detection.smooth(board_size, random, 2)
+
+    for index in range(3):
+        write(f"baseline/page {index}.png", screen)
+        write(f"screenshots/page {index}.png", detection.noise(screen, 2, random))
+    edited = screen.copy()
+    detection.write(edited, detection.Box(200, 380, 150, 30), random)
+    write("screenshots/page 1.png", edited)
+    write("contract.png", page)
+    write("scan.png", scanned(changed, drift))
+    photo = detection.photo("coffee.png")
+    after = photo.copy()
+    detection.turn_hue(after, detection.Box(180, 120, 60, 60), random)
+    tilt = detection.tilted((photo.shape[1], photo.shape[0]), random)
+    for names, (first, second) in {
+        ("before.jpg", "after.jpg"): (photo, scanned(after, tilt)),
+        ("original.png", "photo.jpg"): (photo, scanned(photo, tilt)),
+    }.items():
+        write(names[0], first)
+        write(names[1], second)
+    write("master.png", board.scan(board.ink))
+    write("print.png", board.scan(warp.render(spoiled.picture, 0, FINE)))
+    for name, picture in ("logo.png", page[:60]), ("pictures/a.png", page[:60]):
+        write(name, picture)
+    write("pictures/b.png", screen)
+    shutil.copytree(folder / "baseline", folder / "old")
+    shutil.copytree(folder / "screenshots", folder / "new")
+    return folder
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of the README, with no screen."""
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
+    install, command = re.findall(r"^    (python -m pip .*) && (.*)$", README, re.MULTILINE)[0]
+    assert install == "python -m pip install -r requirements.txt"
+    result = run(command, folder)
+    assert result.returncode == 0
+    # The last digit of the score is the sum's rounding, in the order of the machine's vectors.
+    shown = README[README.index("    SSIM: 0.") :].splitlines()
+    score, *lines = result.stdout.splitlines()
+    assert shown[0][:20] == f"    {score}"[:20]
+    assert shown[1 : 1 + len(lines)] == [f"    {line}" for line in lines]
+
+
+EXPECTED = {  # by the first picture: the status, and a line that is printed
+    "baseline": (1, r"3 pairs: 2 same, 1 different, 0 only in one folder, 0 with errors; .*"),
+    "contract.png": (0, r"1 region, .*"),
+    "before.jpg": (0, r"1 region, .*"),
+    "master.png": (0, r"4 regions, .*"),
+    "old": (0, r"3 pairs: 2 same, 1 different, .*"),
+    "logo.png": (0, r"same +a\.png: SSIM 1\.0"),
+    "original.png": (0, r"alignment perspective: \d+ matches agree, .*"),
+}
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if "--scheduler" not in line])
+def test_each_recipe_finds_what_there_is(command: str, folder: Path) -> None:
+    status, line = EXPECTED[shlex.split(command)[3]]
+    result = run(command, folder)
+    assert result.returncode == status, result.stderr
+    assert any(re.fullmatch(line, printed) for printed in result.stdout.splitlines()), result.stdout
+
+
+def test_the_three_commands_of_a_cluster(folder: Path) -> None:
+    commands = re.findall(r"^    (dask .*|python .* --scheduler .*)$", README, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["scheduler", "worker", "image_diff.py"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    scheduler, worker, command = (line.replace("HOST:8786", address) for line in commands)
+    scheduler += f" --host tcp://{address} --dashboard-address 127.0.0.1:0"
+    cluster = [
+        subprocess.Popen(
+            [Path(sys.executable).parent / "dask", *shlex.split(line)[1:]],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for line in (scheduler, f"{worker} --dashboard-address 127.0.0.1:0")
+    ]
+    try:
+        deadline = time.monotonic() + 60
+        while (result := run(command, folder)).returncode and time.monotonic() < deadline:
+            time.sleep(0.5)  # the cluster is starting
+        assert "3 pairs: 2 same, 1 different" in result.stdout, result.stderr
+    finally:
+        for process in cluster:
+            process.terminate()
+        for process in cluster:
+            process.wait(30)
+
+
+def test_git_difftool_shows_pictures(tmp_path: Path) -> None:
+    lines = re.findall(r"^    (git config .*)$", README, re.MULTILINE)
+    assert len(lines) == 2
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    environment |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+
+    def git(command: str) -> str:
+        result = subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path / "a project",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return result.stdout + result.stderr
+
+    (tmp_path / "a project").mkdir()
+    git("git init -q && git config user.email a@b.c && git config user.name tester")
+    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][0].read_bytes())
+    git("git add . && git commit -qm first")
+    (tmp_path / "a project" / "card.png").write_bytes(PAIRS[1][1].read_bytes())
+    for line in lines:
+        git(line.replace("/path/to/image_diff.py", str(SCRIPT)))
+    output = git("git difftool --no-prompt")
+    assert output.startswith("SSIM: 0.9636648778788")
+    assert "3 regions" in output
+
+
+def test_the_python_in_it_runs(folder: Path) -> None:
+    code = README.split("```python\n")[1].split("```")[0]
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    assert result.stdout.startswith("0.9636648778788")
+
+
+def told(heading: str) -> list[str]:
+    """The names in the first column of the table below a heading."""
+    section = README.split(f"\n{heading}\n")[1].split("\n#")[0]
+    first = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    return re.findall(r"`(?:(?!`).)*`", " ".join(first))
+
+
+def test_every_option_is_told_once() -> None:
+    flags = [flag.strip("`").split()[0].rstrip(",") for flag in told("## Options")]
+    actions = image_diff.make_parser()._actions[1:]  # the first is --help
+    assert flags == [flag for action in actions for flag in action.option_strings]
+
+
+def test_every_key_of_the_json_is_told_once(folder: Path) -> None:
+    result = run(f"{sys.executable} image_diff.py -f old -s new --json", folder)
+    record = json.loads(result.stdout.splitlines()[0])
+    section = README.split("\nThe JSON object has")[1].split("\n\n## ")[0]
+    first = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(first)) == list(record)
+
+
+def test_every_exit_status_is_told_once() -> None:
+    section = README.split("\n### Exit status\n")[1].split("\n## ")[0]
+    statuses = re.findall(r"\d+", " ".join(re.findall(r"^\| (\d[^|]*) \|", section, re.MULTILINE)))
+    assert statuses == [*map(str, image_diff.ExitStatus), "143"]  # 143 is the system's
+
+
+SHORT = {
+    "benchmark.py": "--cases card --contestants image_diff --rounds 1",
+    "detection.py": "--short",
+    "fuzz.py": "--files 20",
+}
+
+
+@pytest.mark.parametrize("command", MEASURES)
+def test_what_measures_the_figures_runs(command: str) -> None:
+    """In short: the last of two values of an option is the one that counts."""
+    _, script, *_ = command.split()
+    result = run(f"{command} {SHORT[Path(script).name]}", ROOT)
+    assert result.returncode == 0, result.stderr
+    assert np.count_nonzero([*map(str.isdigit, result.stdout)]) > 5
