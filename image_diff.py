@@ -44,6 +44,7 @@ import ctypes
 import gc
 import io
 import math
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -177,176 +178,46 @@ class Comparison:
 # --- Load ----------------------------------------------------------------------------------------
 
 # Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
-FORMATS = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"RIFF": "WebP", b"GIF8": "GIF"}
-FORMATS |= dict.fromkeys((b"II*", b"II+", b"MM"), "TIFF")
-
-# What the C decoders write to stderr, and nowhere else, of a picture that they make up in part.
-DAMAGE = (
-    *(b"Corrupt JPEG data", b"CRC error", b"ADLER32", b"Truncated compressed", b"TIFF_Error"),
-    *(b"Fax3Decode", b"Fax4Decode", b'count for "Strip', b'count for "Tile', b'Bogus "Strip'),
-)
-HARMLESS = b"_TIFFVSetField"  # a tag that says nothing of the pixels, as a resolution without unit
-
-
-def read_images(*paths: PathLike) -> list[Image]:
-    """Read pictures at the same time, as decoding releases the GIL; raise as `read_image`.
-
-    Raises ImageDiffError, too, where a decoder says that it had to make a part up.
-    """
-    with hear_damage() as damage, ThreadPoolExecutor(2) as executor:
-        images = list(executor.map(read_image, paths))
-    if damage and len(paths) == 1:
-        text = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
-        raise ImageDiffError(f"{os.fspath(paths[0])} is damaged: {text}; save or copy it again")
-    for path in paths if damage else ():
-        read_images(path)  # one at a time, to learn which it is
-    return images
-
-
+FORMATS = rb"(?P<PNG>\x89PNG)|(?P<JPEG>\xff\xd8)|(?P<WebP>RIFF)|(?P<TIFF>II[*+]|MM)|(?P<GIF>GIF8)"
+FORMATS += rb"|(?P<HDR>#\?)"
+# What decoders say of a picture that they make up in part; not of a tag beside the pixels.
+DAMAGE = rb"Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|TIFF_Error(?!.*_TIFFVSetField)"
+DAMAGE += rb'|Fax.Decode|(count for|Bogus) "(Strip|Tile)'
 DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
 
 
 @contextlib.contextmanager
-def hear_damage() -> Iterator[list[bytes]]:
-    """Take off stderr what the C decoders write there, and give its first line of damage if any."""
-    damage: list[bytes] = []
-    end = b"end of what they say"
-    reader, writer = os.pipe()
-
-    def listen() -> None:
-        with open(reader, "rb") as pipe:
-            for line in pipe:
-                if line.strip() == end:  # a process started meanwhile may hold the pipe open
-                    break
-                if not damage and HARMLESS not in line and any(word in line for word in DAMAGE):
-                    damage.append(line)
-
-    # OpenCV passes on libtiff's warnings, level 3; 4 and 5 have the function in different places.
-    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
-    with DECODING:
-        stderr, log_level = os.dup(2), set_log_level(3)
-        os.dup2(writer, 2)
-        listener = threading.Thread(target=listen)  # as a full pipe would stop the decoder
-        listener.start()
+def hear_decoders() -> Iterator[BinaryIO]:
+    """Take what the C decoders write to stderr, and nowhere else, into a file; Linux only."""
+    # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages for good.
+    place = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
+    with DECODING, open(place, "w+b") as heard:
+        stderr, log_level = os.dup(2), cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
+        os.dup2(heard.fileno(), 2)
         try:
-            yield damage
+            yield heard
         finally:
-            set_log_level(log_level)
             os.dup2(stderr, 2)
             os.close(stderr)
-            os.write(writer, b"\n" + end + b"\n")
-            os.close(writer)
-            listener.join()
-
-
-def read_image(path: PathLike) -> Image:
-    """Read one picture as the eye sees it: upright, and blended over white where it has alpha.
-
-    Returns (H, W, 3) BGR in the file's depth: uint8, uint16, or float32 for any other.
-    Raises ImageDiffError, naming the path, where that cannot be done.
-    """
-    name = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(65536)
-            # Bytes, as cv2.imread accepts a truncated JPEG and cannot open every path; yet it reads
-            # a large PNG piece by piece, which spares 12 % of the time of the pair.
-            large = os.path.getsize(path) > 2**20 and data.startswith(b"\x89PNG")
-            whole = not (large and name.isascii() and b"acTL" not in data)
-            data += file.read() if whole else b""
-            chunks = png_chunks(io.BytesIO(data) if whole else file)
-    except (OSError, ValueError) as problem:
-        fault = getattr(problem, "strerror", None) or problem
-        remedy = "name a picture that is there and may be read"
-        raise ImageDiffError(f"{name} cannot be read: {fault}; {remedy}") from problem
-    if not data:
-        raise ImageDiffError(f"{name} is empty; save the picture again")
-    try:
-        if data.startswith(b"\x89PNG") and b"IEND" not in chunks:
-            raise cv2.error("cut short")
-        if b"acTL" in chunks and whole:  # OpenCV reads animated ones unchecked: make it still
-            head, _, tail = data.partition(b"acTL")
-            data = head[:-4] + tail[12:]
-        return decode(data, None if whole else name, b"eXIf" in chunks)
-    except (cv2.error, MemoryError) as problem:
-        if "MAX_IMAGE" in str(problem):
-            limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']}"
-            fault = f"has more pixels than {limit} allows; set that environment variable higher"
-        elif isinstance(problem, MemoryError) or problem.code == -4:
-            fault = "needs more memory than there is; scale it down"
-        elif kind := next((FORMATS[start] for start in FORMATS if data.startswith(start)), None):
-            fault = f"is a damaged or truncated {kind}; save or copy it again"
-        else:
-            fault = "is not a picture of a format that OpenCV reads; convert it to PNG"
-        raise ImageDiffError(f"{name} {fault}") from problem
+            cv2.utils.logging.setLogLevel(log_level)
 
 
 def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The chunks of a PNG by their names, with the first 10 bytes in each; none of other files.
+    """The first 10 bytes in each chunk of a PNG by its name; none of other files.
 
     Ends where one is longer than the file, with no IEND: OpenCV would allocate up to 4 GB for it.
     """
     chunks: dict[bytes, bytes] = {}
-    size, place = file.seek(0, os.SEEK_END), file.seek(0)
-    if file.read(4) == b"\x89PNG":
-        place = 8
-    while place and b"IEND" not in chunks:
+    size, _ = file.seek(0, os.SEEK_END), file.seek(0)
+    place = 8 if file.read(4) == b"\x89PNG" else size
+    while place < size and b"IEND" not in chunks:
         file.seek(place)
         head = file.read(18)
         place += 12 + int.from_bytes(head[:4], "big")
-        if place > size:
-            break
-        chunks.setdefault(head[4:8], head[8:])
+        if place <= size:
+            chunks.setdefault(head[4:8], head[8:])
+    file.seek(0)
     return chunks
-
-
-def decode(data: bytes, path: str | None, turned: bool) -> Image:
-    """Decode a picture file as `read_image` says, from its bytes or, given a path, by that.
-
-    turned: whether a PNG tells its orientation. Raises cv2.error where OpenCV cannot.
-    """
-
-    def pixels(flags: int) -> Image:
-        # Into a dst the picture is decoded at once; as a result it is decoded and copied: of a page
-        # of 37 megapixels 15 % more time and 106 MB more.
-        image = cv2.imread(path, dst=None, flags=flags) if path else cv2.imdecode(buffer, flags)
-        if image is None:
-            raise cv2.error("cannot decode")
-        return image
-
-    buffer = np.frombuffer(data, np.uint8)
-    jpeg = data.startswith(b"\xff\xd8")  # has no alpha, but often an EXIF orientation
-    # IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn the picture upright.
-    image = pixels(cv2.IMREAD_COLOR if jpeg else cv2.IMREAD_UNCHANGED)
-    # OpenCV swaps red and blue of a PAM, and leaves most of a deep TIFF that lost its tag
-    # SamplesPerPixel, 277 of type SHORT, as the memory was.
-    tiff, tags = data.startswith((b"II", b"MM")), (b"\x15\x01\x03\x00", b"\x01\x15\x00\x03")
-    deep = tiff and image.ndim == 3 and image.dtype != np.uint8
-    lost = deep and not any(tag in data for tag in tags)
-    if lost or data.startswith(b"P7") or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-        raise cv2.error("cannot decode its channels")
-    if image.ndim == 3 and image.shape[2] == 4:
-        # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        return over_white(image, premultiplied=tiff and image.dtype == np.uint8)
-    if turned or (data.startswith(b"RIFF") and b"EXIF" in data):
-        image = pixels(cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image.dtype not in (np.uint8, np.uint16):
-        with np.errstate(over="ignore"):  # to infinity, which is refused
-            image = image.astype(np.float32, copy=False)
-    return to_bgr(image)
-
-
-def pages_left_out(path: PathLike) -> int:
-    """How many pages or frames follow the first in a picture file that was read."""
-    if not os.path.isfile(path):
-        return 0  # a pipe, read already
-    with contextlib.suppress(OSError, cv2.error), open(path, "rb") as file:
-        head, chunks = file.read(8), png_chunks(file)
-        kinds = b"GIF8", b"RIFF", b"II", b"MM"
-        if head.startswith(kinds) or head[4:] == b"ftyp" or b"acTL" in chunks:
-            with hear_damage():
-                return max(0, cv2.imcount(os.fspath(path)) - 1)
-    return 0
 
 
 def to_bgr(image: Image) -> Image:
@@ -355,16 +226,107 @@ def to_bgr(image: Image) -> Image:
 
 
 def over_white(image: Image, premultiplied: bool) -> Image:
-    """Blend (H, W, 4) BGRA over white: (H, W, 3) BGR of the same depth."""
-    white = float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
-    result = np.ascontiguousarray(image[..., :3])
-    if image[..., 3].min() == white:  # most screenshots
-        return result
-    for strip, out in zip(np.array_split(image, 64), np.array_split(result, 64), strict=True):
-        alpha = strip[..., 3:] / white
-        blended = strip[..., :3] * (1 if premultiplied else alpha) + white * (1 - alpha)
-        out[:] = np.rint(blended) if image.dtype.kind == "u" else blended
-    return result
+    """Blend (H, W, 4) BGRA over white, in place: (H, W, 3) BGR of the same depth."""
+    whole = image.dtype.kind == "u"
+    white = float(np.iinfo(image.dtype).max) if whole else 1.0
+    for strip in np.array_split(image, 64):  # at once they would need 64 bytes a pixel
+        if (strip[..., 3] != white).any():
+            alpha = strip[..., 3:] / white
+            blended = strip[..., :3] * (1 if premultiplied else alpha) + white * (1 - alpha)
+            strip[..., :3] = np.rint(blended) if whole else blended
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+
+
+def decode(file: BinaryIO, kind: str | None, name: str) -> Image:
+    """Decode an open file as `read_image` says; cv2.error where OpenCV cannot, or not rightly."""
+    chunks = png_chunks(file)
+    if kind == "PNG" and b"IEND" not in chunks:
+        raise cv2.error("cut short")
+    # Bytes, as cv2.imread accepts a truncated JPEG and cannot open every path; yet it reads a PNG
+    # piece by piece, which spares 12 % of the time of a large pair, and leaves no file of an HDR.
+    still = not isinstance(file, io.BytesIO) and name.isascii() and b"acTL" not in chunks
+    named = kind in ("PNG", "HDR") and still
+    data = b"" if named else file.read()
+    if b"acTL" in chunks:  # OpenCV reads animated ones unchecked: make it still
+        head, _, tail = data.partition(b"acTL")
+        data = head[:-4] + tail[12:]
+    buffer = np.frombuffer(data, np.uint8)
+    # Without a dst it is copied once decoded: a page of 37 megapixels takes 15 % more time, 106 MB.
+    read: Any = partial(cv2.imread, name, dst=None) if named else partial(cv2.imdecode, buffer)
+    # IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn the picture upright.
+    upright = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    image = read(flags=upright if kind == "JPEG" else cv2.IMREAD_UNCHANGED)
+    alpha = image is not None and image.shape[2:] == (4,)
+    if not alpha and (b"eXIf" in chunks or (kind == "WebP" and b"EXIF" in data)):
+        image = read(flags=upright)
+    # OpenCV swaps red and blue of a PAM, and leaves most of a deep TIFF that lost its tag
+    # SamplesPerPixel, 277 of type SHORT, as the memory was.
+    deep = image is not None and image.ndim == 3 and image.dtype != np.uint8
+    lost = kind == "TIFF" and deep and not re.search(rb"\x15\x01\x03\0|\x01\x15\0\x03", data)
+    if image is None or lost or image.shape[2:] == (2,) or data.startswith(b"P7"):
+        raise cv2.error("not as the file has it")
+    # libtiff's 8-bit interface has multiplied the colours by alpha already.
+    premultiplied = kind == "TIFF" and image.dtype == np.uint8
+    if image.dtype not in (np.uint8, np.uint16):
+        with np.errstate(over="ignore"):  # to infinity, which is refused
+            image = image.astype(np.float32, copy=False)
+    return over_white(image, premultiplied) if alpha else to_bgr(image)
+
+
+def read_image(path: PathLike) -> Image:
+    """Read one picture as the eye sees it: upright, and blended over white where it has alpha.
+
+    Returns (H, W, 3) BGR in the file's depth: uint8, uint16, or float32 for any other.
+    Raises ImageDiffError, naming the path, where that cannot be done.
+    """
+    name, head, kind = os.fspath(path), b"", None
+    try:
+        with open(path, "rb") as opened:
+            file = opened if opened.seekable() else io.BytesIO(opened.read())  # a pipe
+            head = file.read(4)
+            kind = (known := re.match(FORMATS, head)) and known.lastgroup
+            return decode(file, kind, name)
+    except (OSError, ValueError, MemoryError, cv2.error) as problem:
+        if isinstance(problem, OSError | ValueError):
+            reason = getattr(problem, "strerror", None) or problem
+            fault = f"cannot be read: {reason}; name a picture that is there and may be read"
+        elif "MAX_IMAGE" in str(problem):
+            limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']}"
+            fault = f"has more pixels than {limit} allows; set that environment variable higher"
+        elif isinstance(problem, MemoryError) or problem.code == -4:
+            fault = "needs more memory than there is; scale it down"
+        elif kind:
+            fault = f"is a damaged or truncated {kind}; save or copy it again"
+        else:
+            foreign = "is not a picture of a format that OpenCV reads; convert it to PNG"
+            fault = foreign if head else "is empty; save the picture again"
+        raise ImageDiffError(f"{name} {fault}") from problem
+
+
+def read_images(*paths: PathLike) -> list[Image]:
+    """Read pictures at the same time, as decoding releases the GIL; raise as `read_image`.
+
+    Raises ImageDiffError, too, where a decoder says that it had to make a part up.
+    """
+    with hear_decoders() as heard, ThreadPoolExecutor(2) as executor:
+        images = list(executor.map(read_image, paths))
+        heard.seek(0)
+        damage = re.search(b".*(" + DAMAGE + b").*", heard.read())
+    if damage and len(paths) > 1:
+        return [read_images(path)[0] for path in paths]  # to learn which it is
+    if damage:
+        text = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
+        raise ImageDiffError(f"{os.fspath(paths[0])} is damaged: {text}; save or copy it again")
+    return images
+
+
+def pages_left_out(path: PathLike) -> int:
+    """How many pages or frames follow the first in a picture file that was read."""
+    name = os.fspath(path)
+    with contextlib.suppress(cv2.error, UnicodeEncodeError), hear_decoders():
+        if os.path.isfile(name.encode()):  # no pipe, read already, nor a name that imcount dies of
+            return max(0, cv2.imcount(name) - 1)
+    return 0
 
 
 # --- Align ---------------------------------------------------------------------------------------
