@@ -1162,42 +1162,29 @@ def is_plain_png(path: str) -> bool:
 def staging(folder: PathLike) -> Iterator[str]:
     """A folder inside of another, which is locked, for files to be moved out when all are whole.
 
-    It is removed at the end, and where SIGINT or SIGTERM is the end; one that SIGKILL left, later.
+    SIGINT and SIGTERM wait for its end. What SIGKILL left of it the next run removes.
     """
     import shutil
+    from glob import glob
+    from tempfile import TemporaryDirectory as Temporary
 
     os.makedirs(folder, exist_ok=True)
-    beside = os.path.join(folder, f".image_diff-{os.getpid()}")
-    before: dict[int, Any] = {}
-
-    def stop(number: int, _: object) -> None:
-        for _ in range(100):  # threads may still be writing there
-            shutil.rmtree(beside, ignore_errors=True)
-        signal.signal(number, before[number])
-        signal.raise_signal(number)
-
+    late: list[int] = []
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError, OSError):  # Windows has none, nor have some networks
             import fcntl
 
-            lock = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, lock)
+            stack.callback(os.close, lock := os.open(folder, os.O_RDONLY))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for name in os.listdir(folder):
-                if name.startswith(".image_diff-"):
-                    shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
-        for number in (
-            (signal.SIGINT, signal.SIGTERM)
-            if threading.current_thread() is threading.main_thread()
-            else ()
-        ):
-            if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None):
-                before[number] = handler
-                stack.callback(signal.signal, number, handler)
-                signal.signal(number, stop)
-        stack.callback(shutil.rmtree, beside, ignore_errors=True)
-        os.mkdir(beside)
-        yield beside
+            for left in glob(".image_diff-*", root_dir=folder):
+                shutil.rmtree(os.path.join(folder, left), ignore_errors=True)
+        stack.callback(lambda: list(map(signal.raise_signal, late)))
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.signal(number, lambda number, _: late.append(number))
+                stack.callback(signal.signal, number, before or signal.SIG_DFL)
+        beside = Temporary(prefix=".image_diff-", dir=folder, ignore_cleanup_errors=True)
+        yield stack.enter_context(beside)
 
 
 def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
@@ -1207,41 +1194,41 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     failure leaves what was there before. Raises ImageDiffError.
     """
     import json
-    import shutil
 
     clean = dict(zip(("first", "second"), clean_pictures(comparison), strict=True))
-    texts = {"result.json": f"{json.dumps(record)}\n", "index.html": page(comparison, record)}
-    # Drawn when their turn comes, a large one beside one that need not be drawn.
-    stems = "original", "first", "modified", "second", "diff", "thresh"
-    names = [*texts, *(f"{stem}.png" for stem in stems), *(SMALL if record["name"] else ())]
+    # A large one beside one that need not be drawn.
+    names = "result.json index.html original.png first.png modified.png second.png diff.png"
+    files = [*names.split(), "thresh.png", *(SMALL if record["name"] else ())]
+    targets = [os.path.join(folder, name) for name in files]
+
+    def contents(name: str) -> Any:
+        stem, suffix = os.path.splitext(name)
+        if suffix == ".json":
+            return f"{json.dumps(record)}\n".encode()
+        if suffix == ".html":
+            return page(comparison, record).encode(errors="backslashreplace")
+        if name in SMALL:
+            return cv2.imencode(suffix, thumbnail(clean[SMALL[name]], comparison.regions))[1]
+        as_it_was = stem == "first" or (stem == "second" and not comparison.alignment)
+        if as_it_was and is_plain_png(record[stem]):  # half of the encoding is spared
+            with open(record[stem], "rb") as file:
+                return file.read()
+        picture = clean[stem] if stem in clean else draw(comparison, stem.capitalize())
+        return cv2.imencode(suffix, picture, PNG)[1]
 
     def write(path: str) -> None:
-        name = os.path.basename(path)
-        stem = name.removesuffix(".png")
-        as_it_was = stem == "first" or not comparison.alignment
-        if stem in clean and as_it_was and is_plain_png(record[stem]):
-            shutil.copyfile(record[stem], path)  # half of the encoding spared
-            return
-        if name in texts:
-            data = memoryview(texts[name].encode(errors="backslashreplace"))
-        elif name in SMALL:
-            picture = thumbnail(clean[SMALL[name]], comparison.regions)
-            data = cv2.imencode(".jpg", picture)[1].data
-        else:
-            picture = clean[stem] if stem in clean else draw(comparison, stem.capitalize())
-            data = cv2.imencode(".png", picture, PNG)[1].data
         with open(path, "wb") as file:
-            file.write(data)
+            file.write(contents(os.path.basename(path)))
 
-    targets = [os.path.join(folder, name) for name in names]
     try:
         for target in filter(os.path.exists, targets):
-            inputs = (os.path.samefile(target, record[which]) for which in ("first", "second"))
-            if (is_folder := os.path.isdir(target)) or any(inputs):
-                kind = "a folder" if is_folder else "an input"
+            kind = "a folder" if os.path.isdir(target) else "an input"
+            if kind == "a folder" or any(
+                os.path.samefile(target, record[which]) for which in clean
+            ):
                 raise ImageDiffError(f"{target} is {kind}; name another folder for the output")
         with staging(folder) as beside, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-            sources = [os.path.join(beside, name) for name in names]
+            sources = [os.path.join(beside, name) for name in files]
             list(executor.map(write, sources))
             for source, target in zip(sources, targets, strict=True):
                 os.replace(source, target)

@@ -354,15 +354,20 @@ def test_signals_at_random_moments(
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_while_saving(tmp_path: Path, large: list[str], number: signal.Signals) -> None:
-    folder = tmp_path / "out"
+    """What was begun is ended first: all is there and whole, once more over what was there."""
+    command = [sys.executable, str(SCRIPT), *large, str(tmp_path / "out")]
+    wholes = []
     for _ in range(5):
-        with begun([sys.executable, str(SCRIPT), *large, str(folder)]) as process:
-            while not list(folder.glob(".image_diff-*/*")) and process.poll() is None:
+        with begun(command) as process:
+            while not list(tmp_path.glob("out/.image_diff-*/*")) and process.poll() is None:
                 time.sleep(0.001)
             process.send_signal(number)
             _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (STATUS[number], b"")
-        assert list(folder.iterdir()) == []
+        wholes.append(contents(tmp_path / "out"))
+    subprocess.run([*command[:-1], str(tmp_path / "calm")], check=True, capture_output=True)
+    assert set(wholes[0]) == FILES
+    assert wholes == [contents(tmp_path / "calm")] * 5
 
 
 def test_the_shell_sees_130_and_143(tmp_path: Path) -> None:
