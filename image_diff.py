@@ -389,9 +389,10 @@ def shrink(mask: Gray8, pixels: int) -> Gray8:
 FRINGE = 2  # pixels into which interpolation mixes what is beyond a border; 1: 4 false boxes
 
 
-def completed(first: Image, second: Image, uncovered: Gray8) -> Image:
-    """The second picture, and where it does not cover the first or nearly so, the first."""
-    return np.where(shrink(~uncovered, FRINGE)[..., None] > 0, second, first)
+def completed(first: Image, second: Image, uncovered: Gray8) -> tuple[Image, NDArray[Any]]:
+    """The second picture, but the first where it is not covered or nearly so; and (H, W): where."""
+    covered = shrink(~uncovered, FRINGE) > 0
+    return np.where(covered[..., None], second, first), covered
 
 
 def fitting(first: Gray8, second: Gray8, transform: Matrix) -> tuple[Gray8, Gray8]:
@@ -612,26 +613,6 @@ def align(
 N = WINDOW**2
 MARGIN = WINDOW // 2
 
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what one tile frees for the next, rather than fault it in anew every time.
-
-    The default costs a 37-megapixel pair 231,000 page faults in place of 7,000, and 0.3 s of 0.4 s.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD: a tile's buffers come from the heap
-            mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
-
-
-def window_sum(values: Image) -> NDArray[Any]:
-    """Sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`."""
-    return cv2.boxFilter(
-        values, cv2.CV_64F, (WINDOW, WINDOW), normalize=False, borderType=cv2.BORDER_REFLECT
-    )
-
-
 # What noise may be and a change must exceed, in levels of 255 and chosen by tests/detection.py on
 # its development half; beside each what the next value that was tried would cost.
 LARGEST_OFFSET = 16  # a choice: +10 is another exposure, +30 a change
@@ -641,56 +622,87 @@ SPREAD = 3.0  # times its variance that noise may have in a window; 2: 9 false b
 LEVELS = 20.0  # a mean off by so many of 255 is as far as SSIM 0; 16: 2 boxes too many at +10
 
 
-def weigh_mean(sum_d: NDArray[Any], variance: NDArray[Any]) -> NDArray[Any]:
+def estimate_noise(first: Image, second: Image) -> Noise:
+    """The offset and the sigma of luma that most pixels share; 0 of pictures beyond 8 bits.
+
+    From the histogram of d = x - y on a lattice of 300,000 pixels or so: its median, unless too
+    large for a matter of exposure, and the 90 % quantile of what is left, as that of normal noise.
+    The median of what is left would not do: of a text page in JPEG it is 0.
+    """
+    if first.dtype != np.uint8:
+        return 0.0, 0.0
+    step = max(1, round((first.size / 9e5) ** 0.5)) | 1  # odd: not in step with JPEG's blocks
+    x, y = (gray(image[::step])[:, ::step].astype(np.int16) for image in (first, second))
+    histogram = np.bincount((x - y + 255).ravel(), minlength=511)
+    total = histogram.sum()
+    middle = np.searchsorted(histogram.cumsum(), ((total - 1) // 2, total // 2), side="right")
+    offset = float(middle.mean()) - 255
+    offset = offset if abs(offset) <= LARGEST_OFFSET else 0.0
+    halves = np.abs(2 * np.arange(-255, 256) - round(2 * offset))  # away from the offset
+    quantile = np.searchsorted(np.bincount(halves, histogram).cumsum(), 0.9 * total) / 2
+    return offset, min(float(quantile) / 1.6449, LARGEST_SIGMA)
+
+
+# The sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`.
+window_sum = partial(
+    cv2.boxFilter,
+    ddepth=cv2.CV_64F,
+    ksize=(WINDOW, WINDOW),
+    normalize=False,
+    borderType=cv2.BORDER_REFLECT,
+)
+
+
+def positive(values: Image) -> Image:
+    """The values in place, less those below 0; three times as fast as NumPy's maximum."""
+    return cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)[1]
+
+
+def weigh_mean(sum_d: Image, variance: Image) -> Image:
     """1 where the mean of d is within its scatter, 0 where it exceeds that by LEVELS."""
     scatter = SCATTER / (N * (N - 1)) ** 0.5 / LEVELS
     return cv2.addWeighted(sum_d, -1 / (N * LEVELS), cv2.sqrt(variance), scatter, 1)
 
 
-def weigh(ssim: NDArray[Any], terms: Sequence[NDArray[Any]], noise: Noise | None) -> NDArray[Any]:
+def weigh_chroma(a: Image, b: Image) -> Image:
+    """The same of the mean of Cr and Cb between two (H, W, 3) uint8 BGR tiles."""
+    planes = (cv2.split(cv2.cvtColor(tile, cv2.COLOR_BGR2YCrCb))[1:] for tile in (a, b))
+    differences = [cv2.subtract(x, y, dtype=cv2.CV_16S) for x, y in zip(*planes, strict=True)]
+    squares = [window_sum(d) ** 2 for d in differences]
+    sums = [N * window_sum((d * d).view(np.uint16)) for d in differences]
+    square, variance = squares[0] + squares[1], sums[0] + sums[1]
+    variance -= square
+    return weigh_mean(cv2.sqrt(square).astype(np.float32), variance.astype(np.float32))
+
+
+def weigh(ssim: Image, terms: Sequence[Image], noise: Noise | None) -> Image:
     """SSIM of a tile without what the pair's noise explains, and with what SSIM is blind to.
 
     An offset may explain any mean of d between it and 0, as dark and saturated pixels move less;
-    sigma comes off the mean, and off the variance. terms: Sd, N times the variance of d, luminance
-    and structure as `tile_ssim` has them; (H, W) float32 as the result.
+    sigma comes off the mean, and off the variance. terms: Sd, N times the variance of d, and the
+    two factors below `tile_ssim`'s quotient. (H, W) float64 all; the result is float32.
     """
     if noise is None:
-        return ssim
+        return ssim.astype(np.float32)
     offset, sigma = noise
-    sum_d, variance = terms[:2]
-    if not (offset or sigma):
-        mean = np.abs(sum_d)
-    else:
-        luminance, structure = terms[2:]
-        mean = np.abs(sum_d - np.clip(sum_d, N * min(offset, 0), N * max(offset, 0)))
-        sum_d *= sum_d
-        square = np.maximum(mean - np.float32(N * sigma), 0)
+    sum_d, variance = (term.astype(np.float32) for term in terms[:2])
+    mean = positive(np.abs(sum_d - N * offset / 2) - N * abs(offset) / 2)
+    weighed = weigh_mean(mean, variance)
+    if offset or sigma:
+        square = positive(mean - N * sigma)
+        spread = positive(variance - SPREAD * N * (N - 1) * sigma**2)
+        if not (cv2.hasNonZero(square) or cv2.hasNonZero(spread)):  # as in most tiles
+            return cv2.threshold(weighed, 1, 0, cv2.THRESH_TRUNC, dst=weighed)[1]
         square *= square
-        spread = np.maximum(variance - np.float32(SPREAD * N * (N - 1) * sigma**2), 0)
-        luminance += (sum_d - square) / 2
-        structure += (variance - spread) / 2
-        ssim = luminance * structure
-        ssim /= (luminance + square) * (structure + spread)
-    return cv2.min(ssim, weigh_mean(mean, variance))
-
-
-def weigh_chroma(a: Image, b: Image) -> NDArray[Any]:
-    """The same of the mean of Cr and Cb between two (H, W, 3) uint8 BGR tiles."""
-    planes = (cv2.split(cv2.cvtColor(tile, cv2.COLOR_BGR2YCrCb))[1:] for tile in (a, b))
-    squares, variances = [], []
-    for x, y in zip(*planes, strict=True):
-        sum_d: NDArray[Any] = window_sum(x) - window_sum(y)
         sum_d *= sum_d
-        d = cv2.absdiff(x, y).astype(np.uint16)
-        squares.append(sum_d)
-        variances.append(N * window_sum(d * d) - sum_d)
-    mean, variance = cv2.sqrt(squares[0] + squares[1]), variances[0] + variances[1]
-    return weigh_mean(mean.astype(np.float32), variance.astype(np.float32))
+        luminance = cv2.scaleAdd(sum_d, -0.5, terms[2].astype(np.float32))
+        structure = cv2.scaleAdd(variance, -0.5, terms[3].astype(np.float32))
+        ssim = cv2.scaleAdd(square, -0.5, luminance) * cv2.scaleAdd(spread, -0.5, structure)
+        ssim /= cv2.scaleAdd(square, 0.5, luminance) * cv2.scaleAdd(spread, 0.5, structure)
+    return cv2.min(weighed, ssim.astype(np.float32, copy=False))
 
 
-def tile_ssim(
-    x: Image, y: Image, data_range: float, noise: Noise | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def tile_ssim(x: Image, y: Image, data_range: float, noise: Noise | None) -> tuple[Image, Image]:
     """SSIM of two gray (H, W) tiles, each pixel over its 7x7 window: float64, and weighed float32.
 
     Wang et al. 2004, equation 13, with scikit-image's sample covariance and constants, multiplied
@@ -702,10 +714,8 @@ def tile_ssim(
         from skimage.metrics import structural_similarity
 
         x, y = x.astype(np.float64), y.astype(np.float64)
-        full: tuple[float, NDArray[Any]] = structural_similarity(
-            x, y, win_size=WINDOW, data_range=data_range, full=True
-        )
-        return full[1], full[1].astype(np.float32)
+        ssim = structural_similarity(x, y, win_size=WINDOW, data_range=data_range, full=True)[1]
+        return ssim, ssim.astype(np.float32)
 
     c1 = N * N * (0.01 * data_range) ** 2
     c2 = N * (N - 1) * (0.03 * data_range) ** 2
@@ -713,49 +723,30 @@ def tile_ssim(
     x, y = x.astype(np.uint16), y.astype(np.uint16)
     sum_xy = window_sum(x * y)
     x -= y  # wraps where negative, and the square of that wraps back to the true one
-    x *= x
-    sum_dd = window_sum(x)
+    sum_dd = window_sum(x * x)
     # In place from here on: fresh memory costs more than the arithmetic.
-    luminance: NDArray[Any] = cv2.multiply(sum_x, sum_y, scale=2)
+    luminance: Image = cv2.multiply(sum_x, sum_y, scale=2)
     luminance += c1
-    structure: NDArray[Any]  # 2 (N Sxy - Sx Sy) + c2
-    structure = cv2.addWeighted(sum_xy, 2 * N, luminance, -1, c1 + c2, dst=sum_xy)
-    sum_x -= sum_y
-    terms = [sum_x.astype(np.float32)] if noise else []
-    sum_x *= sum_x
-    variance: NDArray[Any] = cv2.addWeighted(sum_dd, N, sum_x, -1, 0, dst=sum_dd)
-    terms += [variance.astype(np.float32)] if noise else []
-    if noise and any(noise):
-        terms += [luminance.astype(np.float32), structure.astype(np.float32)]
-    ssim: NDArray[Any] = np.multiply(luminance, structure, out=sum_y)
-    luminance += sum_x
+    structure: Image = cv2.addWeighted(sum_xy, 2 * N, luminance, -1, c1 + c2, dst=sum_xy)
+    sum_d = np.subtract(sum_x, sum_y, out=sum_x)
+    square = np.multiply(sum_d, sum_d, out=sum_y)
+    variance: Image = cv2.addWeighted(sum_dd, N, square, -1, 0, dst=sum_dd)
+    ssim = luminance * structure
+    luminance += square
     structure += variance
-    luminance *= structure
-    ssim /= luminance
-    return ssim, weigh(ssim.astype(np.float32), terms, noise)
+    ssim /= np.multiply(luminance, structure, out=square)
+    return ssim, weigh(ssim, (sum_d, variance, luminance, structure), noise)
 
 
-def estimate_noise(first: Image, second: Image) -> Noise | None:
-    """The offset and the sigma of luma that most pixels share; None of pictures beyond 8 bits.
+def keep_freed_memory() -> None:
+    """Have glibc keep what one tile frees for the next, rather than fault it in anew every time.
 
-    From the histogram of d on a lattice of 300,000 pixels or so: its median, unless too large for
-    a matter of exposure, and the 90 % quantile of what is left, as that of normal noise. The median
-    of what is left would not do: of a text page in JPEG it is 0.
+    The default costs a 37-megapixel pair 231,000 page faults in place of 7,000, and 0.3 s of 0.4 s.
     """
-    if first.dtype != np.uint8:
-        return None
-    step = max(1, round((first.size / 9e5) ** 0.5)) | 1  # odd: not in step with JPEG's blocks
-    x, y = (gray(np.ascontiguousarray(image[::step, ::step])) for image in (first, second))
-    d = cv2.subtract(x, y, dtype=cv2.CV_16S)
-    histogram = np.bincount(d.ravel() + 255, minlength=511)
-    levels, total = np.arange(-255, 256), d.size
-    middle = np.searchsorted(histogram.cumsum(), ((total - 1) // 2, total // 2), side="right")
-    offset = float(levels[middle].mean())
-    offset = offset if abs(offset) <= LARGEST_OFFSET else 0.0
-    away = np.abs(levels - offset)
-    order = np.argsort(away, kind="stable")
-    quantile = away[order][np.searchsorted(histogram[order].cumsum(), 0.9 * total)]
-    return offset, min(float(quantile) / 1.6449, LARGEST_SIGMA)
+    with contextlib.suppress(AttributeError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD: a tile's buffers come from the heap
+        mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
 
 
 # Small enough for the caches; large enough that two threads seldom wait for the GIL between calls:
@@ -779,58 +770,50 @@ def similarity(
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
-    evidence = np.empty((height, width), np.uint8)
+    evidence = np.full((height, width), 255, np.uint8)
+    if ssim_map is not None:
+        ssim_map[:] = 1
 
     def compare_tile(spans: tuple[tuple[int, int], tuple[int, int]]) -> float:
         """Fill one tile of the maps; return the sum of SSIM - 1 over its pixels that count."""
         (top, bottom), (left, right) = spans
-        whole = np.s_[top:bottom, left:right]
         y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
         a, b = (image[y : bottom + MARGIN, x : right + MARGIN] for image in (first, second))
         if cv2.norm(a, b, cv2.NORM_INF) == 0:
-            evidence[whole] = 255
             return 0.0
         # Shrink the tile to the windows that hold a different pixel: in all others SSIM is 1.
         different = (a != b).view(np.uint8)
-        column, row, columns, rows = cv2.boundingRect(different.reshape(len(a), -1))
         depth = different[0, 0].size
+        column, row, columns, rows = cv2.boundingRect(different.reshape(len(a), -1))
         top, bottom = max(top, y + row - MARGIN), min(bottom, y + row + rows + MARGIN)
-        right = min(right, x + (column + columns - 1) // depth + 1 + MARGIN)
         left = max(left, x + column // depth - MARGIN)
-        tile = np.s_[top:bottom, left:right]
-        if tile != whole:
-            evidence[whole] = 255
-        above, before = min(top, MARGIN), min(left, MARGIN)
-        rows, columns = top - above - y, left - before - x
-        a, b = (i[rows : bottom + MARGIN - y, columns : right + MARGIN - x] for i in (a, b))
+        right = min(right, x + (column + columns - 1) // depth + 1 + MARGIN)
+        y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
+        a, b = (image[y : bottom + MARGIN, x : right + MARGIN] for image in (first, second))
         ssim, weighed = tile_ssim(gray(a), gray(b), high - low, noise)
         if color:
             chroma = weigh_chroma(to_8_bits(a, low, high), to_8_bits(b, low, high))
             weighed = cv2.min(weighed, chroma)
-        inner = np.s_[above : above + bottom - top, before : before + right - left]
-        ssim = ssim[inner]
+        tile, inner = (
+            np.s_[top:bottom, left:right],
+            np.s_[top - y : bottom - y, left - x : right - x],
+        )
+        evidence[tile] = positive(weighed[inner] * 255)
         if ssim_map is not None:
-            ssim_map[tile] = ssim
-        scaled = weighed[inner] * 255
-        evidence[tile] = cv2.threshold(scaled, 0, 0, cv2.THRESH_TOZERO, dst=scaled)[1]
-        counted = ssim[
-            max(MARGIN - top, 0) : max(height - MARGIN - top, 0),
-            max(MARGIN - left, 0) : max(width - MARGIN - left, 0),
-        ]
+            ssim_map[tile] = ssim[inner]
+        top, bottom = max(top, MARGIN) - y, min(bottom, height - MARGIN) - y
+        left, right = max(left, MARGIN) - x, min(right, width - MARGIN) - x
+        counted = ssim[top : max(bottom, 0), left : max(right, 0)]
         return float(counted.sum()) - counted.size
 
     keep_freed_memory()
-    if ssim_map is not None:
-        ssim_map[:] = 1
     rows, columns = (
         np.linspace(0, length, max(1, round(length / step)) + 1, dtype=int).tolist()
         for length, step in zip((height, width), TILE, strict=True)
     )
-    tiles = product(pairwise(rows), pairwise(columns))
     with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        missing = math.fsum(executor.map(compare_tile, tiles))
-    counted_pixels = (height - 2 * MARGIN) * (width - 2 * MARGIN)
-    return 1 + missing / counted_pixels, evidence
+        missing = math.fsum(executor.map(compare_tile, product(pairwise(rows), pairwise(columns))))
+    return 1 + missing / ((height - 2 * MARGIN) * (width - 2 * MARGIN)), evidence
 
 
 RESAMPLED = 1.0  # pixels that resampling may move an edge by; 0.5: 5 false boxes in line art
@@ -852,7 +835,7 @@ def within(image: Image, other: Image, reach: float) -> Image:
 
 
 def tolerate(
-    first: Image, second: Image, evidence: Gray8, noise: Noise | None, reach: float, color: bool
+    first: Image, second: Image, evidence: Gray8, noise: Noise, reach: float, color: bool
 ) -> Gray8:
     """The (H, W) evidence less what a shift of at most `reach` pixels explains.
 
@@ -863,9 +846,8 @@ def tolerate(
     """
     remains = np.full_like(evidence, 255)
     for x, y in ((first, within(first, second, reach)), (within(second, first, reach), second)):
-        clipped = estimate_noise(x, y)
-        if noise and clipped:
-            clipped = noise[0], clipped[1]  # an offset is within the range where there is texture
+        # The offset is the pair's: here it is within the range where there is texture.
+        clipped = noise[0], estimate_noise(x, y)[1]
         remains = cv2.min(remains, similarity(x, y, clipped, color)[1])
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     near = cv2.erode(cv2.dilate(remains, np.ones((3, 3))), np.ones((side, side)))
@@ -880,22 +862,21 @@ def find_evidence(
     What the second does not cover is no part of the score, and 255 in the evidence. resampled:
     whether `align` interpolated.
     """
+    covered = None
     if uncovered is not None:
-        second = completed(first, second, uncovered)
-    noise = None if resampled else estimate_noise(first, second)
-    score, evidence = similarity(first, second, noise, options.color and not resampled)
-    if uncovered is not None:
-        counted = shrink(~uncovered, FRINGE)[MARGIN:-MARGIN, MARGIN:-MARGIN]
-        score = 1 - (1 - score) * counted.size / max(1, cv2.countNonZero(counted))
-    reach = options.tolerance
+        second, covered = completed(first, second, uncovered)
+    pair = first, second
+    if resampled:  # interpolation loses lines of one pixel and one apart: take them from both
+        pair = cv2.GaussianBlur(first, (3, 3), 0), cv2.GaussianBlur(second, (3, 3), 0)
+    noise = estimate_noise(*pair)
+    score, evidence = similarity(*pair, noise, options.color)
     if resampled:
-        # Interpolation loses lines of one pixel and one apart, so they are taken from both.
-        first, second = (cv2.GaussianBlur(image, (3, 3), 0) for image in (first, second))
-        noise = estimate_noise(first, second)
-        evidence = similarity(first, second, noise, options.color)[1]
-        reach = max(reach, RESAMPLED)
-    if reach:
-        evidence = tolerate(first, second, evidence, noise, reach, options.color)
+        score, _ = similarity(first, second)
+    if covered is not None:
+        counted = covered[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        score = 1 - (1 - score) * counted.size / max(1, int(counted.sum()))
+    if reach := max(options.tolerance, RESAMPLED * resampled):
+        evidence = tolerate(*pair, evidence, noise, reach, options.color)
     return score, evidence
 
 
@@ -1067,7 +1048,7 @@ def draw(comparison: Comparison, title: str) -> Image:
     if title == "Diff":
         second = comparison.second
         if comparison.alignment and comparison.ignored is not None:
-            second = completed(comparison.first, second, comparison.ignored)
+            second, _ = completed(comparison.first, second, comparison.ignored)
         _, image = similarity(comparison.first, second)  # the SSIM map as it is
     elif title == "Thresh":
         image = comparison.mask
