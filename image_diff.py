@@ -41,6 +41,7 @@ if AS_PROGRAM:  # before the slow imports, as Python's own way to end by Ctrl+C 
 import argparse
 import contextlib
 import ctypes
+import errno
 import gc
 import io
 import math
@@ -49,11 +50,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, islice, pairwise, product
+from itertools import count, groupby, islice, pairwise, product
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
@@ -76,7 +77,7 @@ except ImportError as missing:
     sys.exit(2)
 
 if TYPE_CHECKING:
-    import sqlite3
+    from sqlite3 import Connection as Database
     from typing import TextIO
 
     from numpy.typing import NDArray
@@ -1494,29 +1495,31 @@ class Pair(NamedTuple):
 
 def inside(path: str, folder: str) -> bool:
     """Whether a real path is that of a folder or of something in it."""
-    return path == folder or path.startswith(os.path.join(folder, ""))
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
-def list_folder(root: str, place: str, left_out: Collection[str]) -> tuple[set[str], set[str]]:
-    """The pictures and the folders at a place under a root, as paths relative to that; OSError.
+def list_folder(
+    root: str, place: str, left_out: Collection[str]
+) -> tuple[dict[str, str], set[str]]:
+    """The pictures at a place under a root, as names and paths, and the names of the folders.
 
-    Without some real paths, links that leave the root, and links to a folder that they are in.
+    Without some real paths, and links that leave the root, loop, or lie in a linked folder.
     """
     path = os.path.join(root, place)
     here, top = os.path.realpath(path), os.path.realpath(root)
-    pictures, folders = set(), set()
+    linked = here != os.path.normpath(os.path.join(top, place))
+    pictures, folders = {}, set()
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for entry in os.scandir(path) if inside(here, top) else ():
-            name, link = os.path.join(place, entry.name), entry.is_symlink()
-            target = os.path.realpath(entry.path) if link else os.path.join(here, entry.name)
-            if not inside(target, top) or inside(here, target) or target in left_out:
-                continue
-            if os.path.isdir(target) if link else entry.is_dir():
+            name, target = os.path.join(place, entry.name), os.path.join(here, entry.name)
+            if entry.is_symlink():
+                target = os.path.realpath(target)
+                if linked or not inside(target, top) or inside(here, target):
+                    continue
+            if os.path.isdir(target) and target not in left_out:
                 folders.add(name)
-            elif os.path.splitext(name)[1].lower() in EXTENSIONS.split() and (
-                os.path.isfile(target) if link else entry.is_file()
-            ):
-                pictures.add(name)
+            elif os.path.splitext(name)[1].lower() in EXTENSIONS.split() and os.path.isfile(target):
+                pictures[name] = entry.path
     return pictures, folders
 
 
@@ -1536,19 +1539,13 @@ def find_pairs(first: str, second: str, left_out: Collection[str] = ()) -> Itera
             yield Pair(place or ".", None, None, fault)
             continue
         places += sorted(folders | others, reverse=True)
-        names = sorted(ours | theirs, key=os.path.splitext)
-        for _, group in groupby(names, lambda name: os.path.splitext(name)[0]):
-            alike = set(group)
-            one, other = alike - theirs, alike - ours
-            twins = dict(zip(one, other, strict=True)) if len(one) == len(other) == 1 else {}
-            for name in sorted(alike.difference(twins.values())):
-                twin = twins.get(name, name)
-                mine = os.path.join(first, name) if name in ours else None
-                yield Pair(
-                    name,
-                    first if ranked else mine,
-                    os.path.join(second, twin) if twin in theirs else None,
-                )
+        alone = sorted(ours.keys() ^ theirs.keys(), key=os.path.splitext)
+        for _, group in groupby(alone, lambda name: os.path.splitext(name)[0]):
+            one, *other = sorted(group, key=theirs.__contains__)
+            if len(other) == 1 and one in ours and other[0] in theirs:
+                theirs[one] = theirs.pop(other[0])
+        for name in sorted(ours | theirs, key=os.path.splitext):
+            yield Pair(name, first if ranked else ours.get(name), theirs.get(name))
 
 
 def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
@@ -1563,8 +1560,6 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
     try:
         if pair.error:
             raise ImageDiffError(pair.error)
-        if options.output and pair.name.split(os.sep)[0] in ("index.html", "results.jsonl"):
-            raise ImageDiffError("the output needs this name; rename the folder")
         if first is None or second is None:
             return record | {"status": "only_first" if first else "only_second"}
         if options.output is not None:
@@ -1584,50 +1579,62 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
         return record | {"status": "error", "error": f"{kind}{problem}".replace("\n", " ")}
 
 
-def prepare_worker() -> None:
-    """Leave Ctrl+C to the main process, and end with it even where it is killed."""
-    import multiprocessing
-
-    def follow() -> None:
-        if parent := multiprocessing.parent_process():
-            parent.join()
-            os._exit(1)
-
+def work(pipe: Any, options: Options, threads: int) -> None:
+    """Compare the pairs that come through a pipe until its other end is gone; runs in a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send(compare_pair(pipe.recv(), options, threads))
 
 
 @contextlib.contextmanager
-def local_workers(jobs: int, options: Options) -> Iterator[tuple[Submit, Callable[[], int]]]:
-    """Processes of this machine: what sends a pair to them, and what counts them.
+def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
+    """What sends a pair to one of the processes of this machine, each led by a thread.
 
-    Not threads: two take 1.4 times as long as two processes for 300 pairs of 500x314, as each pair
-    is some hundred short calls that wait for the GIL in between. Spawned, which costs 0.2 s at the
-    start, not forked: the fork of a process in which OpenCV's threads have run hangs.
+    Not threads alone: two take 1.4 times as long as two processes for 300 pairs of 500x314, as each
+    pair is some hundred short calls that wait for the GIL in between. Spawned, which costs 0.2 s,
+    as the fork of a process in which OpenCV's threads have run hangs. Not a ProcessPoolExecutor:
+    where one of its processes dies it ends all, and which pair was to blame is not known.
     """
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
 
-    others = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), prepare_worker)
-    mask: Callable[..., object] = getattr(signal, "pthread_sigmask", lambda *_: None)
-    mask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited: Ctrl+C may come while they start
-    for _ in range(jobs):
-        executor.submit(int)
-    mask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    context, mine, processes = multiprocessing.get_context("spawn"), threading.local(), []
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
+    context.Lock()  # starts its tracker, which would undo `block` where a process starts it
+
+    def compare(pair: Pair) -> Record:
+        if not hasattr(mine, "pipe"):
+            mine.pipe, other = context.Pipe()
+            process = context.Process(target=work, args=(other, options, threads), daemon=True)
+            process.start()
+            processes.append(process)
+            other.close()
+        try:
+            mine.pipe.send(pair)
+            record: Record = mine.pipe.recv()
+            return record
+        except (EOFError, OSError):
+            del mine.pipe  # the next pair gets another process
+            raise
+
+    def block() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # is inherited: Ctrl+C may come while they start
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    executor = ThreadPoolExecutor(jobs, initializer=block)
     try:
-        yield lambda pair: executor.submit(compare_pair, pair, options, threads), lambda: jobs
+        yield lambda pair: executor.submit(compare, pair)
     finally:
-        for process in multiprocessing.active_children():
-            if process not in others:
-                process.kill()
-        executor.shutdown(cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()  # not kill: what is half written is removed
+            process.join()
+        executor.shutdown()
 
 
 @contextlib.contextmanager
-def cluster_workers(options: Options) -> Iterator[tuple[Submit, Callable[[], int]]]:
-    """The workers of a Dask cluster, as `local_workers`; they are sent this file."""
+def cluster_workers(options: Options) -> Iterator[Submit]:
+    """What sends a pair to the workers of a Dask cluster, which are sent this file."""
     import logging
 
     try:
@@ -1642,367 +1649,243 @@ def cluster_workers(options: Options) -> Iterator[tuple[Submit, Callable[[], int
 
         return image_diff.compare_pair(image_diff.Pair(*pair), image_diff.Options(**options))
 
-    address, plain = options.scheduler, vars(options)
     with contextlib.ExitStack() as stack:
         logging.disable()  # what goes wrong is told once, by us
         stack.callback(logging.disable, logging.NOTSET)
         try:
-            client = stack.enter_context(Client(address, timeout=10))
+            client = stack.enter_context(Client(options.scheduler, timeout=10))
             client.wait_for_workers(1, timeout=10)
             client.register_plugin(UploadFile(os.path.abspath(__file__)), name="image_diff")
-        except ImportError as problem:
-            raise ImageDiffError(f"a worker at {address} cannot import: {problem}") from problem
-        except (OSError, ValueError) as problem:
+        except (ImportError, OSError, ValueError) as problem:
+            fault = f"no worker at {options.scheduler} can compare: {problem}"
             remedy = "start `dask scheduler`, then `dask worker` with its address"
-            fault = f"no worker answers at {address}: {problem}"
             raise ImageDiffError(f"{fault}; {remedy}") from problem
         executor = client.get_executor()
         stack.callback(executor.shutdown, wait=False)
-        yield (
-            lambda pair: executor.submit(compare, tuple(pair), plain),
-            lambda: sum(client.nthreads().values()),
-        )
-
-
-PATIENCE = 30  # seconds between two looks that find a cluster without any worker
+        yield lambda pair: executor.submit(compare, tuple(pair), vars(options))
 
 
 def compare_pairs(
     pairs: Iterator[Pair], jobs: int, options: Options, stopped: threading.Event
-) -> Iterator[tuple[float, Record]]:
-    """When each pair was sent, and its record, in order, with a bounded number under way.
+) -> Iterator[Record]:
+    """The records of the pairs, in order, with some under way at once; once stopped, those made.
 
-    A pair whose process dies is run again. Once `stopped` is set only what is done still comes.
+    A pair whose worker dies is compared again, alone, as all may have wanted too much memory.
     """
-    import glob
-    import shutil
 
-    def send(pair: Pair) -> tuple[Pair, float, Future[Record]]:
-        try:
-            return pair, time.time(), submit(pair)
-        except BrokenExecutor as problem:
-            future: Future[Record] = Future()
-            future.set_exception(problem)
-            return pair, time.time(), future
+    def done(*futures: Future[Record]) -> bool:
+        """Wait for all; whether they are done before the run is stopped."""
+        while not stopped.is_set():
+            if not wait(futures, 0.1).not_done:
+                return True
+        return False
 
-    cluster, again = options.scheduler is not None, set()
-    while True:
-        window: deque[tuple[Pair, float, Future[Record]]] = deque()
-        with cluster_workers(options) if cluster else local_workers(jobs, options) as workers:
-            submit, count = workers
-            number, looked = count(), time.monotonic()
-            while not stopped.is_set():
-                # So many that a large pair seldom holds up those behind it.
-                ahead = max(0, 8 * number + 8 - len(window))
-                window.extend(map(send, islice(pairs, ahead)))
-                if not window:
-                    return
-                pair, sent, future = window[0]
-                if not wait([future], 0.1).done:
-                    if time.monotonic() > looked + PATIENCE:
-                        before, number, looked = number, count(), time.monotonic()
-                        if not (before or number):
-                            fault = f"no worker is left at {options.scheduler}"
-                            raise ImageDiffError(f"{fault}; start one, and run again")
-                    continue
-                try:
-                    record = future.result()
-                except BrokenExecutor:  # a process has died, and the others are ended with it
-                    break
-                except CancelledError as problem:
-                    fault = f"the scheduler at {options.scheduler} is gone"
-                    remedy = "with the same --output another run goes on from here"
-                    raise ImageDiffError(f"{fault}; {remedy}") from problem
-                except Exception as problem:
-                    # Dask gives up a pair that has killed four workers; but its executor also
-                    # stumbles over a result that is lost with its worker on the way here.
-                    if type(problem).__name__ != "KilledWorker" and pair.name not in again:
-                        again.add(pair.name)
-                        window[0] = send(pair)
-                        continue
-                    record = compare_pair(pair._replace(error=str(problem)), options)
-                window.popleft()
-                yield sent, record
-            for _, sent, future in window if stopped.is_set() else ():
-                if future.done() and not future.cancelled() and not future.exception():
-                    yield sent, future.result()
-        for pair, _, _ in window if options.output is not None and not cluster else ():
-            unfinished = glob.escape(os.path.join(str(options.output), pair.name))
-            for path in glob.glob(os.path.join(unfinished, ".image_diff-*")):
-                shutil.rmtree(path, ignore_errors=True)
-        if stopped.is_set():
-            return
-        # Each of them may be to blame: the first is run in a process of its own.
-        pair, sent, _ = window.popleft()
-        with local_workers(1, options) as (submit, _):
-            future = submit(pair)
+    workers = cluster_workers(options) if options.scheduler else local_workers(jobs, options)
+    # So many that a large pair seldom holds up those behind it, nor a cluster's distance.
+    ahead = 500 if options.scheduler else 8 * jobs + 8
+    window: deque[tuple[Pair, Future[Record]]] = deque()
+    with workers as submit:
+        while True:
+            window.extend((pair, submit(pair)) for pair in islice(pairs, ahead - len(window)))
+            if not (window and done(window[0][1])):
+                break
+            pair, future = window[0]
+            if future.cancelled():
+                fault = f"the scheduler at {options.scheduler} is gone"
+                remedy = "with the same --output another run goes on from here"
+                raise ImageDiffError(f"{fault}; {remedy}")
+            if future.exception():
+                with local_workers(1, options) as submit_alone:
+                    if not done(*(other for _, other in window)):
+                        break
+                    future = submit_alone(pair)
+                    if not done(future):
+                        break
+            window.popleft()
             if future.exception():
                 fault = "its process was killed, perhaps for want of memory"
                 pair = pair._replace(error=f"{fault}; compare smaller pictures")
-        yield sent, compare_pair(pair, options) if pair.error else future.result()
-        pairs = chain([pair for pair, _, _ in window], pairs)
+                yield compare_pair(pair, options)
+            else:
+                yield future.result()
+        for _, future in window:
+            if future.done() and not (future.cancelled() or future.exception()):
+                yield future.result()
+
+
+def as_facts(record: Record) -> str:
+    """What is to be told of a pair beside its name and status: likeness, difference or error."""
+    facts = [] if record["ssim"] is None else [f"SSIM {record['ssim']}"]
+    if count := len(record["regions"]):
+        share = f"{100 * record['different_fraction']:.3g} % of the picture"
+        facts += [f"{count} region{'' if count == 1 else 's'}", share]
+    return record["error"] or ", ".join(facts)
 
 
 OVERVIEW = """\
 input, select { font: inherit; padding: 4px 8px; min-width: 0; } #name { flex: 1 1 9em; }
-#list { padding: 0 max(12px, 2vw) 24px; } [hidden] { display: none; }
-.pair { display: grid; grid-template: 1fr auto auto 1fr / 160px 160px 1fr; gap: 2px 12px;
-  padding: 8px; border: 0 solid var(--line); border-width: 0 0 1px 4px; color: inherit; }
-.pair i { grid-row: 1 / 5; height: 120px; background: var(--soft); border-radius: 4px; }
+#list { padding: 0 max(12px, 2vw) 24px; }
+.pair { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px;
+  border: 0 solid var(--line); border-width: 0 0 1px 4px; color: inherit; text-decoration: none;
+  content-visibility: auto; contain-intrinsic-size: auto 137px; }
+.pair i { flex: 1 1 130px; max-width: 160px; height: 120px; background: var(--soft); }
+.pair p { flex: 1 1 12em; min-width: 0; overflow-wrap: anywhere; }
 .pair img { width: 100%; height: 100%; object-fit: contain; }
-.pair b, .pair span { grid-column: 3; overflow-wrap: anywhere; } .pair b { grid-row: 2; }
-.pair span { grid-row: 3; }
+[href] b { text-decoration: underline; } [href]:hover { background: var(--soft); }
 .different { border-left-color: var(--mark); } .error { border-left-color: #e08a00; }
 .only_first, .only_second { border-left-color: var(--pick); }
-a.pair { text-decoration: none; } a.pair b { text-decoration: underline; }
-a.pair:is(:hover, :focus-visible) { background: var(--soft); }
-@media (max-width: 640px) { .pair { grid-template: auto / 1fr 1fr; }
-  .pair i { grid-row: 1; } .pair b, .pair span { grid-area: auto / 1 / auto / 3; }
-  nav { position: static; } }
+@media (max-width: 640px) { nav { position: static; } }
 </style>
-<header><h1>$title</h1><p id="told" role="status"></header>
+<header><h1>$title</h1><p role="status"><span id="told"></span>$left</header>
 <nav><fieldset id="statuses" aria-label="status">$statuses</fieldset>
 <input type="search" id="name" placeholder="search by name" aria-label="search by name">
 <select id="order" aria-label="order"><option value="share">most different first
 <option value="name">by name<option value="low">SSIM, lowest first
-<option value="high">SSIM, highest first</select></nav>
-<main id="list"></main>
-<script type="application/json" id="data">[
-$rows$ranked]</script><script>$script</script></html>
+<option value="high"$ranked>SSIM, highest first</select></nav>
+<main id="list">$rows</main><script>$script</script></html>
 """
 LIST = """
-const by = id => document.getElementById(id), radios = document.getElementsByName("status");
-const keys = "status name ssim share error first second page".split(" ");
-const data = JSON.parse(by("data").textContent), ranked = data.pop(), left = data.pop();
-const pairs = data.map(row => Object.fromEntries(row.map((value, i) => [keys[i], value])));
+const by = id => document.getElementById(id), list = by("list"), rows = [...list.children];
+const name = row => row.querySelector("b").textContent.toLowerCase();
 const collator = new Intl.Collator(undefined, { numeric: true });
-const weight = pair => ({ error: 4, only_first: 3, only_second: 2 })[pair.status] ?? pair.share;
 const orders = {
-  share: (a, b) => weight(b) - weight(a), name: () => 0,
-  low: (a, b) => (a.ssim ?? 2) - (b.ssim ?? 2), high: (a, b) => (b.ssim ?? -2) - (a.ssim ?? -2),
+  share: (a, b) => b.dataset.share - a.dataset.share, name: () => 0,
+  low: (a, b) => (a.dataset.ssim || 2) - (b.dataset.ssim || 2),
+  high: (a, b) => (b.dataset.ssim || -2) - (a.dataset.ssim || -2),
 };
-let shown = [], rows = 0;
-function add(parent, tag, text = "") {
-  const element = parent.appendChild(document.createElement(tag));
-  element.textContent = text;
-  return element;
-}
-function make(pair) {
-  const row = add(by("list"), pair.page ? "a" : "div");
-  row.className = "pair " + pair.status;
-  if (pair.page) row.href = pair.page;
-  for (const source of [pair.first, pair.second]) {
-    const box = add(row, "i");
-    if (!source) continue;
-    const img = add(box, "img");
-    Object.assign(img, { loading: "lazy", decoding: "async", alt: "", src: source });
-    img.onerror = () => img.remove();
-  }
-  add(row, "b", pair.name);
-  const ssim = pair.ssim == null ? "" : ", SSIM " + (Math.floor(pair.ssim * 1e4) / 1e4).toFixed(4);
-  const share = pair.page ? `, ${+(100 * pair.share).toPrecision(3)} % of the picture` : "";
-  add(row, "span", pair.status.replace("_", " ") + ssim + share
-    + (pair.error ? ": " + pair.error : ""));
-}
-function grow() {
-  while (rows < shown.length && by("list").getBoundingClientRect().bottom < 2 * innerHeight)
-    shown.slice(rows, rows += 50).forEach(make);
-}
 function show() {
-  const status = [...radios].find(radio => radio.checked).value;
-  const text = by("name").value.toLowerCase();
-  shown = pairs.filter(pair => (status == "all" || pair.status == status)
-    && pair.name.toLowerCase().includes(text)).sort(orders[by("order").value]);
-  by("told").textContent = `${shown.length} of ${pairs.length} pairs`
-    + (left ? `; the run was stopped, ${left} pairs are left` : "");
-  by("list").replaceChildren();
-  rows = 0;
-  grow();
+  const css = document.querySelector(":checked").value, text = by("name").value.toLowerCase();
+  const shown = rows.filter(row => row.matches(css) && name(row).includes(text));
+  const fragment = new DocumentFragment();  // at once: row by row takes 6 times as long
+  shown.sort(orders[by("order").value]).forEach(row => fragment.append(row));
+  list.replaceChildren(fragment);
+  by("told").textContent = `${shown.length} of ${rows.length} pairs`;
 }
-pairs.sort((a, b) => collator.compare(a.name, b.name));
-for (const radio of radios) {
-  const count = pairs.filter(pair => [pair.status, "all"].includes(radio.value)).length;
+rows.sort((a, b) => collator.compare(name(a), name(b)));
+for (const radio of document.getElementsByName("status")) {
+  const count = rows.filter(row => row.matches(radio.value)).length;
   radio.parentNode.hidden = !count;
   radio.parentNode.append(" " + count);
 }
-if (ranked) by("order").value = "high";
-by("statuses").onchange = by("name").oninput = by("order").onchange = onpageshow = show;
-onscroll = onresize = grow;
-show();
+by("statuses").onchange = by("order").onchange = by("name").oninput = onpageshow = show;
 """
 
 
-@dataclass
-class Results:
-    """What a folder run leaves in its output beside the folders of the pairs that differ.
-
-    results.jsonl and index.html, and results.sqlite, where the next run finds what still holds
-    without having it all in memory.
-    """
-
-    folder: str
-    settings: str  # of the run; a result made with others does not hold
-    database: sqlite3.Connection
-    lines: io.FileIO  # stands beside results.jsonl until `publish`
-    rows: TextIO  # index.html, which takes its place at the end
-    committed: float = 0.0
-    left: int | None = None  # pairs; None: nothing is published yet
-
-    def known(self, pair: Pair) -> str | None:
-        """The record of a pair, as JSON, made with these options since its files last changed."""
-        import json
-
-        query = "SELECT sent, record FROM results WHERE name = ? AND settings = ?"
-        found = self.database.execute(query, (json.dumps(pair.name), self.settings)).fetchone()
-        if not (found and pair.first and pair.second):
-            return None
-        sent, text = found
-        record = json.loads(text)
-        try:
-            # Of the inode too: an older file that is moved or unpacked there keeps its mtime.
-            stats = os.stat(pair.first), os.stat(pair.second)
-            changed = max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
-            if record["status"] == "different":
-                with open(os.path.join(self.folder, pair.name, "result.json")) as file:
-                    changed = changed if file.read() == f"{text}\n" else math.inf
-        except OSError:
-            return None
-        holds = changed < sent and (record["first"], record["second"]) == pair[1:3]
-        return text if holds else None
-
-    def add(self, record: Record, sent: float | None = None) -> None:
-        """Write a record; remember it where the time is given at which its pair was sent."""
-        import json
-        from urllib.parse import quote
-
-        text, name, start = json.dumps(record), record["name"], self.lines.tell()
-        line = memoryview(f"{text}\n".encode())
-        try:
-            while line:
-                line = line[self.lines.write(line) :]
-        except OSError:
-            self.lines.truncate(start)  # whole lines only
-            raise
-        links = [
-            record[which] and os.path.relpath(record[which], self.folder)
-            for which in SMALL.values()
-        ]
-        if record["status"] == "different":
-            links = [os.path.join(name, file) for file in (*SMALL, "index.html")]
-        keys = "ssim", "different_fraction", "error"
-        row = [record["status"], name.encode(errors="backslashreplace").decode()]
-        row += [record[key] for key in keys]
-        row += [link and quote(os.fsencode(link.replace(os.sep, "/"))) for link in links]
-        self.rows.write(json.dumps(row).replace("<", "\\u003c") + ",\n")
-        if sent and record["status"] in ("same", "different"):
-            values = json.dumps(name), sent, self.settings, text
-            self.database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", values)
-            if time.monotonic() > self.committed + 1:
-                self.database.commit()
-                self.committed = time.monotonic()
-
-    def publish(self, left: int) -> None:
-        """Put the lines so far in the place of those of the earlier run."""
-        os.replace(self.lines.name, os.path.join(self.folder, "results.jsonl"))
-        self.left = left
-
-
-@contextlib.contextmanager
-def open_results(first: str, second: str, options: Options) -> Iterator[Results]:
-    """The results; with what there is they are finished whatever happens. Raises ImageDiffError."""
+def write_overview(first: str, second: str, folder: str, left: int) -> None:
+    """Write index.html, a row for each pair of results.jsonl; `left` pairs are not there."""
     import json
-    import sqlite3
     from html import escape
+    from urllib.parse import quote
 
-    elsewhere = ("output", "json", "window", "exit_code", "jobs", "scheduler")
-    chosen = {key: value for key, value in vars(options).items() if key not in elsewhere}
-    settings = json.dumps([chosen, first, second, os.path.abspath(first), os.path.abspath(second)])
-    statuses = "all", "different", "same", "only_first", "only_second", "error"
-    label = '<label><input type="radio" name="status" value="{0}">{1}</label>'
-    labels = "".join(label.format(status, status.replace("_", " ")) for status in statuses)
+    def link(*parts: str) -> str:
+        return quote(os.fsencode(os.path.join(*parts).replace(os.sep, "/")))
+
+    statuses = "different", "same", "only_first", "only_second", "error"
+    label = '<label><input type="radio" name="status" value=".{}"{}>{}</label>'
+    labels = "".join(label.format(word, "", word.replace("_", " ")) for word in statuses)
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "statuses": labels.replace('"all"', '"all" checked'),
-        "ranked": json.dumps(not os.path.isdir(first)),
+        "left": f"; the run was stopped, {left} left" if left else "",
+        "statuses": label.format("pair", " checked", "all") + labels,
+        "ranked": "" if os.path.isdir(first) else " selected",
         "rows": "\0",
     }
     head, tail = fill(OVERVIEW, LIST, values).split("\0")
-    folder = str(options.output)
-    memory, lines, page = (
-        os.path.join(folder, name)
-        for name in ("results.sqlite", "results.jsonl.part", "index.html.part")
-    )
-    columns = "name PRIMARY KEY, sent REAL, settings TEXT, record TEXT"
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            database = sqlite3.connect(os.fsencode(memory), 0)
-            stack.callback(database.close)
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")  # another run here is refused
-            database.execute(f"CREATE TABLE IF NOT EXISTS results ({columns})")
-            database.execute("BEGIN EXCLUSIVE")
-            file = stack.enter_context(open(lines, "wb", buffering=0))
-            rows = stack.enter_context(open(page, "w", -1, "utf-8", "backslashreplace"))
-            results = Results(folder, settings, database, file, rows)
-            rows.write(head)
-            try:
-                yield results
-            finally:
-                database.commit()
-                rows.write(f"{results.left},\n{tail}")
-                rows.close()
-                if results.left is None:  # stopped so early that the earlier results stand
-                    os.remove(lines)
-                    os.remove(page)
-                else:
-                    os.replace(page, page.removesuffix(".part"))
-    except (OSError, sqlite3.Error) as problem:
-        fault = str(getattr(problem, "strerror", None) or problem)
-        fault = fault.replace("database is locked", "another run writes there")
-        remedy = "free or name another folder"
-        raise ImageDiffError(f"cannot write to {options.output}: {fault}; {remedy}") from problem
+    weights = {"error": 4, "only_first": 3, "only_second": 2}
+    lines, target = (os.path.join(folder, name) for name in ("results.jsonl", "index.html"))
+    with (
+        open(lines) as records,
+        open(f"{target}.part", "w", -1, "utf-8", "backslashreplace") as page,
+    ):
+        page.write(head)
+        for record in map(json.loads, records):
+            name, status, href = record["name"], record["status"], ""
+            ssim = "" if record["ssim"] is None else record["ssim"]
+            share = weights.get(status, record["different_fraction"])
+            paths = [record["first"], record["second"]]
+            links = [path and link(os.path.relpath(path, folder)) for path in paths]
+            if status == "different":
+                links = [link(name, small) for small in SMALL]
+                href = f' href="{link(name, "index.html")}"'
+            page.write(f'<a class="pair {status}" data-share="{share}" data-ssim="{ssim}"{href}>')
+            for url in links:
+                page.write(f'<i><img loading="lazy" alt="" src="{url}"></i>' if url else "<i></i>")
+            text = f"{status.replace('_', ' ')}: {as_facts(record)}".removesuffix(": ")
+            page.write(f"<p><b>{escape(name)}</b><br>{escape(text)}</p></a>\n")
+        page.write(tail)
+    os.replace(f"{target}.part", target)
+
+
+def read_earlier(folder: str, state: TextIO, settings: list[Any], database: Database) -> None:
+    """Put into `old` what an earlier run with the same settings has found and what still holds."""
+    import json
+    from pathlib import Path
+
+    # There may be none, or what is no record of ours, or a last line that is not whole.
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        run = json.load(state)
+        with open(os.path.join(folder, "results.jsonl")) as lines:
+            for line in lines if run["settings"] == settings else ():
+                record = json.loads(line)
+                page = Path(folder, record["name"], "result.json")
+                with contextlib.suppress(OSError, TypeError):  # a picture is gone, or None
+                    stats = os.stat(record["first"]), os.stat(record["second"])
+                    # Of the inode too: an older file that is moved there keeps its mtime.
+                    changed = max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
+                    saved = record["status"] == "same" or page.read_text() == line
+                    if changed < run["started"] and saved:
+                        pair = json.dumps([record[key] for key in Pair._fields])
+                        database.execute("INSERT OR IGNORE INTO old VALUES (?, ?)", (pair, line))
 
 
 def compare_folders(
-    first: str, second: str, options: Options, stopped: threading.Event
-) -> Generator[tuple[Record | None, int], None, None]:
-    """Each pair's record and how many are left: those an earlier run knows, then the others.
-
-    Before all it gives None and the count of the pairs.
-    """
+    first: str, second: str, options: Options, database: Database, stopped: threading.Event
+) -> Generator[Record, None, None]:
+    """The records of the pairs in a table, those that an earlier run knows first; written too."""
     import json
 
-    left_out = [os.path.realpath(path) for path in (first, second, options.output) if path]
-    pairs = partial(find_pairs, first, second, left_out)
-    left = 0
-    for _ in pairs():
-        if stopped.is_set():
-            return
-        left += 1
-    if not left:
-        fault = f"nothing to compare: {first} and {second} hold no pictures"
-        raise ImageDiffError(f"{fault}; name folders with {EXTENSIONS.replace(' ', ', ')}")
-    yield None, left
+    database.execute("CREATE TABLE old (pair PRIMARY KEY, line)")
+    elsewhere = "output", "json", "window", "exit_code", "jobs", "scheduler"
+    chosen = {key: value for key, value in vars(options).items() if key not in elsewhere}
+    settings = json.loads(json.dumps([os.path.abspath(first), os.path.abspath(second), chosen]))
+    begun, folder = time.time(), options.output
+    known = "SELECT line FROM pairs JOIN old USING (pair) ORDER BY pairs.rowid"
+    unknown = "FROM pairs WHERE pair NOT IN (SELECT pair FROM old)"
     with contextlib.ExitStack() as stack:
-        results = None
-        if options.output is not None:
-            results = stack.enter_context(open_results(first, second, options))
-            for pair in pairs():
-                if stopped.is_set():
-                    return
-                if text := results.known(pair):
-                    left -= 1
-                    results.add(json.loads(text))
-                    yield json.loads(text), left
-            results.publish(left)
-        rest = (pair for pair in pairs() if not (results and results.known(pair)))
+        if folder is not None:
+            os.makedirs(folder, exist_ok=True)
+            state = stack.enter_context(open(os.path.join(folder, "run.json"), "a+"))
+            with contextlib.suppress(ImportError):  # Windows has none
+                import fcntl
+
+                fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            state.seek(0)
+            read_earlier(folder, state, settings, database)
+            results = os.path.join(folder, "results.jsonl")
+            with open(f"{results}.part", "w") as part:
+                part.writelines(line for (line,) in database.execute(known))
+            os.replace(part.name, results)  # first, as what holds now has held earlier, too
+            state.truncate(0)
+            json.dump({"started": begun, "settings": settings}, state)
+            state.flush()
+            lines = stack.enter_context(open(results, "ab", buffering=0))
+            stack.callback(lambda: write_overview(first, second, str(folder), left))
+        left: int = database.execute(f"SELECT count(*) {unknown}").fetchone()[0]
+        for (text,) in database.execute(known):
+            if stopped.is_set():
+                return
+            yield json.loads(text)
+        rows = database.execute(f"SELECT pair {unknown} ORDER BY rowid")
+        pairs = (Pair(*json.loads(pair)) for (pair,) in rows)
         jobs = min(left, options.jobs or cv2.getNumberOfCPUs())
-        for sent, record in compare_pairs(rest, jobs, options, stopped) if left else ():
+        for record in compare_pairs(pairs, jobs, options, stopped) if left else ():
+            if folder is not None:
+                start, line = lines.tell(), f"{json.dumps(record)}\n".encode()
+                if lines.write(line) < len(line):  # not the half of a line on a full disk
+                    lines.truncate(start)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             left -= 1
-            if results:
-                results.left = left
-                results.add(record, sent)
-            yield record, left
+            yield record
 
 
 # --- Command line --------------------------------------------------------------------------------
@@ -2030,35 +1913,25 @@ def write_out(text: str, read: bool = False) -> None:
 
 def as_line(record: Record) -> str:
     """A pair of a folder run as one line of text."""
-    name, count = record["name"], len(record["regions"])
-    name = name if name.isprintable() else ascii(name)
-    line = f"{record['status'].replace('_', ' '):12} {name}"
-    if record["status"] == "different":
-        share = f"{100 * record['different_fraction']:.3g} % of the picture"
-        return f"{line}: SSIM {record['ssim']}, {count} region{'' if count == 1 else 's'}, {share}"
-    if record["error"]:
-        return f"{line}: {record['error']}"
-    return line if record["ssim"] is None else f"{line}: SSIM {record['ssim']}"
+    name = record["name"] if record["name"].isprintable() else ascii(record["name"])
+    line, facts = f"{record['status'].replace('_', ' '):12} {name}", as_facts(record)
+    return f"{line}: {facts}" if facts else line
 
 
 @contextlib.contextmanager
 def stop_on_ctrl_c() -> Iterator[threading.Event]:
     """An event that the first Ctrl+C sets, in place of an exception; a second one raises."""
-    stopped = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    stopped, before = threading.Event(), signal.getsignal(signal.SIGINT)
 
     def stop(*_: object) -> None:
         stopped.set()
         signal.signal(signal.SIGINT, before)
 
-    heard = threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN
-    if heard:
-        signal.signal(signal.SIGINT, stop)
-    try:
+    with contextlib.ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, stop)
+            stack.callback(signal.signal, signal.SIGINT, before)
         yield stopped
-    finally:
-        if heard:
-            signal.signal(signal.SIGINT, before)
 
 
 def run_folders(first: str, second: str, options: Options) -> ExitStatus:
@@ -2071,65 +1944,76 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
         read_image(first)  # once, in place of an error a pair
         options = replace(options, resize=True)
     elif not os.path.isdir(second):
-        fault = "is not there" if not os.path.exists(second) else "is no folder"
+        fault = "is no folder" if os.path.exists(second) else "is not there"
         remedy = "give two folders, or the picture as --first"
         raise ImageDiffError(f"{first} is a folder and {second} {fault}; {remedy}")
-    if options.scheduler and options.jobs:
-        raise ImageDiffError("--jobs is for this machine; with --scheduler the workers decide")
     if options.scheduler:  # its workers stand in other folders
+        if options.jobs:
+            raise ImageDiffError("--jobs is for this machine; with --scheduler the workers decide")
+        output = options.output and os.path.abspath(options.output)
         first, second = os.path.abspath(first), os.path.abspath(second)
-        output = None if options.output is None else os.path.abspath(options.output)
         options = replace(options, output=output)
-    if options.output and os.path.realpath(options.output) in map(
-        os.path.realpath, (first, second)
-    ):
+    inputs = os.path.realpath(first), os.path.realpath(second)
+    if options.output and os.path.realpath(options.output) in inputs:
         raise ImageDiffError(f"{options.output} is an input; name another folder for the output")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
     counts: Counter[str] = Counter()
-    begun, left, bar, say = time.monotonic(), 0, None, partial(write_out, read=True)
-    with stop_on_ctrl_c() as stopped, contextlib.ExitStack() as stack:
-        ranking = sqlite3.connect("")  # a file of its own: a million pictures need no memory
-        ranking.execute("CREATE TABLE ranking (ssim, line)")
-        stack.callback(ranking.close)
-        records = compare_folders(first, second, options, stopped)
-        stack.callback(records.close)
-        for record, left in records:
-            if record is None:
-                if sys.stderr.isatty():
-                    from tqdm import tqdm
+    begun, bar, say = time.monotonic(), None, partial(write_out, read=True)
+    try:
+        with contextlib.ExitStack() as stack:
+            # A file that vanishes: a million pairs need no memory.
+            database = stack.enter_context(contextlib.closing(sqlite3.connect("")))
+            database.executescript("CREATE TABLE pairs (pair); CREATE TABLE ranking (ssim, line)")
+            left_out = [os.path.realpath(path) for path in (first, second, options.output) if path]
+            found = ([json.dumps(pair)] for pair in find_pairs(first, second, left_out))
+            total = database.executemany("INSERT INTO pairs VALUES (?)", found).rowcount
+            if total < 1:
+                fault = f"nothing to compare: {first} and {second} hold no pictures"
+                remedy = f"name folders with {EXTENSIONS.replace(' ', ', ')}"
+                raise ImageDiffError(f"{fault}; {remedy}")
+            if sys.stderr.isatty():
+                from tqdm import tqdm
 
-                    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-                    bar = stack.enter_context(tqdm(total=left, bar_format=shape))
-                    say = bar.write if sys.stdout.isatty() else say
-                continue
-            counts[record["status"]] += 1
-            line = json.dumps(record) if options.json else as_line(record)
-            if ranked:
-                ranking.execute("INSERT INTO ranking VALUES (?, ?)", (record["ssim"], line))
-            else:
+                shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+                bar = stack.enter_context(tqdm(total=total, bar_format=shape))
+                say = bar.write if sys.stdout.isatty() else say
+            stopped = stack.enter_context(stop_on_ctrl_c())
+            records = compare_folders(first, second, options, database, stopped)
+            for record in stack.enter_context(contextlib.closing(records)):
+                counts[record["status"]] += 1
+                line = json.dumps(record) if options.json else as_line(record)
+                if ranked:
+                    row = record["ssim"], line
+                    database.execute("INSERT INTO ranking VALUES (?, ?)", row)
+                else:
+                    say(line)
+                if bar:
+                    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+                    bar.set_postfix_str(told, refresh=False)
+                    bar.update()
+            for (line,) in database.execute("SELECT line FROM ranking ORDER BY ssim DESC"):
                 say(line)
-            if bar:
-                told = ", ".join(f"{number} {status}" for status, number in counts.items())
-                bar.set_postfix_str(told, refresh=False)
-                bar.update()
-        for (line,) in ranking.execute("SELECT line FROM ranking ORDER BY ssim DESC"):
-            say(line)
+    except BrokenPipeError:
+        raise
+    except (OSError, sqlite3.Error) as problem:
+        fault = str(getattr(problem, "strerror", None) or problem)
+        fault = "another run writes there" if isinstance(problem, BlockingIOError) else fault
+        remedy = "free or name another folder"
+        raise ImageDiffError(f"cannot write to {options.output}: {fault}; {remedy}") from problem
     seconds, done = time.monotonic() - begun, counts.total()
     alone = counts["only_first"] + counts["only_second"]
-    summed = f"{done} pair{'' if done == 1 else 's'}: {counts['same']} same"
-    summed += f", {counts['different']} different"
-    summed += f", {alone} only in one folder, {counts['error']} with errors"
-    summed += f"; {seconds:.1f} s, {done / seconds:.1f} pairs a second"
+    summed = f"{done} pair{'' if done == 1 else 's'}: {counts['same']} same, "
+    summed += f"{counts['different']} different, {alone} only in one folder, "
+    summed += f"{counts['error']} with errors; {seconds:.1f} s, {done / seconds:.1f} pairs a second"
     (tell if options.json else write_out)(summed)
     if stopped.is_set():
         remedy = "; the same --output again goes on from here" if options.output else ""
-        tell(f"stopped: {left} of {done + left} pairs left{remedy}")
+        tell(f"stopped: {total - done} of {total} pairs left{remedy}")
         return ExitStatus.INTERRUPTED
     if counts["error"]:
-        raise ImageDiffError(
-            f"{counts['error']} of {done} pairs could not be compared; their lines say why"
-        )
+        fault = f"{counts['error']} of {done} pairs could not be compared"
+        raise ImageDiffError(f"{fault}; their lines say why")
     unequal = options.exit_code and counts["same"] < done
     return ExitStatus.DIFFERENT if unequal else ExitStatus.COMPARED
 
