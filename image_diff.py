@@ -1061,25 +1061,18 @@ def draw(comparison: Comparison, title: str) -> Image:
 # --- Show, save, report --------------------------------------------------------------------------
 
 
-def as_record(comparison: Comparison, first: PathLike, second: PathLike) -> dict[str, Any]:
+def as_record(comparison: Comparison, first: PathLike, second: PathLike) -> Record:
     """The result as the JSON object that --json prints and result.json holds."""
     height, width = comparison.mask.shape
-    return {
-        "schema": 1,
-        "status": "different" if comparison.regions else "same",
-        "name": None,
-        "first": os.fspath(first),
-        "second": os.fspath(second),
-        "width": width,
-        "height": height,
-        "ssim": comparison.score,
-        "threshold": comparison.threshold,
-        "different_pixels": comparison.different_pixels,
-        "different_fraction": comparison.different_fraction,
-        "regions": [asdict(region) for region in comparison.regions],
-        "alignment": comparison.alignment and asdict(comparison.alignment),
-        "error": None,
-    }
+    status = "different" if comparison.regions else "same"
+    record: Record = {"schema": 1, "status": status, "name": None}
+    record |= {"first": os.fspath(first), "second": os.fspath(second)}
+    record |= {"width": width, "height": height}
+    record |= {"ssim": comparison.score, "threshold": comparison.threshold}
+    record |= {key: getattr(comparison, key) for key in ("different_pixels", "different_fraction")}
+    record["regions"] = [asdict(region) for region in comparison.regions]
+    record["alignment"] = comparison.alignment and asdict(comparison.alignment)
+    return record | {"error": None}
 
 
 def summary(comparison: Comparison) -> str:
@@ -1090,36 +1083,29 @@ def summary(comparison: Comparison) -> str:
 
 
 def registration(alignment: Alignment) -> str:
-    """How the second picture was laid over the first, in a line."""
-    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in alignment.transform)
+    """How the second picture was laid over the first, in words."""
     matches = "" if alignment.matches is None else f"{alignment.matches} matches agree, "
-    covered = f"{100 * alignment.covered:.4g} % covered"
-    return f"alignment {alignment.method}: {matches}{covered}, transform {rows}"
-
-
-def passing(comparison: Comparison, min_area: int) -> str:
-    """At which threshold no region would be left: there none has the pixels that it needs."""
-    levels = []
-    for region in comparison.regions:
-        box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
-        evidence, mask = comparison.evidence[box], comparison.mask[box]
-        counts = cv2.calcHist([evidence], [0], mask, [256], [0, 256]).cumsum()
-        levels.append(int(np.searchsorted(counts, max(min_area, 1))))
-    if not levels:
-        return ""
-    level = min(levels) - 1
-    return "; even 0 leaves a region" if level < 0 else f"; {level / 255:.4f} leaves no region"
+    return f"alignment {alignment.method}: {matches}{100 * alignment.covered:.4g} % covered"
 
 
 def as_text(comparison: Comparison, options: Options) -> str:
     """The result as text: score, count of the regions, a line a region, and the threshold."""
-    line = "  x {x}, y {y}, {width}x{height} pixels, {area} different, SSIM {ssim:.3f}"
-    regions = [line.format(**vars(region)) for region in comparison.regions]
-    threshold = f"threshold {comparison.threshold:.4f}{passing(comparison, options.min_area)}"
-    lines = [f"SSIM: {comparison.score}", summary(comparison), *regions]
+    lines = [f"SSIM: {comparison.score}", summary(comparison)]
+    level = 256
+    for region in comparison.regions:
+        line = "  x {x}, y {y}, {width}x{height} pixels, {area} different, SSIM {ssim:.3f}"
+        lines.append(line.format(**vars(region)))
+        # Below this level it has fewer pixels than it needs.
+        box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
+        evidence, mask = comparison.evidence[box], comparison.mask[box]
+        counts = cv2.calcHist([evidence], [0], mask, [256], [0, 256]).cumsum()
+        level = min(level, int(np.searchsorted(counts, max(options.min_area, 1))))
     if comparison.alignment:
-        lines.append(registration(comparison.alignment))
-    return "\n".join([*lines, threshold])
+        rows = (" ".join(f"{x:.6g}" for x in row) for row in comparison.alignment.transform)
+        lines.append(f"{registration(comparison.alignment)}, transform {'; '.join(rows)}")
+    passing = f"; {(level - 1) / 255:.4f} leaves no region" if level else "; even 0 leaves a region"
+    lines.append(f"threshold {comparison.threshold:.4f}{passing if comparison.regions else ''}")
+    return "\n".join(lines)
 
 
 # Run lengths of the difference to the row above: of a page 12 % faster and smaller than OpenCV's
