@@ -5,7 +5,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,12 @@ class Report:
     def click(self, label: str) -> None:
         """Click on a label with the mouse."""
         next(element for element in self.find("label") if element.text == label).click()
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        """Press, move or release the left button at a place of the screen."""
+        event = {"type": f"mouse{kind}", "x": x, "y": y, "button": "left", "clickCount": 1}
+        event["buttons"] = int(kind != "Released")
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
     def run(self, script: str, *arguments: object) -> Any:
         """What a script returns."""
@@ -156,7 +162,9 @@ def report(browser: webdriver.Chrome) -> Iterator[Report]:
         assert url.startswith((report.folder.as_uri() + "/", "data:"))
 
 
-def written(folder: Path, first: Picture, second: Picture, *names: str) -> Path:
+def written(
+    folder: Path, first: Picture, second: Picture, *names: str, options: Sequence[str] = ()
+) -> Path:
     """Write two pictures, compare them, and return the folder of their report."""
     paths = [folder / name for name in names or ("a.png", "b.png")]
     for path, picture in zip(paths, (first, second), strict=True):
@@ -164,7 +172,7 @@ def written(folder: Path, first: Picture, second: Picture, *names: str) -> Path:
         path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     output = folder / "report"
     pair = ["-f", str(paths[0]), "-s", str(paths[1])]
-    assert image_diff.main([*pair, "--no-window", "-o", str(output)]) == 0
+    assert image_diff.main([*pair, "--no-window", "-o", str(output), *options]) == 0
     return output
 
 
@@ -293,7 +301,7 @@ def test_arrows_and_the_slider_move_the_swipe_and_the_blend(report: Report, fold
         assert shows(report, view, at=0.6)
         report.press(*[Keys.LEFT] * 10)
         assert shows(report, view, at=0.4)
-        slider = report.find("#at")[0]
+        slider = report.driver.find_element(By.ID, "at")  # over the picture, unseen
         report.act().move_to_element_with_offset(
             slider, slider.size["width"] // 4, 0
         ).click().perform()
@@ -313,13 +321,15 @@ def test_dragging_on_the_picture_swipes_until_the_button_is_released(
 ) -> None:
     report.open(folder)
     report.press("b", "2")
-    picture = report.find("img")[0]
-    report.act().move_to_element_with_offset(picture, -120, 0).click_and_hold().perform()
+    left, top, right, bottom = report.place(report.find("img")[0])
+    x, y, width = left + (right - left) / 4, (top + bottom) / 2, right - left
+    report.mouse("Pressed", x, y)
     assert shows(report, "swipe", at=0.25)
-    for step, at in ((120, 0.5), (-48, 0.4), (192, 0.8), (300, 1)):
-        report.act().move_by_offset(step, 10).perform()
+    for at, beyond in ((0.5, 0), (0.4, 0), (0.8, 0), (1, 100)):
+        report.mouse("Moved", left + at * width + beyond, y + 10)
         assert shows(report, "swipe", at=at)
-    report.act().release().move_to_element(picture).perform()
+    report.mouse("Released", right + 100, y + 10)
+    report.mouse("Moved", x, y)
     assert shows(report, "swipe", at=1)
     report.press("1", "2")
     assert shows(report, "swipe", at=1)
@@ -334,6 +344,20 @@ def test_space_and_a_click_toggle_the_two_pictures(report: Report, folder: Path)
     for other in (True, False):
         report.act().move_to_element(report.find("img")[0]).click().perform()
         assert shows(report, "toggle", other=other)
+
+
+def test_what_is_left_out_is_hatched_over_both_pictures(report: Report, tmp_path: Path) -> None:
+    options = "--ignore", "160,100,80,60"
+    report.open(written(tmp_path, *pair(200, 300, (20, 20, 60, 60)), options=options))
+    for view, css in [("side", ".first img"), ("side", ".second img"), ("swipe", ".first img")]:
+        report.click(view)
+        hatched = report.seen(css)
+        report.press("b")
+        changed = (hatched != report.seen(css)).any(axis=2)
+        report.press("b")
+        assert 0.2 < changed[102:158, 162:238].mean() < 0.8, (view, css)
+        assert not changed[90:98].any()
+        assert not changed[100:160, 243:].any()
 
 
 # --- Table ---------------------------------------------------------------------------------------
@@ -354,12 +378,24 @@ def test_header_and_table_tell_the_result(report: Report, folder: Path) -> None:
         assert row == list(map(str, expected))
 
 
+def test_the_header_of_a_registered_pair_tells_how_it_was_registered(
+    report: Report, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(2)
+    first = cv2.resize(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8), (500, 400))
+    options = "--align", "perspective"
+    report.open(written(tmp_path, first, np.roll(first, 5, axis=1)[:, 5:], options=options))
+    matches = report.record()["alignment"]["matches"]
+    line = f"alignment perspective: {matches} matches agree, 99 % covered"
+    assert line in report.find("header")[0].text.splitlines()
+
+
 def test_a_row_scrolls_to_its_box_and_flashes_it(report: Report, tmp_path: Path) -> None:
     report.open(written(tmp_path, *pair(6000, 400, (40, 50, 90, 70), (250, 5000, 90, 70))))
     regions = report.record()["regions"]
     clean = report.picture("first")
 
-    def flashes(region: dict[str, int]) -> bool:
+    def coloured(region: dict[str, int]) -> bool:
         """Whether the middle of a box is seen, below the controls, in a colour that it has not."""
         left, top, _, _ = report.place(report.find(".first img")[0])
         x, y = (region[k] + region[size] // 2 for k, size in (("x", "width"), ("y", "height")))
@@ -368,17 +404,26 @@ def test_a_row_scrolls_to_its_box_and_flashes_it(report: Report, tmp_path: Path)
             return False
         return bool(np.abs(report.screen()[top + y, left + x] - clean[y, x]).max() > 20)
 
+    def flashes(region: dict[str, int]) -> None:
+        """Hold the flash in the middle to look at it, and wait for its end."""
+        flash = "for (const flash of document.getAnimations()) flash."
+        report.run(f"{flash}pause()")
+        report.run(f"{flash}currentTime = 250")
+        report.wait_for(lambda: coloured(region))
+        report.run(f"{flash}play()")
+        report.wait_for(lambda: not coloured(region))
+
     report.press("b")  # a box that is to be seen is switched on
-    report.find("tbody tr")[0].click()
-    report.wait_for(lambda: flashes(regions[0]))
-    report.wait_for(lambda: not flashes(regions[0]))
+    for _ in range(2):
+        report.find("tbody tr")[0].click()
+        flashes(regions[0])
     report.press(Keys.TAB)
-    assert report.find("tr:focus td")[0].text == "2"
+    assert report.find("tr:focus-within td")[0].text == "2"
     report.press(Keys.ENTER)
-    report.wait_for(lambda: flashes(regions[1]))
+    flashes(regions[1])
     report.press("4")
     report.find("tbody tr")[0].click()
-    report.wait_for(lambda: flashes(regions[0]))
+    flashes(regions[0])
 
 
 def test_same_pictures_have_no_region_and_an_empty_table(report: Report, tmp_path: Path) -> None:
@@ -400,7 +445,7 @@ def test_two_thousand_regions_still_respond(report: Report, tmp_path: Path) -> N
     for number, view in enumerate(VIEWS, 1):
         report.press(str(number), "b", "b")
         report.driver.execute_async_script(frame)
-        assert report.run("return document.querySelector(':checked').value") == view
+        assert report.run("return document.querySelector(':checked').id") == view
     assert time.monotonic() - start < 3
     last = report.driver.find_elements(By.CSS_SELECTOR, "tbody tr")[-1]
     last.click()
@@ -497,7 +542,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(report: Report, tmp_path: 
         report.click(view)
         for width in ("scrollWidth", "clientWidth"):
             assert report.run(f"return document.documentElement.{width}") == PHONE[0], view
-        report.run("document.querySelector('#stage').scrollIntoView({ block: 'end' })")
+        report.run("document.querySelector('main').scrollIntoView({ block: 'end' })")
         for picture in report.find("img"):
             left, top, right, bottom = report.place(picture)
             assert 0 <= left < right <= PHONE[0], view
