@@ -2019,7 +2019,7 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
     def keep(shown: Comparison) -> None:
         """Save what the windows show to the output, or beside the second picture."""
         stem = f"{os.path.splitext(second)[0]}_diff"
-        names = chain([stem], (f"{stem}{number}" for number in count(2)))
+        names = (stem if number == 1 else f"{stem}{number}" for number in count(1))
         folder = options.output or next(name for name in names if not os.path.lexists(name))
         try:
             save(shown, as_record(shown, first, second), folder)
