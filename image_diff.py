@@ -182,8 +182,8 @@ class Comparison:
 FORMATS = rb"(?P<PNG>\x89PNG)|(?P<JPEG>\xff\xd8)|(?P<WebP>RIFF)|(?P<TIFF>II[*+]|MM)|(?P<GIF>GIF8)"
 FORMATS += rb"|(?P<HDR>#\?)"
 # What decoders say of a picture that they make up in part; not of a tag beside the pixels.
-DAMAGE = rb"Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|TIFF_Error(?!.*_TIFFVSetField)"
-DAMAGE += rb'|Fax.Decode|(count for|Bogus) "(Strip|Tile)'
+DAMAGE = rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
+DAMAGE += rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
 DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
 
 
@@ -209,7 +209,8 @@ def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
     Ends where one is longer than the file, with no IEND: OpenCV would allocate up to 4 GB for it.
     """
     chunks: dict[bytes, bytes] = {}
-    size, _ = file.seek(0, os.SEEK_END), file.seek(0)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     place = 8 if file.read(4) == b"\x89PNG" else size
     while place < size and b"IEND" not in chunks:
         file.seek(place)
@@ -266,12 +267,11 @@ def decode(file: BinaryIO, kind: str | None, name: str) -> Image:
     lost = kind == "TIFF" and deep and not re.search(rb"\x15\x01\x03\0|\x01\x15\0\x03", data)
     if image is None or lost or image.shape[2:] == (2,) or data.startswith(b"P7"):
         raise cv2.error("not as the file has it")
-    # libtiff's 8-bit interface has multiplied the colours by alpha already.
-    premultiplied = kind == "TIFF" and image.dtype == np.uint8
     if image.dtype not in (np.uint8, np.uint16):
         with np.errstate(over="ignore"):  # to infinity, which is refused
             image = image.astype(np.float32, copy=False)
-    return over_white(image, premultiplied) if alpha else to_bgr(image)
+    # libtiff's 8-bit interface has multiplied the colours by alpha already.
+    return over_white(image, kind == "TIFF" and image.dtype == np.uint8) if alpha else to_bgr(image)
 
 
 def read_image(path: PathLike) -> Image:
@@ -312,7 +312,7 @@ def read_images(*paths: PathLike) -> list[Image]:
     with hear_decoders() as heard, ThreadPoolExecutor(2) as executor:
         images = list(executor.map(read_image, paths))
         heard.seek(0)
-        damage = re.search(b".*(" + DAMAGE + b").*", heard.read())
+        damage = re.search(DAMAGE, heard.read())
     if damage and len(paths) > 1:
         return [read_images(path)[0] for path in paths]  # to learn which it is
     if damage:
@@ -1117,10 +1117,8 @@ SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}  # for a
 
 
 def is_plain_png(path: str) -> bool:
-    """Whether a file is an 8-bit RGB PNG that is shown as it is stored."""
-    if not os.path.isfile(path):
-        return False  # a pipe, read already
-    with open(path, "rb") as file:
+    """Whether a file, not a pipe, is an 8-bit RGB PNG that is shown as it is stored."""
+    with open(path if os.path.isfile(path) else os.devnull, "rb") as file:
         chunks = png_chunks(file)
     plain = chunks.get(b"IHDR", b"")[8:] == b"\x08\x02"  # depth and colour type
     return plain and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
@@ -1167,7 +1165,6 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
     # A large one beside one that need not be drawn.
     names = "result.json index.html original.png first.png modified.png second.png diff.png"
     files = [*names.split(), "thresh.png", *(SMALL if record["name"] else ())]
-    targets = [os.path.join(folder, name) for name in files]
 
     def contents(name: str) -> Any:
         stem, suffix = os.path.splitext(name)
@@ -1178,9 +1175,8 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
         if name in SMALL:
             return cv2.imencode(suffix, thumbnail(clean[SMALL[name]], comparison.regions))[1]
         as_it_was = stem == "first" or (stem == "second" and not comparison.alignment)
-        if as_it_was and is_plain_png(record[stem]):  # half of the encoding is spared
-            with open(record[stem], "rb") as file:
-                return file.read()
+        if as_it_was and is_plain_png(record[stem]):
+            return np.fromfile(record[stem], np.uint8)  # half of the encoding spared
         picture = clean[stem] if stem in clean else draw(comparison, stem.capitalize())
         return cv2.imencode(suffix, picture, PNG)[1]
 
@@ -1189,17 +1185,15 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
             file.write(contents(os.path.basename(path)))
 
     try:
-        for target in filter(os.path.exists, targets):
-            kind = "a folder" if os.path.isdir(target) else "an input"
-            if kind == "a folder" or any(
-                os.path.samefile(target, record[which]) for which in clean
-            ):
-                raise ImageDiffError(f"{target} is {kind}; name another folder for the output")
+        for target in filter(os.path.exists, (os.path.join(folder, name) for name in files)):
+            is_folder = os.path.isdir(target)
+            if is_folder or any(os.path.samefile(target, record[which]) for which in clean):
+                fault = f"{target} is {'a folder' if is_folder else 'an input'}"
+                raise ImageDiffError(f"{fault}; name another folder for the output")
         with staging(folder) as beside, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-            sources = [os.path.join(beside, name) for name in files]
-            list(executor.map(write, sources))
-            for source, target in zip(sources, targets, strict=True):
-                os.replace(source, target)
+            list(executor.map(write, [os.path.join(beside, name) for name in files]))
+            for name in files:
+                os.replace(os.path.join(beside, name), os.path.join(folder, name))
     except OSError as problem:
         fault = f"cannot write to {os.fspath(folder)}: {problem.strerror}"
         raise ImageDiffError(f"{fault}; free or name another folder") from problem

@@ -98,6 +98,14 @@ def test_pages_of_both_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == expected
 
 
+def test_pages_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """In a process of its own, as OpenCV's count of pages ends it there."""
+    path = stored(tmp_path, "\udcff.gif", SAMPLES["animated.gif"].data)
+    command = [sys.executable, str(SCRIPT), "-f", str(path), "-s", str(path), "--no-window"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_pipes_are_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pipe, data = tmp_path / "pipe", SAMPLES["pages.tif"].data
     os.mkfifo(pipe)
@@ -285,6 +293,20 @@ def test_a_decoder_that_says_very_much_is_heard_and_the_next_one_too(tmp_path: P
     for _ in range(2):
         assert np.array_equal(read_images(many)[0], RGB[..., ::-1])
         assert " is damaged: Error " in refused(lzw)
+
+
+def test_a_refused_hdr_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = SAMPLES["colour.hdr"].data.replace(b"-Y 48 +X 68", b"-Y 99999 +X 99999")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("OPENCV_TEMP_PATH", str(temporary))
+    assert " has more pixels than " in refused(stored(tmp_path, "claim.hdr", data))
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(cv2.error):  # as OpenCV does with bytes
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert len(list(temporary.iterdir())) == 1
 
 
 def test_what_is_harmless_is_read(tmp_path: Path) -> None:
