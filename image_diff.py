@@ -204,10 +204,7 @@ def hear_decoders() -> Iterator[BinaryIO]:
 
 
 def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The first 10 bytes in each chunk of a PNG by its name; none of other files.
-
-    Ends where one is longer than the file, with no IEND: OpenCV would allocate up to 4 GB for it.
-    """
+    """The first 10 bytes in each chunk of a PNG by name; none of a file that is no whole PNG."""
     chunks: dict[bytes, bytes] = {}
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -216,10 +213,9 @@ def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
         file.seek(place)
         head = file.read(18)
         place += 12 + int.from_bytes(head[:4], "big")
-        if place <= size:
-            chunks.setdefault(head[4:8], head[8:])
+        chunks.setdefault(head[4:8], head[8:])
     file.seek(0)
-    return chunks
+    return chunks if place <= size else {}  # OpenCV would allocate 4 GB for one that claims it
 
 
 def to_bgr(image: Image) -> Image:
@@ -244,14 +240,13 @@ def decode(file: BinaryIO, kind: str | None, name: str) -> Image:
     chunks = png_chunks(file)
     if kind == "PNG" and b"IEND" not in chunks:
         raise cv2.error("cut short")
+    if b"acTL" in chunks:  # OpenCV reads animated ones unchecked: make it still
+        head, _, tail = file.read().partition(b"acTL")
+        file = io.BytesIO(head[:-4] + tail[12:])
     # Bytes, as cv2.imread accepts a truncated JPEG and cannot open every path; yet it reads a PNG
     # piece by piece, which spares 12 % of the time of a large pair, and leaves no file of an HDR.
-    still = not isinstance(file, io.BytesIO) and name.isascii() and b"acTL" not in chunks
-    named = kind in ("PNG", "HDR") and still
+    named = kind in ("PNG", "HDR") and name.isascii() and not isinstance(file, io.BytesIO)
     data = b"" if named else file.read()
-    if b"acTL" in chunks:  # OpenCV reads animated ones unchecked: make it still
-        head, _, tail = data.partition(b"acTL")
-        data = head[:-4] + tail[12:]
     buffer = np.frombuffer(data, np.uint8)
     # Without a dst it is copied once decoded: a page of 37 megapixels takes 15 % more time, 106 MB.
     read: Any = partial(cv2.imread, name, dst=None) if named else partial(cv2.imdecode, buffer)
@@ -277,8 +272,8 @@ def decode(file: BinaryIO, kind: str | None, name: str) -> Image:
 def read_image(path: PathLike) -> Image:
     """Read one picture as the eye sees it: upright, and blended over white where it has alpha.
 
-    Returns (H, W, 3) BGR in the file's depth: uint8, uint16, or float32 for any other.
-    Raises ImageDiffError, naming the path, where that cannot be done.
+    Returns (H, W, 3) BGR in the file's depth: uint8, uint16, or float32 for any other. Raises
+    ImageDiffError, naming the path, where that cannot be done.
     """
     name, head, kind = os.fspath(path), b"", None
     try:
@@ -305,10 +300,7 @@ def read_image(path: PathLike) -> Image:
 
 
 def read_images(*paths: PathLike) -> list[Image]:
-    """Read pictures at the same time, as decoding releases the GIL; raise as `read_image`.
-
-    Raises ImageDiffError, too, where a decoder says that it had to make a part up.
-    """
+    """Read pictures at once, as `read_image`, and refuse what a decoder says it made up in part."""
     with hear_decoders() as heard, ThreadPoolExecutor(2) as executor:
         images = list(executor.map(read_image, paths))
         heard.seek(0)
@@ -1154,10 +1146,9 @@ def staging(folder: PathLike) -> Iterator[str]:
 
 
 def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
-    """Write the pictures, result.json and index.html into a folder, made where it is missing.
+    """Write the pictures, result.json and index.html into a folder, all of them or none.
 
-    All are written beside their places first and moved there last, so that each is whole, and a
-    failure leaves what was there before. Raises ImageDiffError.
+    They are moved there when all are whole. Raises ImageDiffError.
     """
     import json
 
