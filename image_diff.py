@@ -1421,10 +1421,8 @@ def inside(path: str, folder: str) -> bool:
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
-def list_folder(
-    root: str, place: str, left_out: Collection[str]
-) -> tuple[dict[str, str], set[str]]:
-    """The pictures at a place under a root, as names and paths, and the names of the folders.
+def list_folder(root: str, place: str, apart: Collection[str]) -> tuple[dict[str, str], set[str]]:
+    """The pictures at a place under a root, by name, and the names of the folders; OSError.
 
     Without some real paths, and links that leave the root, loop, or lie in a linked folder.
     """
@@ -1439,14 +1437,14 @@ def list_folder(
                 target = os.path.realpath(target)
                 if linked or not inside(target, top) or inside(here, target):
                     continue
-            if os.path.isdir(target) and target not in left_out:
+            if os.path.isdir(target) and target not in apart:
                 folders.add(name)
             elif os.path.splitext(name)[1].lower() in EXTENSIONS.split() and os.path.isfile(target):
                 pictures[name] = entry.path
     return pictures, folders
 
 
-def find_pairs(first: str, second: str, left_out: Collection[str] = ()) -> Iterator[Pair]:
+def find_pairs(first: str, second: str, apart: Collection[str] = ()) -> Iterator[Pair]:
     """Pair the pictures of two folders by relative path, or else by a stem that leaves no choice.
 
     A picture as `first` is paired with every one of the folder. The order is always the same.
@@ -1455,8 +1453,8 @@ def find_pairs(first: str, second: str, left_out: Collection[str] = ()) -> Itera
     while places:
         place = places.pop()
         try:
-            ours, folders = list_folder(first, place, left_out)
-            theirs, others = list_folder(second, place, left_out)
+            ours, folders = list_folder(first, place, apart)
+            theirs, others = list_folder(second, place, apart)
         except OSError as problem:
             fault = f"{problem.filename} cannot be read: {problem.strerror}; allow it to be read"
             yield Pair(place or ".", None, None, fault)
@@ -1478,22 +1476,21 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
     keys = "schema status name first second width height ssim threshold different_pixels "
     keys += "different_fraction regions alignment error"
     record = dict.fromkeys(keys.split()) | pair._asdict() | {"schema": 1, "regions": []}
-    first, second, folder = pair.first, pair.second, None
+    (name, first, second, fault), output = pair, options.output
+    folder = None if output is None else os.path.join(output, name)
     cv2.setNumThreads(threads)
     try:
-        if pair.error:
-            raise ImageDiffError(pair.error)
+        if fault:
+            raise ImageDiffError(fault)
         if first is None or second is None:
             return record | {"status": "only_first" if first else "only_second"}
-        if options.output is not None:
-            folder = os.path.join(options.output, pair.name)
         saved = folder and os.path.exists(os.path.join(folder, "result.json"))
         with contextlib.suppress(OSError):  # which decoding tells better
             if not saved and filecmp.cmp(first, second, shallow=False):
                 equal = {"ssim": 1.0, "different_pixels": 0, "different_fraction": 0.0}
                 return record | equal | {"status": "same"}
         comparison = compare_files(first, second, options)
-        result = as_record(comparison, first, second) | {"name": pair.name}
+        result = as_record(comparison, first, second) | {"name": name}
         if folder and (comparison.regions or saved):
             save(comparison, result, folder)
         return result
@@ -1523,28 +1520,25 @@ def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
 
     context, mine, processes = multiprocessing.get_context("spawn"), threading.local(), []
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
-    context.Lock()  # starts its tracker, which would undo `block` where a process starts it
+    context.Lock()  # its tracker starts, which lets Ctrl+C through again where it was blocked
 
-    def compare(pair: Pair) -> Record:
+    def compare(pair: Pair) -> Any:
         if not hasattr(mine, "pipe"):
             mine.pipe, other = context.Pipe()
             process = context.Process(target=work, args=(other, options, threads), daemon=True)
+            if hasattr(signal, "pthread_sigmask"):  # inherited: Ctrl+C may come while it starts
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             process.start()
             processes.append(process)
             other.close()
         try:
             mine.pipe.send(pair)
-            record: Record = mine.pipe.recv()
-            return record
+            return mine.pipe.recv()
         except (EOFError, OSError):
             del mine.pipe  # the next pair gets another process
             raise
 
-    def block() -> None:
-        if hasattr(signal, "pthread_sigmask"):  # is inherited: Ctrl+C may come while they start
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-    executor = ThreadPoolExecutor(jobs, initializer=block)
+    executor = ThreadPoolExecutor(jobs)
     try:
         yield lambda pair: executor.submit(compare, pair)
     finally:
@@ -1552,19 +1546,12 @@ def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
         for process in processes:
             process.terminate()  # not kill: what is half written is removed
             process.join()
-        executor.shutdown()
 
 
 @contextlib.contextmanager
 def cluster_workers(options: Options) -> Iterator[Submit]:
     """What sends a pair to the workers of a Dask cluster, which are sent this file."""
     import logging
-
-    try:
-        from distributed import Client, UploadFile
-    except ImportError as problem:
-        remedy = f"{sys.executable} -m pip install distributed"
-        raise ImageDiffError(f"--scheduler needs distributed: {problem}; {remedy}") from problem
 
     def compare(pair: Any, options: Any) -> Any:
         """Sent as it is, and with plain values, as the scheduler need not have OpenCV."""
@@ -1576,15 +1563,16 @@ def cluster_workers(options: Options) -> Iterator[Submit]:
         logging.disable()  # what goes wrong is told once, by us
         stack.callback(logging.disable, logging.NOTSET)
         try:
+            from distributed import Client, UploadFile
+
             client = stack.enter_context(Client(options.scheduler, timeout=10))
             client.wait_for_workers(1, timeout=10)
             client.register_plugin(UploadFile(os.path.abspath(__file__)), name="image_diff")
         except (ImportError, OSError, ValueError) as problem:
             fault = f"no worker at {options.scheduler} can compare: {problem}"
-            remedy = "start `dask scheduler`, then `dask worker` with its address"
-            raise ImageDiffError(f"{fault}; {remedy}") from problem
+            remedy = f"{sys.executable} -m pip install distributed; dask scheduler; dask worker"
+            raise ImageDiffError(f"{fault}; {remedy} {options.scheduler}") from problem
         executor = client.get_executor()
-        stack.callback(executor.shutdown, wait=False)
         yield lambda pair: executor.submit(compare, tuple(pair), vars(options))
 
 
@@ -1614,9 +1602,7 @@ def compare_pairs(
                 break
             pair, future = window[0]
             if future.cancelled():
-                fault = f"the scheduler at {options.scheduler} is gone"
-                remedy = "with the same --output another run goes on from here"
-                raise ImageDiffError(f"{fault}; {remedy}")
+                raise ImageDiffError(f"{options.scheduler} is gone; start it, and run again")
             if future.exception():
                 with local_workers(1, options) as submit_alone:
                     if not done(*(other for _, other in window)):
@@ -1626,9 +1612,8 @@ def compare_pairs(
                         break
             window.popleft()
             if future.exception():
-                fault = "its process was killed, perhaps for want of memory"
-                pair = pair._replace(error=f"{fault}; compare smaller pictures")
-                yield compare_pair(pair, options)
+                fault = "its process died, perhaps for want of memory; scale the pictures down"
+                yield compare_pair(pair._replace(error=fault), options)
             else:
                 yield future.result()
         for _, future in window:
@@ -1670,21 +1655,16 @@ input, select { font: inherit; padding: 4px 8px; min-width: 0; } #name { flex: 1
 LIST = """
 const by = id => document.getElementById(id), list = by("list"), rows = [...list.children];
 const name = row => row.querySelector("b").textContent.toLowerCase();
-const collator = new Intl.Collator(undefined, { numeric: true });
-const orders = {
-  share: (a, b) => b.dataset.share - a.dataset.share, name: () => 0,
-  low: (a, b) => (a.dataset.ssim || 2) - (b.dataset.ssim || 2),
-  high: (a, b) => (b.dataset.ssim || -2) - (a.dataset.ssim || -2),
-};
 function show() {
   const css = document.querySelector(":checked").value, text = by("name").value.toLowerCase();
   const shown = rows.filter(row => row.matches(css) && name(row).includes(text));
+  const key = row => +row.dataset[by("order").value] || 0;
   const fragment = new DocumentFragment();  // at once: row by row takes 6 times as long
-  shown.sort(orders[by("order").value]).forEach(row => fragment.append(row));
+  shown.sort((a, b) => key(b) - key(a)).forEach(row => fragment.append(row));
   list.replaceChildren(fragment);
   by("told").textContent = `${shown.length} of ${rows.length} pairs`;
 }
-rows.sort((a, b) => collator.compare(name(a), name(b)));
+rows.sort((a, b) => name(a).localeCompare(name(b), undefined, { numeric: true }));
 for (const radio of document.getElementsByName("status")) {
   const count = rows.filter(row => row.matches(radio.value)).length;
   radio.parentNode.hidden = !count;
@@ -1703,44 +1683,40 @@ def write_overview(first: str, second: str, folder: str, left: int) -> None:
     def link(*parts: str) -> str:
         return quote(os.fsencode(os.path.join(*parts).replace(os.sep, "/")))
 
-    statuses = "different", "same", "only_first", "only_second", "error"
-    label = '<label><input type="radio" name="status" value=".{}"{}>{}</label>'
-    labels = "".join(label.format(word, "", word.replace("_", " ")) for word in statuses)
+    statuses = "all", "different", "same", "only_first", "only_second", "error"
+    label = '<label><input type="radio" name="status" value=".{}">{}</label>'
+    labels = "".join(label.format(status, status.replace("_", " ")) for status in statuses)
     values = {
         "title": escape(f"{second} compared with {first}"),
         "left": f"; the run was stopped, {left} left" if left else "",
-        "statuses": label.format("pair", " checked", "all") + labels,
+        "statuses": labels.replace('".all"', '".all" checked'),
         "ranked": "" if os.path.isdir(first) else " selected",
         "rows": "\0",
     }
     head, tail = fill(OVERVIEW, LIST, values).split("\0")
     weights = {"error": 4, "only_first": 3, "only_second": 2}
-    lines, target = (os.path.join(folder, name) for name in ("results.jsonl", "index.html"))
-    with (
-        open(lines) as records,
-        open(f"{target}.part", "w", -1, "utf-8", "backslashreplace") as page,
-    ):
+    results, part = (os.path.join(folder, name) for name in ("results.jsonl", "index.html.part"))
+    with open(results) as lines, open(part, "w", -1, "utf-8", "backslashreplace") as page:
         page.write(head)
-        for record in map(json.loads, records):
-            name, status, href = record["name"], record["status"], ""
-            ssim = "" if record["ssim"] is None else record["ssim"]
+        for record in map(json.loads, lines):
+            name, status, ssim = record["name"], record["status"], record["ssim"]
             share = weights.get(status, record["different_fraction"])
-            paths = [record["first"], record["second"]]
-            links = [path and link(os.path.relpath(path, folder)) for path in paths]
-            if status == "different":
-                links = [link(name, small) for small in SMALL]
-                href = f' href="{link(name, "index.html")}"'
-            page.write(f'<a class="pair {status}" data-share="{share}" data-ssim="{ssim}"{href}>')
-            for url in links:
+            low, high = (-2, -2) if ssim is None else (-ssim, ssim)
+            href = f'href="{link(name, "index.html")}"' if status == "different" else ""
+            page.write(f'<a class="all pair {status}" {href} data-share="{share}" ')
+            page.write(f'data-low="{low}" data-high="{high}">')
+            for small, which in SMALL.items():
+                path = record[which] and os.path.relpath(record[which], folder)
+                url = link(name, small) if href else path and link(path)
                 page.write(f'<i><img loading="lazy" alt="" src="{url}"></i>' if url else "<i></i>")
             text = f"{status.replace('_', ' ')}: {as_facts(record)}".removesuffix(": ")
             page.write(f"<p><b>{escape(name)}</b><br>{escape(text)}</p></a>\n")
         page.write(tail)
-    os.replace(f"{target}.part", target)
+    os.replace(part, part.removesuffix(".part"))
 
 
-def read_earlier(folder: str, state: TextIO, settings: list[Any], database: Database) -> None:
-    """Put into `old` what an earlier run with the same settings has found and what still holds."""
+def read_earlier(folder: str, state: TextIO, settings: str, database: Database) -> None:
+    """Put beside the pairs what an earlier run with the same settings found and still holds."""
     import json
     from pathlib import Path
 
@@ -1758,7 +1734,7 @@ def read_earlier(folder: str, state: TextIO, settings: list[Any], database: Data
                     saved = record["status"] == "same" or page.read_text() == line
                     if changed < run["started"] and saved:
                         pair = json.dumps([record[key] for key in Pair._fields])
-                        database.execute("INSERT OR IGNORE INTO old VALUES (?, ?)", (pair, line))
+                        database.execute("UPDATE pairs SET line = ? WHERE pair = ?", (line, pair))
 
 
 def compare_folders(
@@ -1767,13 +1743,11 @@ def compare_folders(
     """The records of the pairs in a table, those that an earlier run knows first; written too."""
     import json
 
-    database.execute("CREATE TABLE old (pair PRIMARY KEY, line)")
-    elsewhere = "output", "json", "window", "exit_code", "jobs", "scheduler"
-    chosen = {key: value for key, value in vars(options).items() if key not in elsewhere}
-    settings = json.loads(json.dumps([os.path.abspath(first), os.path.abspath(second), chosen]))
-    begun, folder = time.time(), options.output
-    known = "SELECT line FROM pairs JOIN old USING (pair) ORDER BY pairs.rowid"
-    unknown = "FROM pairs WHERE pair NOT IN (SELECT pair FROM old)"
+    plain = replace(options, output=None, json=False, window=True, exit_code=False)
+    chosen = replace(plain, jobs=None, scheduler=None)
+    settings = repr([os.path.abspath(first), os.path.abspath(second), chosen])
+    begun, folder, left = time.time(), options.output, 0
+    known = "SELECT line FROM pairs WHERE line IS NOT NULL ORDER BY rowid"
     with contextlib.ExitStack() as stack:
         if folder is not None:
             os.makedirs(folder, exist_ok=True)
@@ -1793,12 +1767,12 @@ def compare_folders(
             state.flush()
             lines = stack.enter_context(open(results, "ab", buffering=0))
             stack.callback(lambda: write_overview(first, second, str(folder), left))
-        left: int = database.execute(f"SELECT count(*) {unknown}").fetchone()[0]
+        left = database.execute("SELECT count(*) - count(line) FROM pairs").fetchone()[0]
         for (text,) in database.execute(known):
             if stopped.is_set():
                 return
             yield json.loads(text)
-        rows = database.execute(f"SELECT pair {unknown} ORDER BY rowid")
+        rows = database.execute("SELECT pair FROM pairs WHERE line IS NULL ORDER BY rowid")
         pairs = (Pair(*json.loads(pair)) for (pair,) in rows)
         jobs = min(left, options.jobs or cv2.getNumberOfCPUs())
         for record in compare_pairs(pairs, jobs, options, stopped) if left else ():
@@ -1841,22 +1815,6 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-@contextlib.contextmanager
-def stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """An event that the first Ctrl+C sets, in place of an exception; a second one raises."""
-    stopped, before = threading.Event(), signal.getsignal(signal.SIGINT)
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, before)
-
-    with contextlib.ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, stop)
-            stack.callback(signal.signal, signal.SIGINT, before)
-        yield stopped
-
-
 def run_folders(first: str, second: str, options: Options) -> ExitStatus:
     """Compare two folders, or rank a folder by likeness to a picture: print, sum up."""
     import json
@@ -1883,34 +1841,41 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
     counts: Counter[str] = Counter()
     begun, bar, say = time.monotonic(), None, partial(write_out, read=True)
+    stopped, before = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)  # a second Ctrl+C ends at once
+
     try:
         with contextlib.ExitStack() as stack:
             # A file that vanishes: a million pairs need no memory.
             database = stack.enter_context(contextlib.closing(sqlite3.connect("")))
-            database.executescript("CREATE TABLE pairs (pair); CREATE TABLE ranking (ssim, line)")
-            left_out = [os.path.realpath(path) for path in (first, second, options.output) if path]
-            found = ([json.dumps(pair)] for pair in find_pairs(first, second, left_out))
-            total = database.executemany("INSERT INTO pairs VALUES (?)", found).rowcount
+            database.execute("CREATE TABLE pairs (pair PRIMARY KEY, line)")  # JSON
+            database.execute("CREATE TABLE ranking (ssim, line)")
+            apart = [os.path.realpath(path) for path in (first, second, options.output) if path]
+            found = ([json.dumps(pair)] for pair in find_pairs(first, second, apart))
+            total = database.executemany("INSERT INTO pairs (pair) VALUES (?)", found).rowcount
             if total < 1:
                 fault = f"nothing to compare: {first} and {second} hold no pictures"
-                remedy = f"name folders with {EXTENSIONS.replace(' ', ', ')}"
-                raise ImageDiffError(f"{fault}; {remedy}")
+                raise ImageDiffError(f"{fault}; they end with {EXTENSIONS.replace(' ', ', ')}")
             if sys.stderr.isatty():
                 from tqdm import tqdm
 
                 shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
                 bar = stack.enter_context(tqdm(total=total, bar_format=shape))
                 say = bar.write if sys.stdout.isatty() else say
-            stopped = stack.enter_context(stop_on_ctrl_c())
+            if threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN:
+                signal.signal(signal.SIGINT, stop)
+                stack.callback(signal.signal, signal.SIGINT, before)
             records = compare_folders(first, second, options, database, stopped)
             for record in stack.enter_context(contextlib.closing(records)):
                 counts[record["status"]] += 1
                 line = json.dumps(record) if options.json else as_line(record)
-                if ranked:
-                    row = record["ssim"], line
-                    database.execute("INSERT INTO ranking VALUES (?, ?)", row)
-                else:
+                if not ranked:
                     say(line)
+                else:
+                    database.execute("INSERT INTO ranking VALUES (?, ?)", (record["ssim"], line))
                 if bar:
                     told = ", ".join(f"{number} {status}" for status, number in counts.items())
                     bar.set_postfix_str(told, refresh=False)
