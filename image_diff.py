@@ -1292,74 +1292,12 @@ def page(comparison: Comparison, record: dict[str, Any]) -> str:
 
 
 FRAME = 12, 44  # what a window manager adds to a picture: borders, title bar; pixels
-SLIDERS = 100  # height of the two sliders under Thresh, pixels
-PLACINGS = 10  # 0.5 s of moves: a window manager still busy with a new window undoes the first
-BLINK = 8  # ticks of 50 ms for which each picture is shown
+SLIDERS = "threshold", "min area"  # under Thresh
+BELOW = 100  # their height, pixels
+PLACINGS = 50  # 0.5 s of moves: a window manager still busy with a new window undoes the first
+BLINK = 40  # ticks of 10 ms for which each picture is shown
 KEYS = "b blinks first and second, s saves, h shows the keys, any other key closes"
 FONTS = "dejavu", "truetype/dejavu", "TTF", "dejavu-sans-fonts", "truetype/liberation"
-
-
-def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], None]) -> Options:
-    """Show the four pictures side by side until a key is pressed or all windows are closed.
-
-    Two sliders choose the threshold and the smallest area anew; returns the options as chosen.
-    `keep` saves what is shown. Raises ImageDiffError where no window can be opened.
-    """
-    height, width = comparison.mask.shape
-    scale, columns = fit(screen_size(), width, height)
-    fonts = [path for path in (f"/usr/share/fonts/{name}" for name in FONTS) if os.path.isdir(path)]
-    os.environ["QT_QPA_FONTDIR"] = (fonts or [""])[0]  # the wheel has none for the sliders' names
-    os.environ["QT_QPA_PLATFORM"] = "xcb"  # the wheel has no other plugin: Qt would abort
-    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
-    import imutils
-
-    def put(title: str, picture: Image) -> None:
-        if scale < 1:
-            picture = imutils.resize(picture, width=round(width * scale))
-        cv2.imshow(title, picture)
-
-    def redraw(_: int = 0) -> None:
-        nonlocal comparison, options
-        level, area = (cv2.getTrackbarPos(slider, "Thresh") for slider in ("threshold", "min area"))
-        if area == -1 or (level, area) == (round(255 * comparison.threshold), options.min_area):
-            return  # a slider is being made, and nobody has moved it
-        options = replace(options, threshold=round(level / 255, 4), min_area=area)
-        threshold, mask = find_threshold(comparison.evidence, CEILING, options)
-        mask, regions = find_regions(mask, comparison.evidence, options)
-        comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
-        for title in filter(is_open, TITLES):  # imshow would open a closed one anew
-            if title != "Diff":
-                put(title, draw(comparison, title))
-        cv2.setWindowTitle("Thresh", f"Thresh: {summary(comparison)}")
-
-    for title in TITLES:
-        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-        put(title, draw(comparison, title))
-    largest = max(500, options.min_area, comparison.mask.size // 1000)
-    cv2.createTrackbar("threshold", "Thresh", round(comparison.threshold * 255), 254, redraw)
-    cv2.createTrackbar("min area", "Thresh", options.min_area, largest, redraw)
-
-    blinking, clean = False, clean_pictures(comparison)
-    # Not waitKey(0): outside Qt it waits for ever once the last window is closed with the mouse.
-    for tick in count():
-        for index, title in enumerate(TITLES if tick < PLACINGS else ()):
-            row, column = divmod(index, columns)
-            x, y = round(width * scale) + FRAME[0], round(height * scale) + FRAME[1]
-            cv2.moveWindow(title, column * x, row * y)
-        key = cv2.waitKey(50)
-        if key == ord("s"):
-            keep(comparison)
-        elif key == ord("h"):
-            print(KEYS, file=sys.stderr)
-            cv2.setWindowTitle("Thresh", KEYS)
-        elif key == ord("b"):
-            blinking = not blinking
-        elif key != -1 or not any(map(is_open, TITLES)):
-            break
-        if is_open("Original") and (key == ord("b") or (blinking and tick % BLINK == 0)):
-            put("Original", clean[tick // BLINK % 2] if blinking else draw(comparison, "Original"))
-    cv2.destroyAllWindows()
-    return options
 
 
 def screen_size() -> tuple[int, int]:
@@ -1382,22 +1320,71 @@ def screen_size() -> tuple[int, int]:
     return min(width, height * 16 // 9), height  # not across two monitors
 
 
-def fit(screen: tuple[int, int], width: int, height: int) -> tuple[float, int]:
-    """The scale, at most 1, and the columns at which four pictures fit the screen best."""
-    x, y = screen[0], screen[1] - SLIDERS
-    scale, columns = max(
-        (min(1.0, (x / columns - FRAME[0]) / width, (y * columns / 4 - FRAME[1]) / height), columns)
-        for columns in (1, 2, 4)
-    )
-    return max(scale, 1 / min(width, height)), columns  # no side shrinks to nothing
+def fit(height: int, width: int) -> tuple[float, list[tuple[int, int]]]:
+    """The scale, at most 1, at which four pictures fit the screen best, and their places there."""
+    x, y = screen_size()
+    room = [(n, x / n - FRAME[0], (y - BELOW) * n / 4 - FRAME[1]) for n in (1, 2, 4)]
+    scale, columns = max((min(1.0, wide / width, high / height), n) for n, wide, high in room)
+    scale = max(scale, 1 / min(width, height))  # no side shrinks to nothing
+    x, y = round(width * scale) + FRAME[0], round(height * scale) + FRAME[1]
+    return scale, [(index % columns * x, index // columns * y) for index in range(4)]
 
 
-def is_open(title: str) -> bool:
-    """Whether the window is still there; OpenCV raises once the last one is closed."""
-    try:
-        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
-    except cv2.error:
-        return False
+def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], None]) -> Options:
+    """Show the four pictures side by side until a key is pressed or all windows are closed.
+
+    Two sliders choose the threshold and the smallest area anew; returns the options as chosen.
+    `keep` saves what is shown. Raises ImageDiffError where no window can be opened.
+    """
+    scale, places = fit(*comparison.mask.shape)
+    fonts = (f"/usr/share/fonts/{name}" for name in FONTS)  # the wheel has none for the sliders
+    os.environ["QT_QPA_FONTDIR"] = next(filter(os.path.isdir, fonts), "")
+    os.environ["QT_QPA_PLATFORM"] = "xcb"  # the wheel has no other plugin: Qt would abort
+    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
+    import imutils
+
+    for title in TITLES:
+        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
+    chosen = [min(round(255 * comparison.threshold), 254), options.min_area]
+    largest = max(500, options.min_area, comparison.mask.size // 1000)
+    for slider, value, most in zip(SLIDERS, chosen, (254, largest), strict=True):
+        cv2.createTrackbar(slider, "Thresh", value, most, lambda _: None)
+    clean, blinking, opened, stale = clean_pictures(comparison), False, {*TITLES}, {*TITLES}
+    for tick in count():
+        for title in opened & stale:  # imshow would open a closed one anew
+            blinks = blinking and title == "Original"
+            picture = clean[tick // BLINK % 2] if blinks else draw(comparison, title)
+            if scale < 1:
+                picture = imutils.resize(picture, width=round(picture.shape[1] * scale))
+            cv2.imshow(title, picture)
+        stale = {"Original"} if blinking and (tick + 1) % BLINK == 0 else set()
+        for title, place in zip(TITLES, places, strict=True) if tick < PLACINGS else ():
+            cv2.moveWindow(title, *place)
+        # Not waitKey(0): outside Qt that waits for ever once the mouse has closed the last window.
+        key, opened, moved = cv2.waitKey(10), set(), chosen
+        with contextlib.suppress(cv2.error):  # of a window that is closed
+            opened = {t for t in TITLES if cv2.getWindowProperty(t, cv2.WND_PROP_VISIBLE) >= 1}
+            moved = [cv2.getTrackbarPos(slider, "Thresh") for slider in SLIDERS]
+        if moved != chosen and "Thresh" in opened:
+            chosen, stale = moved, {"Original", "Modified", "Thresh"}
+            options = replace(options, threshold=round(moved[0] / 255, 4), min_area=moved[1])
+            threshold, mask = find_threshold(comparison.evidence, CEILING, options)
+            mask, regions = find_regions(mask, comparison.evidence, options)
+            comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
+            cv2.setWindowTitle("Thresh", f"Thresh: {summary(comparison)}")
+        if key == ord("s"):
+            keep(comparison)
+        elif key == ord("b"):
+            blinking = not blinking
+            stale.add("Original")
+        elif key == ord("h"):
+            print(KEYS, file=sys.stderr)
+            if "Thresh" in opened:
+                cv2.setWindowTitle("Thresh", KEYS)
+        elif key != -1 or not opened:
+            break
+    cv2.destroyAllWindows()
+    return options
 
 
 # --- Folders -------------------------------------------------------------------------------------
