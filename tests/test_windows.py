@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -51,19 +52,22 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 @needs_screen
 def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
-    windows = screen.windows()
-    shot = screen.screenshot()
     comparison = image_diff.compare_files(PAIR[1], PAIR[3])
+    windows = screen.windows()
     scale = min(width for _, _, width, _ in windows.values()) / 560
     assert 0.5 < scale <= 1
-    for title in image_diff.TITLES:
+
+    def shows(title: str) -> bool:
         picture = image_diff.draw(comparison, title)
         x, y, width, height = windows[title]
         height = min(height, windows["Diff"][3])  # below it Thresh has its sliders
-        seen = shot[y : y + height, x : x + width]
+        seen = screen.screenshot()[y : y + height, x : x + width]
         expected = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         expected = expected if expected.ndim == 3 else np.dstack([expected] * 3)
-        assert np.abs(seen.astype(int) - expected).mean() < 3, title
+        return bool(np.abs(seen.astype(int) - expected).mean() < 3)
+
+    for title in image_diff.TITLES:
+        screen.wait_for(partial(shows, title))  # a window is painted when the desktop has time
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
     assert (status, err) == (0, "")
