@@ -604,14 +604,10 @@ def estimate_noise(first: Image, second: Image) -> Noise:
     return offset, min(float(quantile) / 1.6449, LARGEST_SIGMA)
 
 
-# The sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`.
-window_sum = partial(
-    cv2.boxFilter,
-    ddepth=cv2.CV_64F,
-    ksize=(WINDOW, WINDOW),
-    normalize=False,
-    borderType=cv2.BORDER_REFLECT,
-)
+def window_sum(values: Image) -> Image:
+    """Sum over the 7x7 window around each pixel, mirrored at the edges as scipy's `reflect`."""
+    edge = cv2.BORDER_REFLECT
+    return cv2.boxFilter(values, cv2.CV_64F, (WINDOW, WINDOW), normalize=False, borderType=edge)
 
 
 def positive(values: Image) -> Image:
@@ -628,11 +624,9 @@ def weigh_mean(sum_d: Image, variance: Image) -> Image:
 def weigh_chroma(a: Image, b: Image) -> Image:
     """The same of the mean of Cr and Cb between two (H, W, 3) uint8 BGR tiles."""
     planes = (cv2.split(cv2.cvtColor(tile, cv2.COLOR_BGR2YCrCb))[1:] for tile in (a, b))
-    differences = [cv2.subtract(x, y, dtype=cv2.CV_16S) for x, y in zip(*planes, strict=True)]
-    squares = [window_sum(d) ** 2 for d in differences]
-    sums = [N * window_sum((d * d).view(np.uint16)) for d in differences]
-    square, variance = squares[0] + squares[1], sums[0] + sums[1]
-    variance -= square
+    ds = [cv2.subtract(x, y, dtype=cv2.CV_16S) for x, y in zip(*planes, strict=True)]
+    square = np.add(*(window_sum(d) ** 2 for d in ds))
+    variance = N * np.add(*(window_sum((d * d).view(np.uint16)) for d in ds)) - square
     return weigh_mean(cv2.sqrt(square).astype(np.float32), variance.astype(np.float32))
 
 
@@ -755,13 +749,10 @@ def similarity(
         if color:
             chroma = weigh_chroma(to_8_bits(a, low, high), to_8_bits(b, low, high))
             weighed = cv2.min(weighed, chroma)
-        tile, inner = (
-            np.s_[top:bottom, left:right],
-            np.s_[top - y : bottom - y, left - x : right - x],
-        )
-        evidence[tile] = positive(weighed[inner] * 255)
+        inner = np.s_[top - y : bottom - y, left - x : right - x]
+        evidence[top:bottom, left:right] = positive(weighed[inner] * 255)
         if ssim_map is not None:
-            ssim_map[tile] = ssim[inner]
+            ssim_map[top:bottom, left:right] = ssim[inner]
         top, bottom = max(top, MARGIN) - y, min(bottom, height - MARGIN) - y
         left, right = max(left, MARGIN) - x, min(right, width - MARGIN) - x
         counted = ssim[top : max(bottom, 0), left : max(right, 0)]
