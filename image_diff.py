@@ -842,22 +842,19 @@ def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> tuple[f
 
     It is an SSIM in [0, 1], and works in steps of 1/255; where windows are equal nothing differs.
     """
-    kind = cv2.THRESH_BINARY_INV
-    if options.threshold is not None:
-        level = min(int(options.threshold * 255 + 0.5), 254)
-        return options.threshold, cv2.threshold(evidence, level, 255, kind)[1]
-    otsu, mask = cv2.threshold(evidence, 0, 255, kind | cv2.THRESH_OTSU)
-    # Of values that are all alike Otsu's is 0, whatever they are.
-    level = int(min(otsu or evidence.min() % 255, ceiling * 255))
-    if level != otsu:
-        mask = cv2.threshold(evidence, level, 255, kind, dst=mask)[1]
-    return level / 255, mask
+    threshold = options.threshold
+    if threshold is None:
+        otsu, _ = cv2.threshold(evidence, 0, 255, cv2.THRESH_OTSU | cv2.THRESH_DRYRUN)
+        # Of values that are all alike Otsu's is 0, whatever they are.
+        threshold = int(min(otsu or evidence.min() % 255, ceiling * 255)) / 255
+    level = min(int(threshold * 255 + 0.5), 254)
+    return threshold, cv2.threshold(evidence, level, 255, cv2.THRESH_BINARY_INV)[1]
 
 
 def merge_boxes(boxes: NDArray[Any], gap: int) -> NDArray[Any]:
     """Join boxes at most so many pixels apart, across and down, until none are left.
 
-    (n, 6) float64: left, top, right and bottom of each, and two sums over what is in it.
+    (n, 6) int64: left, top, right and bottom of each, and two sums over what is in it.
     """
     apart = boxes[:0]
     for box in boxes:
@@ -888,17 +885,16 @@ def find_regions(
             inside &= mask[box]
             area = cv2.countNonZero(inside)
             if area >= options.min_area:
-                total = area * (cv2.mean(evidence[box], inside)[0] + 0.5)  # which is rounded down
+                total = round(area * cv2.mean(evidence[box], inside)[0])
                 boxes.append((x, y, x + width, y + height, area, total))
                 continue
         specks.append(contour)
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
-    rows = merge_boxes(np.reshape(boxes, (-1, 6)), options.merge) if options.merge else boxes
-    regions = [
-        Region(
-            int(x), int(y), int(right - x), int(bottom - y), int(area), float(total / area / 255)
-        )
-        for x, y, right, bottom, area, total in rows
+    rows = np.reshape(boxes, (-1, 6))
+    rows = merge_boxes(rows, options.merge) if options.merge else rows
+    regions = [  # evidence is rounded down
+        Region(x, y, right - x, bottom - y, area, (total / area + 0.5) / 255)
+        for x, y, right, bottom, area, total in rows.tolist()
     ]
     return mask, tuple(sorted(regions, key=lambda region: (region.y, region.x)))
 
