@@ -1559,9 +1559,9 @@ def compare_pairs(
     """
 
     def done(*futures: Future[Record]) -> bool:
-        """Wait for all; whether they are done before the run is stopped."""
+        """Wait until they are done, or a lost scheduler has cancelled some; not once stopped."""
         while not stopped.is_set():
-            if not wait(futures, 0.1).not_done:
+            if not wait(futures, 0.1).not_done or any(other.cancelled() for _, other in window):
                 return True
         return False
 
@@ -1575,7 +1575,7 @@ def compare_pairs(
             if not (window and done(window[0][1])):
                 break
             pair, future = window[0]
-            if future.cancelled():
+            if future.cancelled() or not future.done():
                 raise ImageDiffError(f"{options.scheduler} is gone; start it, and run again")
             if future.exception():
                 with local_workers(1, options) as submit_alone:
