@@ -1475,7 +1475,6 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
 
 def work(pipe: Any, options: Options, threads: int) -> None:
     """Compare the pairs that come through a pipe until its other end is gone; runs in a process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         while True:
             pipe.send(compare_pair(pipe.recv(), options, threads))
@@ -1485,10 +1484,9 @@ def work(pipe: Any, options: Options, threads: int) -> None:
 def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
     """What sends a pair to one of the processes of this machine, each led by a thread.
 
-    Not threads alone: two take 1.4 times as long as two processes for 300 pairs of 500x314, as each
-    pair is some hundred short calls that wait for the GIL in between. Spawned, which costs 0.2 s,
-    as the fork of a process in which OpenCV's threads have run hangs. Not a ProcessPoolExecutor:
-    where one of its processes dies it ends all, and which pair was to blame is not known.
+    Threads alone take 1.4 times as long for 300 pairs of 500x314: each is some hundred short calls
+    that wait for the GIL. Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run. When a
+    process of a ProcessPoolExecutor dies it ends all, and tells not which pair was to blame.
     """
     import multiprocessing
 
@@ -1851,8 +1849,7 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
                 else:
                     database.execute("INSERT INTO ranking VALUES (?, ?)", (record["ssim"], line))
                 if bar:
-                    told = ", ".join(f"{number} {status}" for status, number in counts.items())
-                    bar.set_postfix_str(told, refresh=False)
+                    bar.set_postfix(counts, refresh=False)
                     bar.update()
             for (line,) in database.execute("SELECT line FROM ranking ORDER BY ssim DESC"):
                 say(line)
