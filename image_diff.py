@@ -1015,11 +1015,10 @@ def as_record(comparison: Comparison, first: PathLike, second: PathLike) -> Reco
     return record | {"error": None}
 
 
-def summary(comparison: Comparison) -> str:
+def summary(regions: Sequence[object], fraction: float) -> str:
     """How many regions, and what share of the picture: three digits, never rounded to zero."""
-    count = len(comparison.regions)
-    share = f"{100 * comparison.different_fraction:.3g} % of the picture"
-    return f"{count} region{'' if count == 1 else 's'}, {share}"
+    plural = "" if len(regions) == 1 else "s"
+    return f"{len(regions)} region{plural}, {100 * fraction:.3g} % of the picture"
 
 
 def registration(alignment: Alignment) -> str:
@@ -1030,7 +1029,10 @@ def registration(alignment: Alignment) -> str:
 
 def as_text(comparison: Comparison, options: Options) -> str:
     """The result as text: score, count of the regions, a line a region, and the threshold."""
-    lines = [f"SSIM: {comparison.score}", summary(comparison)]
+    lines = [
+        f"SSIM: {comparison.score}",
+        summary(comparison.regions, comparison.different_fraction),
+    ]
     level = 256
     for region in comparison.regions:
         line = "  x {x}, y {y}, {width}x{height} pixels, {area} different, SSIM {ssim:.3f}"
@@ -1062,6 +1064,19 @@ def is_plain_png(path: str) -> bool:
         chunks = png_chunks(file)
     plain = chunks.get(b"IHDR", b"")[8:] == b"\x08\x02"  # depth and colour type
     return plain and not chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
+
+
+@contextlib.contextmanager
+def writing(folder: PathLike | None) -> Iterator[None]:
+    """Raise ImageDiffError, naming the folder, where it cannot be written to."""
+    try:
+        yield
+    except OSError as problem:
+        # Of a lock that another run holds.
+        busy = isinstance(problem, BlockingIOError)
+        fault = "another run writes there" if busy else problem.strerror
+        remedy = "free or name another folder"
+        raise ImageDiffError(f"cannot write to {folder}: {fault}; {remedy}") from problem
 
 
 @contextlib.contextmanager
@@ -1123,7 +1138,7 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
         with open(path, "wb") as file:
             file.write(contents(os.path.basename(path)))
 
-    try:
+    with writing(folder):
         for target in filter(os.path.exists, (os.path.join(folder, name) for name in files)):
             is_folder = os.path.isdir(target)
             if is_folder or any(os.path.samefile(target, record[which]) for which in clean):
@@ -1133,9 +1148,6 @@ def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> No
             list(executor.map(write, [os.path.join(beside, name) for name in files]))
             for name in files:
                 os.replace(os.path.join(beside, name), os.path.join(folder, name))
-    except OSError as problem:
-        fault = f"cannot write to {os.fspath(folder)}: {problem.strerror}"
-        raise ImageDiffError(f"{fault}; free or name another folder") from problem
 
 
 # What both pages share. Only the script with this hash runs, whatever a name holds.
@@ -1269,7 +1281,7 @@ def page(comparison: Comparison, record: dict[str, Any]) -> str:
         "title": escape(f"{record['second']} compared with {record['first']}"),
         "back": f'<p><a href="{up}index.html">all pairs</a>' if up else "",
         "threshold": f"{record['threshold']:.4f}",
-        "summary": summary(comparison),
+        "summary": summary(comparison.regions, comparison.different_fraction),
         "registration": registration(comparison.alignment) if comparison.alignment else "",
         "views": "".join(views).replace('"side"', '"side" checked'),
         "shapes": "".join(shapes),
@@ -1358,7 +1370,9 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
             threshold, mask = find_threshold(comparison.evidence, CEILING, options)
             mask, regions = find_regions(mask, comparison.evidence, options)
             comparison = replace(comparison, threshold=threshold, mask=mask, regions=regions)
-            cv2.setWindowTitle("Thresh", f"Thresh: {summary(comparison)}")
+            cv2.setWindowTitle(
+                "Thresh", f"Thresh: {summary(comparison.regions, comparison.different_fraction)}"
+            )
         if key == ord("s"):
             keep(comparison)
         elif key == ord("b"):
@@ -1490,26 +1504,33 @@ def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
     """
     import multiprocessing
 
-    context, mine, processes = multiprocessing.get_context("spawn"), threading.local(), []
+    context, processes = multiprocessing.get_context("spawn"), []
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
     context.Lock()  # its tracker starts, which lets Ctrl+C through again where it was blocked
+    mask: Callable[..., object] = getattr(signal, "pthread_sigmask", lambda *_: None)
+
+    def start() -> Any:
+        pipe, other = context.Pipe()
+        process = context.Process(target=work, args=(other, options, threads), daemon=True)
+        mask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited: Ctrl+C may come while it starts
+        process.start()
+        mask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        processes.append(process)
+        other.close()
+        return pipe
 
     def compare(pair: Pair) -> Any:
-        if not hasattr(mine, "pipe"):
-            mine.pipe, other = context.Pipe()
-            process = context.Process(target=work, args=(other, options, threads), daemon=True)
-            if hasattr(signal, "pthread_sigmask"):  # inherited: Ctrl+C may come while it starts
-                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            process.start()
-            processes.append(process)
-            other.close()
+        pipe = idle.pop() or start()
         try:
-            mine.pipe.send(pair)
-            return mine.pipe.recv()
+            pipe.send(pair)
+            return pipe.recv()
         except (EOFError, OSError):
-            del mine.pipe  # the next pair gets another process
+            pipe = None  # the next pair gets another process
             raise
+        finally:
+            idle.append(pipe)
 
+    idle = [start() for _ in range(jobs)]
     executor = ThreadPoolExecutor(jobs)
     try:
         yield lambda pair: executor.submit(compare, pair)
@@ -1596,9 +1617,8 @@ def compare_pairs(
 def as_facts(record: Record) -> str:
     """What is to be told of a pair beside its name and status: likeness, difference or error."""
     facts = [] if record["ssim"] is None else [f"SSIM {record['ssim']}"]
-    if count := len(record["regions"]):
-        share = f"{100 * record['different_fraction']:.3g} % of the picture"
-        facts += [f"{count} region{'' if count == 1 else 's'}", share]
+    if record["regions"]:
+        facts.append(summary(record["regions"], record["different_fraction"]))
     return record["error"] or ", ".join(facts)
 
 
@@ -1709,6 +1729,34 @@ def read_earlier(folder: str, state: TextIO, settings: str, database: Database) 
                         database.execute("UPDATE pairs SET line = ? WHERE pair = ?", (line, pair))
 
 
+@contextlib.contextmanager
+def open_database() -> Iterator[Database]:
+    """Tables of pairs and lines, as JSON, in a file that vanishes: a million need no memory."""
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect("")) as database:
+            database.execute("CREATE TABLE pairs (pair PRIMARY KEY, line)")
+            database.execute("CREATE TABLE ranking (ssim, line)")
+            yield database
+    except sqlite3.Error as problem:
+        fault = f"the folder for temporary files cannot be written to: {problem}"
+        raise ImageDiffError(f"{fault}; free some space there") from problem
+
+
+def list_pairs(first: str, second: str, options: Options, database: Database) -> int:
+    """Fill the table of pairs; how many there are."""
+    import json
+
+    left_out = [os.path.realpath(path) for path in (first, second, options.output) if path]
+    found = ([json.dumps(pair)] for pair in find_pairs(first, second, left_out))
+    total = database.executemany("INSERT INTO pairs (pair) VALUES (?)", found).rowcount
+    if total < 1:
+        fault = f"nothing to compare: {first} and {second} hold no pictures"
+        raise ImageDiffError(f"{fault}; they end with {EXTENSIONS.replace(' ', ', ')}")
+    return total
+
+
 def compare_folders(
     first: str, second: str, options: Options, database: Database, stopped: threading.Event
 ) -> Generator[Record, None, None]:
@@ -1720,7 +1768,7 @@ def compare_folders(
     settings = repr([os.path.abspath(first), os.path.abspath(second), chosen])
     begun, folder, left = time.time(), options.output, 0
     known = "SELECT line FROM pairs WHERE line IS NOT NULL ORDER BY rowid"
-    with contextlib.ExitStack() as stack:
+    with writing(folder), contextlib.ExitStack() as stack:
         if folder is not None:
             os.makedirs(folder, exist_ok=True)
             state = stack.enter_context(open(os.path.join(folder, "run.json"), "a+"))
@@ -1767,17 +1815,16 @@ def tell(text: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def write_out(text: str, read: bool = False) -> None:
-    """Print on stdout; that its reader has gone, as `head` has, is told where it must be `read`."""
+def write_out(text: str) -> None:
+    """Print on stdout; BrokenPipeError where its reader has gone, as `head` has."""
     try:
         print(text, flush=True)
     except OSError as problem:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # takes what Python flushes at its end
-        if read and isinstance(problem, BrokenPipeError):
+        if isinstance(problem, BrokenPipeError):
             raise
-        if not isinstance(problem, BrokenPipeError):
-            fault = f"cannot write the result: {problem.strerror}"
-            raise ImageDiffError(f"{fault}; send it to another place") from problem
+        fault = f"cannot write the result: {problem.strerror}"
+        raise ImageDiffError(f"{fault}; send it to another place") from problem
 
 
 def as_line(record: Record) -> str:
@@ -1787,13 +1834,9 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def run_folders(first: str, second: str, options: Options) -> ExitStatus:
-    """Compare two folders, or rank a folder by likeness to a picture: print, sum up."""
-    import json
-    import sqlite3
-
-    ranked = not os.path.isdir(first)
-    if ranked:
+def check_folders(first: str, second: str, options: Options) -> tuple[str, str, Options]:
+    """The inputs and the options as a folder run takes them; ImageDiffError where it cannot."""
+    if not os.path.isdir(first):
         read_image(first)  # once, in place of an error a pair
         options = replace(options, resize=True)
     elif not os.path.isdir(second):
@@ -1809,64 +1852,17 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
     inputs = os.path.realpath(first), os.path.realpath(second)
     if options.output and os.path.realpath(options.output) in inputs:
         raise ImageDiffError(f"{options.output} is an input; name another folder for the output")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
-    counts: Counter[str] = Counter()
-    begun, bar, say = time.monotonic(), None, partial(write_out, read=True)
-    stopped, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    return first, second, options
 
-    def stop(*_: object) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, before)  # a second Ctrl+C ends at once
 
-    try:
-        with contextlib.ExitStack() as stack:
-            # A file that vanishes: a million pairs need no memory.
-            database = stack.enter_context(contextlib.closing(sqlite3.connect("")))
-            database.execute("CREATE TABLE pairs (pair PRIMARY KEY, line)")  # JSON
-            database.execute("CREATE TABLE ranking (ssim, line)")
-            apart = [os.path.realpath(path) for path in (first, second, options.output) if path]
-            found = ([json.dumps(pair)] for pair in find_pairs(first, second, apart))
-            total = database.executemany("INSERT INTO pairs (pair) VALUES (?)", found).rowcount
-            if total < 1:
-                fault = f"nothing to compare: {first} and {second} hold no pictures"
-                raise ImageDiffError(f"{fault}; they end with {EXTENSIONS.replace(' ', ', ')}")
-            if sys.stderr.isatty():
-                from tqdm import tqdm
-
-                shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-                bar = stack.enter_context(tqdm(total=total, bar_format=shape))
-                say = bar.write if sys.stdout.isatty() else say
-            if threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN:
-                signal.signal(signal.SIGINT, stop)
-                stack.callback(signal.signal, signal.SIGINT, before)
-            records = compare_folders(first, second, options, database, stopped)
-            for record in stack.enter_context(contextlib.closing(records)):
-                counts[record["status"]] += 1
-                line = json.dumps(record) if options.json else as_line(record)
-                if not ranked:
-                    say(line)
-                else:
-                    database.execute("INSERT INTO ranking VALUES (?, ?)", (record["ssim"], line))
-                if bar:
-                    bar.set_postfix(counts, refresh=False)
-                    bar.update()
-            for (line,) in database.execute("SELECT line FROM ranking ORDER BY ssim DESC"):
-                say(line)
-    except BrokenPipeError:
-        raise
-    except (OSError, sqlite3.Error) as problem:
-        fault = str(getattr(problem, "strerror", None) or problem)
-        fault = "another run writes there" if isinstance(problem, BlockingIOError) else fault
-        remedy = "free or name another folder"
-        raise ImageDiffError(f"cannot write to {options.output}: {fault}; {remedy}") from problem
-    seconds, done = time.monotonic() - begun, counts.total()
-    alone = counts["only_first"] + counts["only_second"]
-    summed = f"{done} pair{'' if done == 1 else 's'}: {counts['same']} same, "
-    summed += f"{counts['different']} different, {alone} only in one folder, "
-    summed += f"{counts['error']} with errors; {seconds:.1f} s, {done / seconds:.1f} pairs a second"
-    (tell if options.json else write_out)(summed)
-    if stopped.is_set():
+def sum_up(counts: Counter[str], total: int, seconds: float, options: Options) -> ExitStatus:
+    """Print how many of all pairs have which status; what that is to the caller."""
+    done, alone = counts.total(), counts["only_first"] + counts["only_second"]
+    text = f"{done} pair{'' if done == 1 else 's'}: {counts['same']} same, "
+    text += f"{counts['different']} different, {alone} only in one folder, "
+    text += f"{counts['error']} with errors; {seconds:.1f} s, {done / seconds:.1f} pairs a second"
+    (tell if options.json else write_out)(text)
+    if done < total:
         remedy = "; the same --output again goes on from here" if options.output else ""
         tell(f"stopped: {total - done} of {total} pairs left{remedy}")
         return ExitStatus.INTERRUPTED
@@ -1877,6 +1873,49 @@ def run_folders(first: str, second: str, options: Options) -> ExitStatus:
     return ExitStatus.DIFFERENT if unequal else ExitStatus.COMPARED
 
 
+def run_folders(first: str, second: str, options: Options) -> ExitStatus:
+    """Compare two folders, or rank a folder by likeness to a picture: print, sum up."""
+    import json
+
+    first, second, options = check_folders(first, second, options)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
+    counts: Counter[str] = Counter()
+    begun, bar, say, ranked = time.monotonic(), None, write_out, not os.path.isdir(first)
+    stopped, before = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)  # a second Ctrl+C ends at once
+
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(open_database())
+        total = list_pairs(first, second, options, database)
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+            bar = stack.enter_context(tqdm(total=total, bar_format=shape))
+            say = bar.write if sys.stdout.isatty() else say
+        if threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, stop)
+            stack.callback(signal.signal, signal.SIGINT, before)
+        records = compare_folders(first, second, options, database, stopped)
+        for record in stack.enter_context(contextlib.closing(records)):
+            counts[record["status"]] += 1
+            line = json.dumps(record) if options.json else as_line(record)
+            if ranked:
+                database.execute("INSERT INTO ranking VALUES (?, ?)", (record["ssim"], line))
+            else:
+                say(line)
+            if bar:
+                bar.set_postfix(counts, refresh=False)
+                bar.update()
+        for (line,) in database.execute("SELECT line FROM ranking ORDER BY ssim DESC"):
+            say(line)
+    return sum_up(counts, total, time.monotonic() - begun, options)
+
+
 def run(first: str, second: str, options: Options) -> ExitStatus:
     """Compare two pictures, or two folders: print, save, show."""
     if os.path.isdir(first) or os.path.isdir(second):
@@ -1885,12 +1924,13 @@ def run(first: str, second: str, options: Options) -> ExitStatus:
         raise ImageDiffError("--scheduler is for two folders; leave it out for two pictures")
     comparison = compare_files(first, second, options)
     record = as_record(comparison, first, second)
-    if options.json:
-        import json
+    with contextlib.suppress(BrokenPipeError):  # it may still be saved and shown
+        if options.json:
+            import json
 
-        write_out(json.dumps(record))
-    else:
-        write_out(as_text(comparison, options))
+            write_out(json.dumps(record))
+        else:
+            write_out(as_text(comparison, options))
     left_out = {path: pages_left_out(path) for path in (first, second)}
     if any(left_out.values()):
         counts = ", ".join(f"{count} of {path}" for path, count in left_out.items() if count)
