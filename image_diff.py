@@ -1628,9 +1628,10 @@ input, select { font: inherit; padding: 4px 8px; min-width: 0; } #name { flex: 1
 .pair { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px;
   border: 0 solid var(--line); border-width: 0 0 1px 4px; color: inherit; text-decoration: none;
   content-visibility: auto; contain-intrinsic-size: auto 137px; }
-.pair i { flex: 1 1 130px; max-width: 160px; height: 120px; background: var(--soft); }
+.pair i { flex: 1 1 130px; max-width: 160px; height: 120px; background: var(--soft);
+  display: grid; place-items: center; }
 .pair p { flex: 1 1 12em; min-width: 0; overflow-wrap: anywhere; }
-.pair img { width: 100%; height: 100%; object-fit: contain; }
+.pair img { max-width: 100%; max-height: 120px; }
 [href] b { text-decoration: underline; } [href]:hover { background: var(--soft); }
 .different { border-left-color: var(--mark); } .error { border-left-color: #e08a00; }
 .only_first, .only_second { border-left-color: var(--pick); }
