@@ -1295,7 +1295,7 @@ SLIDERS = "threshold", "min area"  # under Thresh
 BELOW = 100  # their height, pixels
 PLACINGS = 50  # 0.5 s of moves: a window manager still busy with a new window undoes the first
 BLINK = 40  # ticks of 10 ms for which each picture is shown
-KEYS = "b blinks first and second, s saves, h shows the keys, any other key closes"
+KEYS = "b blink, s save, h keys, any other key closes"
 FONTS = "dejavu", "truetype/dejavu", "TTF", "dejavu-sans-fonts", "truetype/liberation"
 
 
@@ -1657,6 +1657,7 @@ function show() {
   list.replaceChildren(fragment);
   by("told").textContent = `${shown.length} of ${rows.length} pairs`;
 }
+list.addEventListener("error", event => { event.target.hidden = true; }, true);  // no torn icon
 rows.sort((a, b) => name(a).localeCompare(name(b), undefined, { numeric: true }));
 for (const radio of document.getElementsByName("status")) {
   const count = rows.filter(row => row.matches(radio.value)).length;
