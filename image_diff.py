@@ -35,6 +35,7 @@ if AS_PROGRAM:  # before the slow imports, as Python's own way to end by Ctrl+C 
     while (opened := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(opened)
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
     # NumPy's linear algebra has little to do here, yet its threads spin for 70 ms at the start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

@@ -84,6 +84,8 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert result.stdout.startswith("SSIM: 0.96") or ">&-" in closed.split("2")[0]
     assert set(contents(tmp_path / "out")) == FILES
     assert shell(f"$run -f none {closed}").returncode == 2
+    folders = shell(f'$run -f "$images" -s "$images" {closed}', images=os.path.dirname(PAIR[1]))
+    assert (folders.returncode, folders.stderr) == (0, "")
 
 
 def test_a_file_that_grows_too_large_leaves_what_was_there(
