@@ -1779,6 +1779,8 @@ def compare_folders(
                 import fcntl
 
                 fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Made first, lest the page of a pair in a folder called index.html take its place.
+            open(os.path.join(folder, "index.html"), "a").close()
             state.seek(0)
             read_earlier(folder, state, settings, database)
             results = os.path.join(folder, "results.jsonl")

@@ -373,6 +373,21 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def test_a_folder_with_the_name_of_a_result_is_an_error_of_its_pairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, side in enumerate(("first", "second")):
+        for name in ("index.html/x.png", "results.jsonl/x.png", "run.json/x.png", "x.png"):
+            write(tmp_path / side / name, random_picture(number, 40, 60, 3))
+    folders = ["-f", str(tmp_path / "first"), "-s", str(tmp_path / "second")]
+    for _ in "again":
+        assert main([*folders, "-o", str(tmp_path / "out")]) == 2
+        told, error = capsys.readouterr()
+        assert "1 different, 0 only in one folder, 3 with errors" in told
+        assert error == "error: 3 of 4 pairs could not be compared; their lines say why\n"
+        assert "<b>index.html/x.png</b>" in (tmp_path / "out/index.html").read_text()
+
+
 def test_options_hold_for_every_pair(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--ignore", "0,0,100,100", "--threshold", "0.3", "--color", "--min-area", "9"]
     main([*folders(tree), "--json", *options])
