@@ -10,8 +10,8 @@
 `compare_images` composes the stages and is the summary of the program: start there. What stands
 above it computes; what stands below it draws, shows and prints.
 
-Exit status: 0 compared; 1 different, with --exit-code only; 2 trouble (bad usage, a picture that
-cannot be read, a failed write); 130 after Ctrl+C, 143 after SIGTERM.
+Exit status: 0 compared; 1 different, with --exit-code only; 2 trouble (bad usage, a picture or
+pair that cannot be compared, a failed write); 130 after Ctrl+C, 143 after SIGTERM.
 
 Papers:
     SSIM: Wang, Bovik, Sheikh, Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861
@@ -50,13 +50,12 @@ import re
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from functools import partial
 from itertools import count, groupby, islice, pairwise, product
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
@@ -78,8 +77,8 @@ except ImportError as missing:
     sys.exit(2)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
     from sqlite3 import Connection as Database
-    from typing import TextIO
 
     from numpy.typing import NDArray
 
@@ -874,7 +873,8 @@ def find_regions(
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """Box the outer contours of the mask; what lies inside a ring belongs to the ring.
 
-    Returns the mask, less the regions below the smallest area, and the other regions.
+    Returns the mask, from which the regions below the smallest area are taken in place, and the
+    other regions.
     """
     boxes, specks = [], []
     for contour in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
@@ -1051,14 +1051,6 @@ def as_text(comparison: Comparison, options: Options) -> str:
     return "\n".join(lines)
 
 
-# Run lengths of the difference to the row above: of a page 12 % faster and smaller than OpenCV's
-# default; no compression at all takes twice as long, as it writes six times the bytes.
-PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-PNG += [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-
-SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}  # for a folder's overview
-
-
 def is_plain_png(path: str) -> bool:
     """Whether a file, not a pipe, is an 8-bit RGB PNG that is shown as it is stored."""
     with open(path if os.path.isfile(path) else os.devnull, "rb") as file:
@@ -1109,11 +1101,16 @@ def staging(folder: PathLike) -> Iterator[str]:
         yield stack.enter_context(beside)
 
 
-def save(comparison: Comparison, record: dict[str, Any], folder: PathLike) -> None:
-    """Write the pictures, result.json and index.html into a folder, all of them or none.
+# Run lengths of the difference to the row above: of a page 12 % faster and smaller than OpenCV's
+# default; no compression at all takes twice as long, as it writes six times the bytes.
+PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+PNG += [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
-    They are moved there when all are whole. Raises ImageDiffError.
-    """
+SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}  # for a folder's overview
+
+
+def save(comparison: Comparison, record: Record, folder: PathLike) -> None:
+    """Write the pictures, result.json and index.html into a folder, all or none: ImageDiffError."""
     import json
 
     clean = dict(zip(("first", "second"), clean_pictures(comparison), strict=True))
@@ -1262,7 +1259,7 @@ def fill(page: str, script: str, values: dict[str, Any]) -> str:
     return Template(HEAD + page).substitute(values, script=script, hash=f"sha256-{digest}")
 
 
-def page(comparison: Comparison, record: dict[str, Any]) -> str:
+def page(comparison: Comparison, record: Record) -> str:
     """The report: one HTML page that shows the pictures beside it, and asks for nothing else."""
     from html import escape
 
@@ -1410,10 +1407,11 @@ def inside(path: str, folder: str) -> bool:
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
-def list_folder(root: str, place: str, apart: Collection[str]) -> tuple[dict[str, str], set[str]]:
+def list_folder(root: str, place: str, skip: Collection[str]) -> tuple[dict[str, str], set[str]]:
     """The pictures at a place under a root, by name, and the names of the folders; OSError.
 
-    Without some real paths, and links that leave the root, loop, or lie in a linked folder.
+    Without the folders whose real paths are to skip, and links that leave the root, loop, or lie in
+    a linked folder.
     """
     path = os.path.join(root, place)
     here, top = os.path.realpath(path), os.path.realpath(root)
@@ -1426,14 +1424,14 @@ def list_folder(root: str, place: str, apart: Collection[str]) -> tuple[dict[str
                 target = os.path.realpath(target)
                 if linked or not inside(target, top) or inside(here, target):
                     continue
-            if os.path.isdir(target) and target not in apart:
+            if os.path.isdir(target) and target not in skip:
                 folders.add(name)
             elif os.path.splitext(name)[1].lower() in EXTENSIONS.split() and os.path.isfile(target):
                 pictures[name] = entry.path
     return pictures, folders
 
 
-def find_pairs(first: str, second: str, apart: Collection[str] = ()) -> Iterator[Pair]:
+def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[Pair]:
     """Pair the pictures of two folders by relative path, or else by a stem that leaves no choice.
 
     A picture as `first` is paired with every one of the folder. The order is always the same.
@@ -1442,8 +1440,8 @@ def find_pairs(first: str, second: str, apart: Collection[str] = ()) -> Iterator
     while places:
         place = places.pop()
         try:
-            ours, folders = list_folder(first, place, apart)
-            theirs, others = list_folder(second, place, apart)
+            ours, folders = list_folder(first, place, skip)
+            theirs, others = list_folder(second, place, skip)
         except OSError as problem:
             fault = f"{problem.filename} cannot be read: {problem.strerror}; allow it to be read"
             yield Pair(place or ".", None, None, fault)
@@ -2010,11 +2008,8 @@ def make_parser() -> argparse.ArgumentParser:
     ):
         name, unit = flag.split()
         add(name, metavar=unit, type=number(kind, 0, high), help=text)
-    where: dict[str, Any] = {
-        "metavar": "X,Y,WIDTH,HEIGHT",
-        "help": "leave a rectangle out; repeatable",
-    }
-    add("--ignore", type=rectangle, action="append", default=[], **where)
+    shape, text = "X,Y,WIDTH,HEIGHT", "leave a rectangle out; repeatable"
+    add("--ignore", type=rectangle, action="append", default=[], metavar=shape, help=text)
     add("-o", "--output", metavar="DIR", help="save the pictures, result.json and index.html there")
     add("--json", action="store_true", help="print JSON in place of text")
     add("--no-window", dest="window", action="store_false", help="open no window")
