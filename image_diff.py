@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     SsimMap = NDArray[Any]  # (H, W) float32 in [-1, 1], 1 = same
     Gray8 = NDArray[Any]  # (H, W) uint8
+    Places = NDArray[Any]  # (n, 2) floats, x and y in pixels
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Submit = Callable[[Any], Future[Record]]  # sends a pair to a worker
@@ -382,8 +383,8 @@ def completed(first: Image, second: Image, uncovered: Gray8) -> tuple[Image, NDA
 
 def track(
     pair: tuple[Gray8, Gray8], mask: Gray8 | None, most: int, apart: float, side: int, levels: int
-) -> tuple[Image, Image]:
-    """(n, 2) places in the second and in the first of a pair of corners of the first.
+) -> tuple[Places, Places]:
+    """Where corners of the first of a pair are in the second, and in the first.
 
     By windows of side x side pixels (Lucas and Kanade 1981). One that, tracked back, ends more than
     half a pixel from where it began has changed, or says nothing: it is left out.
@@ -399,8 +400,8 @@ def track(
     return places[good], corners[good]
 
 
-def matches_of(first: Gray8, second: Gray8) -> Iterator[tuple[Image, Image]]:
-    """(n, 2) places in second and in first that look alike: of features, then of corners.
+def matches_of(first: Gray8, second: Gray8) -> Iterator[tuple[Places, Places]]:
+    """Places in second and in first that look alike: of features, then of corners.
 
     SIFT (Lowe 2004): nearer to its match than 0.8 of the next best, and no two to the same one.
     Corners, for pictures without features, may have moved by some 30 pixels.
