@@ -1061,16 +1061,15 @@ def is_plain_png(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def writing(folder: PathLike | None) -> Iterator[None]:
+def writing(folder: PathLike) -> Iterator[None]:
     """Raise ImageDiffError, naming the folder, where it cannot be written to."""
     try:
         yield
     except OSError as problem:
-        # Of a lock that another run holds.
-        busy = isinstance(problem, BlockingIOError)
+        busy = isinstance(problem, BlockingIOError)  # of a lock
         fault = "another run writes there" if busy else problem.strerror
         remedy = "free or name another folder"
-        raise ImageDiffError(f"cannot write to {folder}: {fault}; {remedy}") from problem
+        raise ImageDiffError(f"cannot write to {os.fspath(folder)}: {fault}; {remedy}") from problem
 
 
 @contextlib.contextmanager
@@ -1770,8 +1769,9 @@ def compare_folders(
     settings = repr([os.path.abspath(first), os.path.abspath(second), chosen])
     begun, folder, left = time.time(), options.output, 0
     known = "SELECT line FROM pairs WHERE line IS NOT NULL ORDER BY rowid"
-    with writing(folder), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         if folder is not None:
+            stack.enter_context(writing(folder))
             os.makedirs(folder, exist_ok=True)
             state = stack.enter_context(open(os.path.join(folder, "run.json"), "a+"))
             with contextlib.suppress(ImportError):  # Windows has none
@@ -2032,6 +2032,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell("error: the pictures need more memory than there is; scale them down")
     except BrokenPipeError:  # nobody reads the lines of a folder run any more
         pass
+    except OSError as problem:
+        tell(f"error: the system refuses: {problem}; free its memory, files or processes")
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     return ExitStatus.TROUBLE
