@@ -20,6 +20,7 @@ import dataclasses
 import datetime
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import math
 import os
@@ -799,6 +800,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{machine()}, medians of {options.rounds}.\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.plot:
+            if not importlib.util.find_spec("matplotlib"):
+                parser.error("--plot needs matplotlib: python -m pip install matplotlib")
             plot(options.plot, options.rounds, Path(folder))
             return 0
         if "peers" in options.tables:
