@@ -1003,18 +1003,27 @@ def draw(comparison: Comparison, title: str) -> Image:
 # --- Show, save, report --------------------------------------------------------------------------
 
 
+FIELDS = "schema status name first second width height ssim threshold different_pixels "
+FIELDS += "different_fraction regions alignment error"  # of the JSON, in order
+EMPTY: Record = dict.fromkeys(FIELDS.split()) | {"schema": 1, "regions": []}
+
+
 def as_record(comparison: Comparison, first: PathLike, second: PathLike) -> Record:
     """The result as the JSON object that --json prints and result.json holds."""
     height, width = comparison.mask.shape
-    status = "different" if comparison.regions else "same"
-    record: Record = {"schema": 1, "status": status, "name": None}
-    record |= {"first": os.fspath(first), "second": os.fspath(second)}
-    record |= {"width": width, "height": height}
-    record |= {"ssim": comparison.score, "threshold": comparison.threshold}
-    record |= {key: getattr(comparison, key) for key in ("different_pixels", "different_fraction")}
-    record["regions"] = [asdict(region) for region in comparison.regions]
-    record["alignment"] = comparison.alignment and asdict(comparison.alignment)
-    return record | {"error": None}
+    return EMPTY | {
+        "status": "different" if comparison.regions else "same",
+        "first": os.fspath(first),
+        "second": os.fspath(second),
+        "width": width,
+        "height": height,
+        "ssim": comparison.score,
+        "threshold": comparison.threshold,
+        "different_pixels": comparison.different_pixels,
+        "different_fraction": comparison.different_fraction,
+        "regions": [asdict(region) for region in comparison.regions],
+        "alignment": comparison.alignment and asdict(comparison.alignment),
+    }
 
 
 def summary(regions: Sequence[object], fraction: float) -> str:
@@ -1460,9 +1469,7 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
     """The record of a pair, whatever happens to it, saved where it differs; runs in a worker."""
     import filecmp
 
-    keys = "schema status name first second width height ssim threshold different_pixels "
-    keys += "different_fraction regions alignment error"
-    record = dict.fromkeys(keys.split()) | pair._asdict() | {"schema": 1, "regions": []}
+    record = EMPTY | pair._asdict()
     (name, first, second, fault), output = pair, options.output
     folder = None if output is None else os.path.join(output, name)
     cv2.setNumThreads(threads)
