@@ -1003,6 +1003,13 @@ def draw(comparison: Comparison, title: str) -> Image:
 # --- Show, save, report --------------------------------------------------------------------------
 
 
+def tell(text: str) -> None:
+    """Print one line on stderr, whatever characters a name brings, and whether it is read."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
 FIELDS = "schema status name first second width height ssim threshold different_pixels "
 FIELDS += "different_fraction regions alignment error"  # of the JSON, in order
 EMPTY: Record = dict.fromkeys(FIELDS.split()) | {"schema": 1, "regions": []}
@@ -1386,7 +1393,7 @@ def show(comparison: Comparison, options: Options, keep: Callable[[Comparison], 
             blinking = not blinking
             stale.add("Original")
         elif key == ord("h"):
-            print(KEYS, file=sys.stderr)
+            tell(KEYS)
             if "Thresh" in opened:
                 cv2.setWindowTitle("Thresh", KEYS)
         elif key != -1 or not opened:
@@ -1465,14 +1472,13 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
             yield Pair(name, first if ranked else ours.get(name), theirs.get(name))
 
 
-def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
+def compare_pair(pair: Pair, options: Options) -> Record:
     """The record of a pair, whatever happens to it, saved where it differs; runs in a worker."""
     import filecmp
 
     record = EMPTY | pair._asdict()
     (name, first, second, fault), output = pair, options.output
     folder = None if output is None else os.path.join(output, name)
-    cv2.setNumThreads(threads)
     try:
         if fault:
             raise ImageDiffError(fault)
@@ -1495,9 +1501,10 @@ def compare_pair(pair: Pair, options: Options, threads: int = 1) -> Record:
 
 def work(pipe: Any, options: Options, threads: int) -> None:
     """Compare the pairs that come through a pipe until its other end is gone; runs in a process."""
+    cv2.setNumThreads(threads)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            pipe.send(compare_pair(pipe.recv(), options, threads))
+            pipe.send(compare_pair(pipe.recv(), options))
 
 
 @contextlib.contextmanager
@@ -1513,14 +1520,14 @@ def local_workers(jobs: int, options: Options) -> Iterator[Submit]:
     context, processes = multiprocessing.get_context("spawn"), []
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
     context.Lock()  # its tracker starts, which lets Ctrl+C through again where it was blocked
-    mask: Callable[..., object] = getattr(signal, "pthread_sigmask", lambda *_: None)
+    set_mask: Callable[..., object] = getattr(signal, "pthread_sigmask", lambda *_: None)
 
     def start() -> Any:
         pipe, other = context.Pipe()
         process = context.Process(target=work, args=(other, options, threads), daemon=True)
-        mask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited: Ctrl+C may come while it starts
+        set_mask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited: Ctrl+C may come while it starts
         process.start()
-        mask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        set_mask(signal.SIG_UNBLOCK, {signal.SIGINT})
         processes.append(process)
         other.close()
         return pipe
@@ -1554,8 +1561,11 @@ def cluster_workers(options: Options) -> Iterator[Submit]:
 
     def compare(pair: Any, options: Any) -> Any:
         """Sent as it is, and with plain values, as the scheduler need not have OpenCV."""
+        import cv2
+
         import image_diff
 
+        cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
         return image_diff.compare_pair(image_diff.Pair(*pair), image_diff.Options(**options))
 
     with contextlib.ExitStack() as stack:
@@ -1817,13 +1827,6 @@ def compare_folders(
 
 
 # --- Command line --------------------------------------------------------------------------------
-
-
-def tell(text: str) -> None:
-    """Print one line on stderr, whatever characters a name brings, and whether it is read."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
 
 
 def write_out(text: str) -> None:

@@ -819,15 +819,20 @@ def in_processes(work: Callable[[Any], Any], jobs: Sequence[Any], processes: int
         return list(executor.map(work, jobs))
 
 
+def add_up(results: Sequence[dict[Any, Any]], zero: Callable[[], Any]) -> dict[Any, Any]:
+    """One result in place of several: what stands under each key, added in their order."""
+    totals: dict[Any, Any] = defaultdict(zero)
+    for result in results:
+        for key, value in result.items():
+            totals[key] += value
+    return totals
+
+
 def total_moved(table: str, half: str, short: bool, processes: int) -> MovedScores:
     """The scores of a table over all its bases."""
     names = list((LINE_ART if TABLES[table][2] else BASES)[half])[:: 12 if short else 1]
     jobs = [Job(half, name, 1 if short else EDITED_PICTURES, table) for name in names]
-    totals: MovedScores = defaultdict(Moved)
-    for scores in in_processes(measure_moved, jobs, processes):
-        for key, score in scores.items():
-            totals[key] += score
-    return totals
+    return add_up(in_processes(measure_moved, jobs, processes), Moved)
 
 
 def geometry_tables(half: str, short: bool, processes: int) -> Iterator[str]:
@@ -952,10 +957,7 @@ def board_tables(half: str, short: bool, processes: int) -> str:
     """The detections as text: a row a kind of line art and drift, then a row a kind of defect."""
     names = list(LINE_ART[half])[:: 4 if short else 1]
     jobs = [(half, name, 1 if short else SPOILED_PICTURES) for name in names]
-    scores: Detections = defaultdict(Detection)
-    for part_scores in in_processes(measure_boards, jobs, processes):
-        for key, score in part_scores.items():
-            scores[key] += score
+    scores: Detections = add_up(in_processes(measure_boards, jobs, processes), Detection)
     rows = list(dict.fromkeys(row for _, row in scores))
     for detector in INSPECTORS:
         for group in ("boards", "drawings", ""):
@@ -1013,10 +1015,7 @@ def part_tables(half: str, short: bool, processes: int) -> str:
     """The shares found as text: a row a size, a column a step and tolerance."""
     names = list(BASES[half])[:: 12 if short else 4]
     jobs = [(half, name, 1 if short else PARTS) for name in names]
-    found: Parts = defaultdict(Counter)
-    for part_found in in_processes(measure_parts, jobs, processes):
-        for key, counts in part_found.items():
-            found[key] += counts
+    found: Parts = add_up(in_processes(measure_parts, jobs, processes), Counter)
     columns = [(step, tolerance) for tolerance in (0, 2) for step in PART_STEPS]
     heads = "".join(f"{f'moved {step}, tolerance {reach}':>22}" for step, reach in columns)
     lines = [f"{'size of the part':18}{heads}"]

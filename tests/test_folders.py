@@ -1286,11 +1286,7 @@ def test_the_overview_can_be_read(
 @in_browser
 def test_the_controls_of_the_overview_have_names(overview: Overview, large: Path) -> None:
     overview.open(large)
-    tree = overview.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    names: dict[str, list[str]] = {}
-    for node in tree:
-        if "name" in node:
-            names.setdefault(node["role"]["value"], []).append(node["name"]["value"])
+    names = overview.controls()
     assert names["group"] == ["status"]
     assert names["searchbox"] == ["search by name"]
     assert names["combobox"] == ["order"]

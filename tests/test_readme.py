@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     screen = detection.BASES["dev"]["light screen"]()
     board = detection.LINE_ART["held-out"][next(iter(detection.LINE_ART["held-out"]))]()
     spoiled = detection.spoiled("README", board, 0, 4)
-    drift = detection.Warp(size, field=detection.smooth(size, random, 2).field)
+    drift = detection.smooth(size, random, 2)
     board_size = board.ink.shape[1] // FINE, board.ink.shape[0] // FINE
     warp = detection.smooth(board_size, random, 2)
 
@@ -81,9 +81,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a line of the README, with no screen."""
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    environment |= variables
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return subprocess.run(
         command,
@@ -160,20 +161,11 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
 def test_git_difftool_shows_pictures(tmp_path: Path) -> None:
     lines = re.findall(r"^    (git config .*)$", README, re.MULTILINE)
     assert len(lines) == 2
-    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
-    environment |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
 
     def git(command: str) -> str:
-        result = subprocess.run(
-            command,
-            shell=True,
-            cwd=tmp_path / "a project",
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        project, home = tmp_path / "a project", str(tmp_path)
+        result = run(command, project, HOME=home, GIT_CONFIG_NOSYSTEM="1")
+        assert result.returncode == 0, result.stderr
         return result.stdout + result.stderr
 
     (tmp_path / "a project").mkdir()

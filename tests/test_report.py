@@ -115,6 +115,15 @@ class Report:
             assert time.monotonic() < end, "nothing happened in time"
             time.sleep(0.03)
 
+    def controls(self) -> dict[str, list[str]]:
+        """The names of the page's elements by their roles, as a screen reader has them."""
+        tree = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        names: dict[str, list[str]] = {}
+        for node in tree:
+            if "name" in node:
+                names.setdefault(node["role"]["value"], []).append(node["name"]["value"])
+        return names
+
     def log(self, kind: str) -> list[dict[str, Any]]:
         """What the browser has logged since it was last asked."""
         entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
@@ -562,11 +571,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(report: Report, tmp_path: 
 def test_every_control_has_a_name_and_a_role(report: Report, folder: Path) -> None:
     report.open(folder)
     report.press("2")
-    tree = report.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    names: dict[str, list[str]] = {}
-    for node in tree:
-        if "name" in node:
-            names.setdefault(node["role"]["value"], []).append(node["name"]["value"])
+    names = report.controls()
     assert names["group"] == ["view"]
     assert names["radio"] == list(VIEWS)
     assert names["checkbox"] == ["boxes"]
