@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -143,6 +144,7 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         for line in (scheduler, f"{worker} --dashboard-address 127.0.0.1:0")
     ]
@@ -153,9 +155,10 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
         assert "3 pairs: 2 same, 1 different" in result.stdout, result.stderr
     finally:
         for process in cluster:
-            process.terminate()
-        for process in cluster:
-            process.wait(30)
+            os.killpg(
+                process.pid, signal.SIGKILL
+            )  # with its children; a worker asked to end may wait
+            process.wait()
 
 
 def test_git_difftool_shows_pictures(tmp_path: Path) -> None:
