@@ -1,7 +1,8 @@
 """The tutorial's pipeline in its own words: the oracle for threshold, mask and boxes.
 
-Two things are mended: negative SSIM is clipped to 0, where the tutorial's cast to uint8 wraps it,
-and the drift of scikit-image's running sums, which makes 254 of 255 in places, is rounded off.
+Two things are mended: negative SSIM is clipped to 0, where the tutorial's cast to uint8
+wraps it, and the drift of scikit-image's running sums, which makes 254 of 255 in
+places, is rounded off.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""A screen of its own for a test: Xvfb, a window manager, and the user's mouse and keyboard."""
+"""A screen of its own for a test: Xvfb, a window manager, a mouse and a keyboard."""
 
 import os
 import re
@@ -55,8 +55,9 @@ class Desktop:
         self.started.clear()
 
     def windows(self) -> dict[str, tuple[int, int, int, int]]:
-        """The program's windows on the screen: the title's first word to x, y, width, height."""
-        line = r'"(Original|Modified|Diff|Thresh)\b[^"]*".* (\d+)x(\d+)\S+ +\+(-?\d+)\+(-?\d+)'
+        """The windows on the screen: the title's first word to x, y, width, height."""
+        title = r'"(Original|Modified|Diff|Thresh)\b[^"]*".*'
+        line = title + r" (\d+)x(\d+)\S+ +\+(-?\d+)\+(-?\d+)"
         found = {}
         for title, *place in re.findall(line, self.do("xwininfo", "-root", "-tree")):
             width, height, x, y = map(int, place)
@@ -99,7 +100,9 @@ class Desktop:
     def screenshot(self) -> NDArray[np.uint8]:
         """What is on the screen, (H, W, 3) BGR."""
         command = ["import", "-window", "root", "png:-"]
-        data = subprocess.run(command, env=self.environment, capture_output=True, timeout=30).stdout
+        data = subprocess.run(
+            command, env=self.environment, capture_output=True, timeout=30
+        ).stdout
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert picture is not None
         return picture.astype(np.uint8)
@@ -110,7 +113,16 @@ def desktop() -> Iterator[Desktop]:
     """A new X server with a window manager, for as long as the context lasts."""
     reader, writer = os.pipe()
     screen = f"{SIZE[0]}x{SIZE[1]}x24"
-    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", screen, "-nolisten", "tcp"]
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(writer),
+        "-screen",
+        "0",
+        screen,
+        "-nolisten",
+        "tcp",
+    ]
     server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     with os.fdopen(reader) as lines:
@@ -120,7 +132,9 @@ def desktop() -> Iterator[Desktop]:
     try:
         running = Desktop(display)
         running.wait_for(
-            lambda: "window id" in running.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
+            lambda: (
+                "window id" in running.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
+            )
         )
         yield running
     finally:

@@ -1,7 +1,7 @@
-"""A small picture in every format and flavour that OpenCV's wheel reads, and what it must show.
+"""A small picture in every format that OpenCV's wheel reads, and what it must show.
 
-What is expected does not come from OpenCV: it is the drawing itself where the format keeps it, and
-otherwise what Pillow decodes.
+What is expected does not come from OpenCV: it is the drawing itself where the format
+keeps it, and otherwise what Pillow decodes.
 """
 
 import io
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 48, 68
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A file: its bytes, the (H, W, 3) BGR picture it shows, and how far decoders may disagree."""
+    """A file: its bytes, the (H, W, 3) BGR picture it shows, and its tolerance."""
 
     name: str  # with the suffix
     data: bytes
@@ -87,7 +87,12 @@ def seen_by_pillow(data: bytes) -> Picture:
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A chunk of a PNG."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return (
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+    )
 
 
 WHOLE = ((0, 0, 1, 1),)  # x and y of the first pixel, and the steps right and down
@@ -98,11 +103,16 @@ ADAM7 = (
 
 
 def png(
-    picture: Picture, bits: int, interlaced: bool = False, kind: int = 0, rest: bytes = b""
+    picture: Picture,
+    bits: int,
+    interlaced: bool = False,
+    kind: int = 0,
+    rest: bytes = b"",
 ) -> bytes:
-    """A PNG by the standard's words of (H, W) samples, or (H, W, channels) of 8 or 16 bits.
+    """A PNG by the standard's words of (H, W) or (H, W, channels) samples.
 
-    kind: the colour type, 0 gray, 2 colour, 3 palette. rest: the chunks before the pixels.
+    kind: the colour type, 0 gray, 2 colour, 3 palette. rest: the chunks before the
+    pixels.
     """
     raw = bytearray()
     for x, y, right, down in ADAM7 if interlaced else WHOLE:
@@ -111,7 +121,9 @@ def png(
             if bits == 16:
                 raw += row.astype(">u2").tobytes()
             else:
-                places = np.unpackbits(row.astype(np.uint8).reshape(-1, 1), axis=1)[:, 8 - bits :]
+                places = np.unpackbits(row.astype(np.uint8).reshape(-1, 1), axis=1)[
+                    :, 8 - bits :
+                ]
                 raw += np.packbits(places.ravel()).tobytes()
     header = struct.pack(
         ">IIBBBBB", picture.shape[1], picture.shape[0], bits, kind, 0, 0, interlaced
@@ -127,14 +139,22 @@ def pngs() -> Iterator[Sample]:
         for interlaced in (False, True):
             name = f"gray{bits}{'_interlaced' * interlaced}.png"
             # OpenCV gives 16 bits as they are, and fewer as 8.
-            shown = levels if bits == 16 else (levels * (255 // (2**bits - 1))).astype(np.uint8)
+            shown = (
+                levels
+                if bits == 16
+                else (levels * (255 // (2**bits - 1))).astype(np.uint8)
+            )
             yield Sample(name, png(levels, bits, interlaced), bgr(shown))
     for bits in (1, 2, 4, 8):
         indexes = GRAY >> (8 - bits)
-        palette = np.random.default_rng(8).integers(0, 256, (2**bits, 3), dtype=np.uint8)
+        palette = np.random.default_rng(8).integers(
+            0, 256, (2**bits, 3), dtype=np.uint8
+        )
         rest = chunk(b"PLTE", palette.tobytes())
         yield Sample(
-            f"palette{bits}.png", png(indexes, bits, False, 3, rest), bgr(palette[indexes])
+            f"palette{bits}.png",
+            png(indexes, bits, False, 3, rest),
+            bgr(palette[indexes]),
         )
         faint = np.full(2**bits, 128, np.uint8)
         seen = over_white(palette[indexes], faint[indexes])
@@ -166,7 +186,9 @@ def exif(orientation: int) -> Image.Exif:
     return tags
 
 
-UPRIGHT: dict[int, Callable[[Picture], Picture]] = {  # how a viewer turns each EXIF orientation
+UPRIGHT: dict[
+    int, Callable[[Picture], Picture]
+] = {  # how a viewer turns each EXIF orientation
     1: lambda stored: stored,
     2: lambda stored: stored[:, ::-1],
     3: lambda stored: stored[::-1, ::-1],
@@ -191,13 +213,17 @@ def jpegs() -> Iterator[Sample]:
         "full_chroma": (image, {"quality": 90, "subsampling": 0}),
         "progressive": (image, {"quality": 90, "progressive": True}),
         "gray": (Image.fromarray(GRAY), {"quality": 90}),
-        "gray_progressive": (Image.fromarray(GRAY), {"quality": 90, "progressive": True}),
+        "gray_progressive": (
+            Image.fromarray(GRAY),
+            {"quality": 90, "progressive": True},
+        ),
         "rgb": (image, {"quality": 90, "keep_rgb": True}),
         "cmyk": (image.convert("CMYK"), {"quality": 95}),
     }
     for name, (picture, options) in flavours.items():
         data = pillow(picture, "JPEG", **options)
-        # Decoders smooth halved chroma in their own ways; CMYK has no colours of its own.
+        # Decoders smooth halved chroma in their own ways; CMYK has no colours of its
+        # own.
         yield Sample(f"{name}.jpg", data, seen_by_pillow(data), 3)
     flags = cv2.IMWRITE_JPEG_RST_INTERVAL, 2
     data = opencv(RGB, ".jpg", *flags)
@@ -231,9 +257,13 @@ def tiffs() -> Iterator[Sample]:
     image = Image.fromarray(RGB)
     yield Sample("colour8.tif", pillow(image, "TIFF"), bgr(RGB))
     for name in ("lzw", "adobe_deflate", "packbits"):
-        yield Sample(f"{name}.tif", pillow(image, "TIFF", compression=f"tiff_{name}"), bgr(RGB))
+        yield Sample(
+            f"{name}.tif", pillow(image, "TIFF", compression=f"tiff_{name}"), bgr(RGB)
+        )
     yield Sample("gray8.tif", tiff(GRAY, rowsperstrip=10), bgr(GRAY))
-    yield Sample("white_is_0.tif", tiff(GRAY, photometric="miniswhite"), bgr(255 - GRAY))
+    yield Sample(
+        "white_is_0.tif", tiff(GRAY, photometric="miniswhite"), bgr(255 - GRAY)
+    )
     bits = Image.fromarray(GRAY).convert("1")
     shown = bgr(np.asarray(bits) * np.uint8(255))
     yield Sample("bilevel.tif", pillow(bits, "TIFF"), shown)
@@ -243,7 +273,8 @@ def tiffs() -> Iterator[Sample]:
     yield Sample("palette.tif", data, seen_by_pillow(data), 1)
     rgba = np.dstack([RGB, ALPHA])
     data = tiff(rgba, photometric="rgb", extrasamples=["unassalpha"])
-    yield Sample("alpha.tif", data, over_white(RGB, ALPHA), 2)  # libtiff rounds once more
+    seen = over_white(RGB, ALPHA)
+    yield Sample("alpha.tif", data, seen, 2)  # libtiff rounds once more
     yield Sample("tiled.tif", tiff(RGB, photometric="rgb", tile=(32, 32)), bgr(RGB))
     planar = np.ascontiguousarray(RGB.transpose(2, 0, 1))
     data = tiff(planar, photometric="rgb", planarconfig="separate")
@@ -255,12 +286,16 @@ def tiffs() -> Iterator[Sample]:
     data = tiff(DEEP, photometric="rgb", tile=(16, 32))
     yield Sample("colour16_tiled.tif", data, bgr(DEEP))
     yield Sample(
-        "colour16_deflate.tif", tiff(DEEP, photometric="rgb", compression="zlib"), bgr(DEEP)
+        "colour16_deflate.tif",
+        tiff(DEEP, photometric="rgb", compression="zlib"),
+        bgr(DEEP),
     )
     yield Sample("big.tif", tiff(RGB, photometric="rgb", bigtiff=True), bgr(RGB))
     yield Sample("float32.tif", tiff(REAL, photometric="rgb"), bgr(REAL))
     yield Sample("gray_float32.tif", tiff(REAL[..., 0]), bgr(REAL[..., 0]))
-    yield Sample("float64.tif", tiff(REAL.astype(np.float64), photometric="rgb"), bgr(REAL))
+    yield Sample(
+        "float64.tif", tiff(REAL.astype(np.float64), photometric="rgb"), bgr(REAL)
+    )
     whole = DEEP[..., 0].astype(np.int32) * 100
     yield Sample("int32.tif", pillow(whole, "TIFF"), bgr(whole.astype(np.float32)))
     for orientation in range(1, 9):
@@ -269,7 +304,9 @@ def tiffs() -> Iterator[Sample]:
     for orientation in (1, 3, 6, 8):
         tag = (0x0112, 3, 1, orientation, True)
         data = tiff(DEEP, photometric="rgb", extratags=[tag])
-        yield Sample(f"turned{orientation}_16.tif", data, UPRIGHT[orientation](bgr(DEEP)))
+        yield Sample(
+            f"turned{orientation}_16.tif", data, UPRIGHT[orientation](bgr(DEEP))
+        )
     data = pillow(image, "TIFF", save_all=True, append_images=others(4))
     yield Sample("pages.tif", data, bgr(RGB), pages=5)
 
@@ -283,7 +320,9 @@ def plain() -> Iterator[Sample]:
     yield Sample("colour.bmp", pillow(image, "BMP"), bgr(RGB))
     yield Sample("gray.bmp", pillow(gray, "BMP"), bgr(GRAY))
     yield Sample("bilevel.bmp", pillow(bits, "BMP"), black)
-    yield Sample("palette.bmp", pillow(palette, "BMP"), bgr(np.asarray(palette.convert("RGB"))))
+    yield Sample(
+        "palette.bmp", pillow(palette, "BMP"), bgr(np.asarray(palette.convert("RGB")))
+    )
     yield Sample("binary.ppm", pillow(image, "PPM"), bgr(RGB))
     yield Sample("binary.pgm", pillow(gray, "PPM"), bgr(GRAY))
     yield Sample("binary.pbm", pillow(bits, "PPM"), black)
@@ -300,13 +339,18 @@ def plain() -> Iterator[Sample]:
     header = f"P6\n{size}65535\n".encode()
     yield Sample("colour16.ppm", header + DEEP.astype(">u2").tobytes(), bgr(DEEP))
     header = f"P5\n{size}65535\n".encode()
-    yield Sample("gray16.pgm", header + DEEP[..., 1].astype(">u2").tobytes(), bgr(DEEP[..., 1]))
+    yield Sample(
+        "gray16.pgm", header + DEEP[..., 1].astype(">u2").tobytes(), bgr(DEEP[..., 1])
+    )
     header = f"PF\n{WIDTH} {HEIGHT}\n-1.0\n".encode()
     yield Sample("colour.pfm", header + REAL[::-1].astype("<f4").tobytes(), bgr(REAL))
-    header = struct.pack(">8I", 0x59A66A95, WIDTH, HEIGHT, 24, 3 * WIDTH * HEIGHT, 1, 0, 0)
+    header = struct.pack(
+        ">8I", 0x59A66A95, WIDTH, HEIGHT, 24, 3 * WIDTH * HEIGHT, 1, 0, 0
+    )
     yield Sample("colour.ras", header + RGB[..., ::-1].tobytes(), bgr(RGB))
     data = opencv(REAL, ".hdr")
-    yield Sample("colour.hdr", data, bgr(REAL), 0.1)  # one exponent for three mantissas of 8 bits
+    # One exponent for three mantissas of 8 bits.
+    yield Sample("colour.hdr", data, bgr(REAL), 0.1)
 
 
 def others_of_opencv() -> Iterator[Sample]:
@@ -316,7 +360,9 @@ def others_of_opencv() -> Iterator[Sample]:
     yield Sample("gray.jp2", pillow(gray, "JPEG2000"), bgr(GRAY))
     yield Sample("stream.j2k", pillow(image, "JPEG2000", no_jp2=True), bgr(RGB))
     yield Sample("gray16.jp2", pillow(DEEP[..., 1], "JPEG2000"), bgr(DEEP[..., 1]))
-    data = pillow(image, "JPEG2000", irreversible=True, quality_mode="dB", quality_layers=[45])
+    data = pillow(
+        image, "JPEG2000", irreversible=True, quality_mode="dB", quality_layers=[45]
+    )
     yield Sample("lossy.jp2", data, seen_by_pillow(data), 2)
     if features.check("avif"):
         data = pillow(image, "AVIF", quality=90)

@@ -1,6 +1,7 @@
 """The measure of what is found and what is boxed for nothing, in its short form.
 
-The figures of the README come from the long form: python tests/detection.py --half held-out
+The figures of tests/RESULTS.md come from the long form.
+held-out
 """
 
 from collections import Counter
@@ -10,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from detection import (
     BASES,
     DEFECT_SIDES,
@@ -42,7 +45,6 @@ from detection import (
     transform_error,
 )
 from line_art import DEFECTS
-from numpy.typing import NDArray
 
 VISIBLE_IN_GRAY = [kind for kind, edit in EDITS.items() if edit.in_gray]
 RESAMPLED = {"half a pixel"}  # for the options that register pictures
@@ -52,7 +54,9 @@ def test_no_base_is_in_both_halves() -> None:
     assert not set(BASES["dev"]) & set(BASES["held-out"])
     assert not set(LINE_ART["dev"]) & set(LINE_ART["held-out"])
     names = [(half, name) for half in LINE_ART for name in LINE_ART[half]]
-    assert len({LINE_ART[half][name]().ink.tobytes() for half, name in names}) == len(names)
+    assert len({LINE_ART[half][name]().ink.tobytes() for half, name in names}) == len(
+        names
+    )
 
 
 def test_an_edit_is_found_by_boxes_over_half_of_it_and_of_sane_size() -> None:
@@ -69,9 +73,12 @@ def test_an_edit_is_found_by_boxes_over_half_of_it_and_of_sane_size() -> None:
 def test_no_false_boxes_and_the_edits_found(half: str, color: bool) -> None:
     scores = measure({"ours": ours(color)}, half, short=True)
     kinds = list(EDITS) if color else VISIBLE_IN_GRAY
-    rows = [scores["ours", nuisance] for nuisance in NUISANCES if nuisance not in RESAMPLED]
+    rows = [
+        scores["ours", nuisance] for nuisance in NUISANCES if nuisance not in RESAMPLED
+    ]
     assert [row.false_boxes for row in rows] == [0] * len(rows)
-    assert min(row.recall(kinds) for row in rows) >= 0.8  # one of ten edits missed is 0.1
+    # One of ten edits missed is 0.1.
+    assert min(row.recall(kinds) for row in rows) >= 0.8
     assert np.mean([row.recall(kinds) for row in rows]) >= 0.9
 
 
@@ -82,7 +89,7 @@ def test_the_tutorial_boxes_noise() -> None:
     assert scores["article", "noise 5"].recall(VISIBLE_IN_GRAY) < 0.9
 
 
-# ------------------------------------------------------------------------------------- geometry
+# ----------------------------------------------------------------------------- geometry
 
 SIZE = 200, 150
 SPOTS = [(60.0, 40.0), (140.0, 50.0), (75.0, 100.0), (130.0, 95.0)]
@@ -101,7 +108,9 @@ def centre(picture: Picture, near: Sequence[float]) -> NDArray[Any]:
     left, top = (max(0, round(value) - 20) for value in near)
     light = picture[top : top + 41, left : left + 41, 0].astype(np.float64)
     y, x = np.indices(light.shape)
-    return np.array([left + (x * light).sum() / light.sum(), top + (y * light).sum() / light.sum()])
+    return np.array(
+        [left + (x * light).sum() / light.sum(), top + (y * light).sum() / light.sum()]
+    )
 
 
 @pytest.mark.parametrize("name", RIGID)
@@ -162,7 +171,7 @@ def test_the_error_of_a_transform_is_that_of_the_corners() -> None:
     assert transform_error(off @ back, true, (640, 512)) == pytest.approx(0.5)
 
 
-# --------------------------------------------------------------------------------------- boards
+# ------------------------------------------------------------------------------- boards
 
 
 @pytest.mark.parametrize("half", ["dev", "held-out"])
@@ -195,12 +204,17 @@ def test_overlap_is_shared_area_of_the_joint_one() -> None:
 
 def test_boxes_are_paired_one_to_one_and_the_best_first() -> None:
     true = [Box(0, 0, 10, 10), Box(100, 0, 10, 10), Box(200, 0, 10, 10)]
-    assert pair_off([Box(0, 0, 10, 9), Box(0, 0, 10, 8), Box(102, 0, 10, 10)], true) == [0, 1]
-    assert pair_off([Box(204, 0, 10, 10), Box(205, 0, 10, 10)], true) == [2]  # 0.43 and 0.333
-    assert pair_off([Box(206, 0, 10, 10)], true) == []  # 0.25
+    assert pair_off(
+        [Box(0, 0, 10, 9), Box(0, 0, 10, 8), Box(102, 0, 10, 10)], true
+    ) == [0, 1]
+    # Overlaps of 0.43 and 0.333, then of 0.25.
+    assert pair_off([Box(204, 0, 10, 10), Box(205, 0, 10, 10)], true) == [2]
+    assert pair_off([Box(206, 0, 10, 10)], true) == []
     assert pair_off([], true) == pair_off(true, []) == []
     # The first box overlaps both, yet better the second: the other box gets the first.
-    assert pair_off([Box(4, 0, 10, 10), Box(0, 0, 8, 10)], [Box(0, 0, 10, 10), Box(5, 0, 10, 10)])
+    assert pair_off(
+        [Box(4, 0, 10, 10), Box(0, 0, 8, 10)], [Box(0, 0, 10, 10), Box(5, 0, 10, 10)]
+    )
 
 
 def test_f1_of_a_case_by_hand() -> None:
@@ -216,6 +230,10 @@ def test_f1_of_a_case_by_hand() -> None:
 
 def test_the_tutorial_fails_on_boards_that_drift() -> None:
     scores = measure_boards(("dev", "drilled board", 1), {"article": article})
-    assert [row for _, row in scores] == ["boards, warp 1", "boards, warp 2", "boards, warp 3"]
+    assert [row for _, row in scores] == [
+        "boards, warp 1",
+        "boards, warp 2",
+        "boards, warp 3",
+    ]
     assert all(score.f1 < 0.1 for score in scores.values())
     assert all(3 <= score.true.total() <= 10 for score in scores.values())

@@ -1,4 +1,4 @@
-"""Folders: what is paired, what is told and saved, and what interruption and death leave."""
+"""Folders: what is paired, told and saved, and what interruption and death leave."""
 
 import contextlib
 import fcntl
@@ -26,11 +26,11 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
-from test_image_diff import PAIRS, SCRIPT, random_picture
-from test_report import DESKTOP, MISSING, PHONE, Report, browser, contrast  # noqa: F401
 
 import image_diff
 from image_diff import Options, compare_files, find_pairs, main
+from test_image_diff import PAIRS, SCRIPT, random_picture
+from test_report import DESKTOP, MISSING, PHONE, Report, browser, contrast  # noqa: F401
 
 Record = dict[str, Any]
 NAMES = "page 1.png", "nested/deep/über uns.png", "nested/same.png"
@@ -52,7 +52,7 @@ def changed(picture: Any) -> Any:
 
 
 def found(folder: Path, *apart: Path) -> dict[str, tuple[str | None, str | None]]:
-    """The pairs of `first` and `second` in a folder, by name, with paths relative to those."""
+    """The pairs of `first` and `second` in a folder, by name, with relative paths."""
     roots = folder / "first", folder / "second"
     one, other = map(str, roots)
     pairs = list(find_pairs(one, other, [os.path.realpath(path) for path in apart]))
@@ -69,7 +69,7 @@ def found(folder: Path, *apart: Path) -> dict[str, tuple[str | None, str | None]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Folders `first` and `second` with every status, and `first` and `second` of 60x40 pixels."""
+    """Folders `first` and `second` with every status, and pictures of 60x40 pixels."""
     first, second = tmp_path / "first", tmp_path / "second"
     for seed, name in enumerate(NAMES):
         picture = random_picture(seed, 40, 60, 3)
@@ -120,11 +120,16 @@ def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """The script in a process group of its own, as a shell starts it."""
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
     pipe = subprocess.PIPE
-    options = {"stdout": pipe, "stderr": pipe, "text": True, "start_new_session": True} | options
+    options = {
+        "stdout": pipe,
+        "stderr": pipe,
+        "text": True,
+        "start_new_session": True,
+    } | options
     return subprocess.Popen(command, **options)
 
 
-# --- Pairs ---------------------------------------------------------------------------------------
+# --- Pairs ----------------------------------------------------------------------------
 
 
 def test_pairs_come_by_relative_path_in_a_set_order(tree: Path) -> None:
@@ -143,7 +148,11 @@ def test_pairs_come_by_relative_path_in_a_set_order(tree: Path) -> None:
         ("a.png b.jpg", "a.jpg b.jpg", {"a.png": "a.jpg", "b.jpg": "b.jpg"}),
         ("a.png a.jpg", "a.png", {"a.png": "a.png", "a.jpg": None}),
         ("a.png a.jpg", "a.webp", {"a.png": None, "a.jpg": None, "a.webp": "a.webp"}),
-        ("a.png", "a.jpg a.webp", {"a.png": None, "a.jpg": "a.jpg", "a.webp": "a.webp"}),
+        (
+            "a.png",
+            "a.jpg a.webp",
+            {"a.png": None, "a.jpg": "a.jpg", "a.webp": "a.webp"},
+        ),
         ("a.png a.jpg", "a.png a.webp", {"a.png": "a.png", "a.jpg": "a.webp"}),
         ("a/b.png", "a/b.bmp", {"a/b.png": "a/b.bmp"}),
         ("a/b.png", "b.png", {"a/b.png": None, "b.png": "b.png"}),
@@ -166,7 +175,8 @@ def test_every_extension_is_one_that_opencv_knows(tmp_path: Path) -> None:
     for extension in image_diff.EXTENSIONS.split():
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
-        assert extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")  # .jfif is JPEG
+        known = extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")
+        assert known  # .jfif is JPEG
     (tmp_path / "first" / "a.txt").touch()
     (tmp_path / "first" / "png").touch()
     assert len(found(tmp_path)) == len(image_diff.EXTENSIONS.split())
@@ -184,7 +194,8 @@ def test_links_are_followed_within_the_folder_alone(tree: Path) -> None:
     (first / "broken.png").symlink_to("none.png")
     os.mkfifo(first / "pipe.png")
     assert found(tree) == before
-    # What another folder has at the place of such a link is not paired with what lies outside.
+    # What another folder has at the place of such a link is not paired with what lies
+    # outside.
     write(tree / "second/out/secret.png")
     assert found(tree) == before | {"out/secret.png": (None, "out/secret.png")}
     (first / "link.png").symlink_to("nested/same.png")
@@ -214,14 +225,18 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
 
     monkeypatch.setattr(os, "scandir", refusing)
     pairs = list(find_pairs(str(tree / "first"), str(tree / "second")))
-    fault = f"{tree}/second/nested cannot be read: Permission denied; allow it to be read"
+    fault = (
+        f"{tree}/second/nested cannot be read: Permission denied; allow it to be read"
+    )
     assert pairs[-1] == image_diff.Pair("nested", None, None, fault)
-    assert [pair.name for pair in pairs[:-1]] == [name for name in STATUSES if "/" not in name]
+    assert [pair.name for pair in pairs[:-1]] == [
+        name for name in STATUSES if "/" not in name
+    ]
     record = image_diff.compare_pair(pairs[-1], Options())
     assert (record["status"], record["error"]) == ("error", fault)
 
 
-# --- Results -------------------------------------------------------------------------------------
+# --- Results --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +264,9 @@ def test_every_pair_has_its_record_in_text_json_and_files(
         assert list(record) == keys
         first, second, name = record["first"], record["second"], record["name"]
         assert (record["schema"], record["alignment"]) == (1, None)
-        assert first == (None if record["status"] == "only_second" else f"{tree}/first/{name}")
+        assert first == (
+            None if record["status"] == "only_second" else f"{tree}/first/{name}"
+        )
         assert (second is None) == (record["status"] == "only_first")
         if record["status"] == "different":
             assert record == alone(first, second) | {"name": name}
@@ -260,7 +277,12 @@ def test_every_pair_has_its_record_in_text_json_and_files(
             assert (record["ssim"], record["different_pixels"]) == (1.0, 0)
             assert (record["different_fraction"], record["error"]) == (0.0, None)
         elif record["status"] != "different":
-            assert record["ssim"] is record["width"] is record["different_fraction"] is None
+            assert (
+                record["ssim"]
+                is record["width"]
+                is record["different_fraction"]
+                is None
+            )
         assert (record["status"] == "error") == (record["error"] is not None)
     errors = {record["name"]: record["error"] for record in records if record["error"]}
     assert errors["cut.png"] == (
@@ -275,17 +297,22 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     )
     assert summary.endswith(" pairs a second")
     assert last == "error: 2 of 11 pairs could not be compared; their lines say why"
-    # The folder of a pair holds what a run of that pair alone saves, and two small pictures.
+    # The folder of a pair holds what a run of that pair alone saves, and two small
+    # pictures.
     pair = tree / "pair"
     assert main(["-f", first, "-s", first, "--no-window", "-o", str(pair)]) == 0
     names = {*(path.name for path in pair.iterdir()), *image_diff.SMALL}
-    saved = [path.parent for path in output.rglob("index.html") if path.parent != output]
+    saved = [
+        path.parent for path in output.rglob("index.html") if path.parent != output
+    ]
     assert {str(path.relative_to(output)) for path in saved} == {
         name for name, status in STATUSES.items() if status == "different"
     }
     for folder in saved:
         assert {path.name for path in folder.iterdir()} == names
-        record = next(r for r in records if r["name"] == str(folder.relative_to(output)))
+        record = next(
+            r for r in records if r["name"] == str(folder.relative_to(output))
+        )
         assert json.loads((folder / "result.json").read_text()) == record
         for name in image_diff.SMALL:
             small = cv2.imread(str(folder / name))
@@ -298,7 +325,12 @@ def test_thumbnails_show_even_the_smallest_box() -> None:
     region = image_diff.Region(1600, 600, 9, 9, 49, 0.0)
     small = image_diff.thumbnail(picture, [region])
     assert small.shape == (120, 320, 3)
-    assert cv2.boundingRect((small != 128).any(axis=2).astype(np.uint8)) == (159, 59, 7, 7)
+    assert cv2.boundingRect((small != 128).any(axis=2).astype(np.uint8)) == (
+        159,
+        59,
+        7,
+        7,
+    )
     assert image_diff.thumbnail(picture[:, :1], []).shape == (240, 1, 3)
     assert (image_diff.thumbnail(picture[:50, :60], []) == picture[:50, :60]).all()
 
@@ -321,7 +353,9 @@ def test_a_line_of_text_a_pair_and_a_summary(
     ]
     record = compare_files(tree / "first/page 1.png", tree / "second/page 1.png")
     share = f"{100 * record.different_fraction:.3g} % of the picture"
-    assert lines[6] == f"different    page 1.png: SSIM {record.score}, 1 region, {share}"
+    assert (
+        lines[6] == f"different    page 1.png: SSIM {record.score}, 1 region, {share}"
+    )
     assert lines[9] == "same         nested/same.png: SSIM 1.0"
     assert lines[11].startswith(
         "11 pairs: 1 same, 3 different, 7 only in one folder, 0 with errors"
@@ -355,10 +389,14 @@ def test_identical_files_are_the_same_without_decoding(
         (tmp_path / folder / "damaged.png").write_bytes(b"\x89PNG, but not really")
         (tmp_path / folder / "empty.png").write_bytes(b"")
     assert main([*folders(tmp_path), "--json"]) == 0
-    assert [record["status"] for record in records_of(capsys.readouterr().out)] == ["same"] * 2
+    assert [record["status"] for record in records_of(capsys.readouterr().out)] == [
+        "same"
+    ] * 2
 
 
-def test_the_number_of_jobs_changes_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_jobs_changes_nothing(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = []
     for jobs in ("1", "8"):
         output = tree / jobs
@@ -369,7 +407,9 @@ def test_the_number_of_jobs_changes_nothing(tree: Path, capsys: pytest.CaptureFi
 
 def contents_of(folder: Path) -> dict[str, bytes]:
     """Every file below a folder but the one that tells when it was written."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "run.json")
+    files = (
+        path for path in folder.rglob("*") if path.is_file() and path.name != "run.json"
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -377,19 +417,36 @@ def test_a_folder_with_the_name_of_a_result_is_an_error_of_its_pairs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number, side in enumerate(("first", "second")):
-        for name in ("index.html/x.png", "results.jsonl/x.png", "run.json/x.png", "x.png"):
+        for name in (
+            "index.html/x.png",
+            "results.jsonl/x.png",
+            "run.json/x.png",
+            "x.png",
+        ):
             write(tmp_path / side / name, random_picture(number, 40, 60, 3))
     folders = ["-f", str(tmp_path / "first"), "-s", str(tmp_path / "second")]
     for _ in "again":
         assert main([*folders, "-o", str(tmp_path / "out")]) == 2
         told, error = capsys.readouterr()
         assert "1 different, 0 only in one folder, 3 with errors" in told
-        assert error == "error: 3 of 4 pairs could not be compared; their lines say why\n"
+        assert (
+            error == "error: 3 of 4 pairs could not be compared; their lines say why\n"
+        )
         assert "<b>index.html/x.png</b>" in (tmp_path / "out/index.html").read_text()
 
 
-def test_options_hold_for_every_pair(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--ignore", "0,0,100,100", "--threshold", "0.3", "--color", "--min-area", "9"]
+def test_options_hold_for_every_pair(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--ignore",
+        "0,0,100,100",
+        "--threshold",
+        "0.3",
+        "--color",
+        "--min-area",
+        "9",
+    ]
     main([*folders(tree), "--json", *options])
     records = {record["name"]: record for record in records_of(capsys.readouterr().out)}
     assert records["page 1.png"]["status"] == "same"
@@ -398,12 +455,20 @@ def test_options_hold_for_every_pair(tree: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_names_of_any_bytes(tmp_path: Path) -> None:
-    names = [b"line\nbreak.png", b"not utf-8 \xff.png", b"\x1b[31mred.png", b"-f.png", b"%41#?.png"]
+    names = [
+        b"line\nbreak.png",
+        b"not utf-8 \xff.png",
+        b"\x1b[31mred.png",
+        b"-f.png",
+        b"%41#?.png",
+    ]
     for folder in (b"first", b"second"):
         (tmp_path / os.fsdecode(folder)).mkdir()
         for name in names:
             picture = random_picture(2, 40, 60, 3)
-            data = cv2.imencode(".png", changed(picture) if folder == b"first" else picture)[1]
+            data = cv2.imencode(
+                ".png", changed(picture) if folder == b"first" else picture
+            )[1]
             with open(os.path.join(os.fsencode(tmp_path), folder, name), "wb") as file:
                 file.write(data.tobytes())
     output = tmp_path / "out"
@@ -415,16 +480,17 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
         assert len(lines) == len(names) + 1
         assert sum(line.startswith("different ") for line in lines) == len(names)
         assert "\x1b" not in out
-    assert {record["name"] for record in records_of((output / "results.jsonl").read_text())} == set(
-        map(os.fsdecode, names)
-    )
+    assert {
+        record["name"] for record in records_of((output / "results.jsonl").read_text())
+    } == set(map(os.fsdecode, names))
 
 
 def test_threads_that_read_at_once_hear_of_their_own_pictures(
     tree: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As the threads of a cluster's worker do."""
-    wrong, right = tree / "crc.png", tree / "first/only.png"  # libpng warns of the first
+    wrong = tree / "crc.png"  # libpng warns of it
+    right = tree / "first/only.png"
     data = bytearray(write(wrong).read_bytes())
     data[-1] ^= 1
     wrong.write_bytes(data[:-12] + b"\0\0\0\1tEXtx\0\0\0\0" + data[-12:])
@@ -438,13 +504,16 @@ def test_threads_that_read_at_once_hear_of_their_own_pictures(
     with ThreadPoolExecutor(8) as executor:
         told = list(executor.map(read, [(right, wrong), (right, right)] * 20))
     assert set(told[1::2]) == {"(40, 60, 3)"}
-    assert all(text.startswith(f"{wrong} is damaged: libpng warning: tEXt") for text in told[::2])
+    assert all(
+        text.startswith(f"{wrong} is damaged: libpng warning: tEXt")
+        for text in told[::2]
+    )
     assert capfd.readouterr().err == ""
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
 
 
-# --- Refusals ------------------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -475,7 +544,9 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     )
     none = tree / "none"
     message = refusal(capsys, "-f", first, "-s", none)
-    assert message.startswith(f"{first} is a folder and {none} is not there; give two folders")
+    assert message.startswith(
+        f"{first} is a folder and {none} is not there; give two folders"
+    )
     assert refusal(capsys, "-f", tree / "none", "-s", second).startswith(
         f"{tree}/none cannot be read: No such file or directory; "
     )
@@ -489,19 +560,21 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     assert refusal(capsys, *folders(tree), "-o", picture).startswith(
         f"cannot write to {picture}: File exists; free or name another folder"
     )
-    assert refusal(capsys, *folders(tree), "--jobs", "2", "--scheduler", "tcp://a:1") == (
-        "--jobs is for this machine; with --scheduler the workers decide"
-    )
-    assert refusal(capsys, "-f", picture, "-s", picture, "--scheduler", "tcp://a:1") == (
-        "--scheduler is for two folders; leave it out for two pictures"
-    )
+    assert refusal(
+        capsys, *folders(tree), "--jobs", "2", "--scheduler", "tcp://a:1"
+    ) == ("--jobs is for this machine; with --scheduler the workers decide")
+    assert refusal(
+        capsys, "-f", picture, "-s", picture, "--scheduler", "tcp://a:1"
+    ) == ("--scheduler is for two folders; leave it out for two pictures")
     for jobs in ("0", "-1", "x"):
         with pytest.raises(SystemExit):
             main([*folders(tree), "--jobs", jobs])
         assert f"{jobs} is not a number from 1 to 1024" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "distributed", None)
     message = refusal(capsys, *folders(tree), "--scheduler", "tcp://a:1")
-    assert message.startswith("no worker at tcp://a:1 can compare: import of distributed halted; ")
+    assert message.startswith(
+        "no worker at tcp://a:1 can compare: import of distributed halted; "
+    )
     remedy = f"{sys.executable} -m pip install distributed; dask scheduler; dask worker tcp://a:1"
     assert message.endswith(f"; {remedy}")
 
@@ -527,7 +600,7 @@ def test_a_reader_that_has_enough_ends_the_run(tree: Path) -> None:
     run.stderr.close()
 
 
-# --- Another run ---------------------------------------------------------------------------------
+# --- Another run ----------------------------------------------------------------------
 
 
 class Runs:
@@ -557,7 +630,10 @@ class Runs:
 
     def records(self) -> dict[str, Record]:
         """What results.jsonl holds, by name."""
-        return {r["name"]: r for r in records_of((self.output / "results.jsonl").read_text())}
+        return {
+            r["name"]: r
+            for r in records_of((self.output / "results.jsonl").read_text())
+        }
 
 
 @pytest.fixture
@@ -565,10 +641,14 @@ def runs(tree: Path) -> Runs:
     return Runs(tree)
 
 
-COMPARED = {name for name, status in STATUSES.items() if status in ("same", "different")}
+COMPARED = {
+    name for name, status in STATUSES.items() if status in ("same", "different")
+}
 
 
-def test_what_holds_is_not_computed_again(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_holds_is_not_computed_again(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert runs() == COMPARED
     records, files = runs.records(), contents_of(runs.output)
     times = {path: path.stat().st_mtime_ns for path in runs.output.rglob("result.json")}
@@ -578,7 +658,9 @@ def test_what_holds_is_not_computed_again(runs: Runs, capsys: pytest.CaptureFixt
     assert {path: path.stat().st_mtime_ns for path in times} == times
     told = records_of(capsys.readouterr().out)
     assert {record["name"]: record for record in told} == records
-    assert sorted(told[:4], key=lambda r: str(r["name"])) == [records[n] for n in sorted(COMPARED)]
+    assert sorted(told[:4], key=lambda r: str(r["name"])) == [
+        records[n] for n in sorted(COMPARED)
+    ]
     for name in records:
         assert f"<b>{name}</b>".encode() in contents_of(runs.output)["index.html"]
     assert len(contents_of(runs.output)) == len(files)
@@ -592,7 +674,8 @@ def test_what_has_changed_is_computed_again(runs: Runs) -> None:
     picture = random_picture(7, 40, 60, 3)
     older = write(runs.tree / "older.png", picture)
     os.utime(older, (1, 1))
-    os.replace(older, runs.tree / "second" / name)  # it keeps the time of its last change
+    # It keeps the time of its last change.
+    os.replace(older, runs.tree / "second" / name)
     assert runs() == {name}
     assert runs.records()[name]["status"] == "different"
     shutil.rmtree(runs.output / "page 1.png")
@@ -621,7 +704,8 @@ def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) 
     runs.tree = tmp_path / "elsewhere"
     assert runs("--threshold", "0.5", "--ignore", "0,0,2,2") == COMPARED
     assert all(
-        str(runs.tree) in str(r["first"]) + str(r["second"]) for r in runs.records().values()
+        str(runs.tree) in str(r["first"]) + str(r["second"])
+        for r in runs.records().values()
     )
 
 
@@ -640,18 +724,23 @@ def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
     assert not any("nested" in name for name in runs.records())
 
 
-def test_two_runs_do_not_share_an_output(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_do_not_share_an_output(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tree / "out"
     output.mkdir()
     with open(output / "run.json", "a") as state:
         fcntl.flock(state, fcntl.LOCK_EX)
         assert refusal(capsys, *folders(tree), "-o", output) == (
-            f"cannot write to {output}: another run writes there; free or name another folder"
+            f"cannot write to {output}: another run writes there; "
+            "free or name another folder"
         )
     assert list(output.iterdir()) == [output / "run.json"]
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"settings": 1}', "null", "\0\udcff"])
+@pytest.mark.parametrize(
+    "state", ["", "{", "[]", "{}", '{"settings": 1}', "null", "\0\udcff"]
+)
 def test_a_state_that_is_not_whole_computes_all_again(runs: Runs, state: str) -> None:
     assert runs() == COMPARED
     (runs.output / "run.json").write_bytes(state.encode(errors="surrogateescape"))
@@ -668,12 +757,12 @@ def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
     assert runs.records() == expected
 
 
-# --- Ctrl+C and other ends -----------------------------------------------------------------------
+# --- Ctrl+C and other ends ------------------------------------------------------------
 
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Folders of 120 pairs that differ, of 480x360 pixels of grain: work for more than a second."""
+    """Folders of 120 pairs that differ, 480x360 pixels of grain: a second of work."""
     picture = np.random.default_rng(1).integers(0, 256, (360, 480, 3), dtype=np.uint8)
     one, other = write(tmp_path / "first/000.png", picture), tmp_path / "second/000.png"
     write(other, changed(picture))
@@ -725,7 +814,9 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
         begun = time.monotonic()
         os.killpg(run.pid, signal.SIGINT)  # to all, as a terminal does
         out, err = run.communicate(timeout=30)
-        assert time.monotonic() - begun < 5  # a second, on a machine that has nothing else to do
+        assert (
+            time.monotonic() - begun < 5
+        )  # a second, on a machine that has nothing else to do
         assert run.returncode == 130
         assert gone(workers)
         whole = (output / "results.jsonl").read_text()
@@ -735,7 +826,8 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
         done = len(records)
         assert 9 <= done < 120
         assert err.splitlines()[-1] == (
-            f"stopped: {120 - done} of 120 pairs left; the same --output again goes on from here"
+            f"stopped: {120 - done} of 120 pairs left; "
+            "the same --output again goes on from here"
         )
         assert err.startswith(f"{done} pairs: 0 same, {done} different, ")
         assert err.count("\n") == 2
@@ -778,14 +870,18 @@ def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
     run = process(*folders(many), "--json", "--jobs", "2", "-o", many / "out")
     lines_of(run, 5)
     workers = [
-        pid for pid in family(run.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid
+        for pid in family(run.pid)
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     _, err = run.communicate(timeout=120)
     assert (run.returncode, err.count("\n")) == (0, 1)
     records = records_of((many / "out/results.jsonl").read_text())
-    assert [record["name"] for record in records] == [f"{number:03}.png" for number in range(120)]
+    assert [record["name"] for record in records] == [
+        f"{number:03}.png" for number in range(120)
+    ]
     assert {record["status"] for record in records} == {"different"}
     assert not list((many / "out").rglob(".image_diff-*"))
 
@@ -833,7 +929,9 @@ def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
 def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
     output = many / "out"
     output.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(output)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(output)], check=True
+    )
     try:
         run = process(*folders(many), "--json", "-o", output)
         out, err = run.communicate(timeout=60)
@@ -847,11 +945,11 @@ def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
         subprocess.run(["umount", str(output)], check=True)
 
 
-# --- Terminal ------------------------------------------------------------------------------------
+# --- Terminal -------------------------------------------------------------------------
 
 
 def on_a_terminal(command: list[str], stdout: bool) -> tuple[int, str, str]:
-    """The exit status, what a terminal of 100 columns shows, and what a piped stdout holds."""
+    """The exit status, what a terminal of 100 columns shows, and a piped stdout."""
     terminal, inside = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     out = inside if stdout else subprocess.PIPE
@@ -859,7 +957,9 @@ def on_a_terminal(command: list[str], stdout: bool) -> tuple[int, str, str]:
     os.close(inside)
     shown = b""
     piped: list[bytes] = []
-    reader = threading.Thread(target=lambda: piped.append(run.stdout.read() if run.stdout else b""))
+    reader = threading.Thread(
+        target=lambda: piped.append(run.stdout.read() if run.stdout else b"")
+    )
     reader.start()
     while True:
         try:
@@ -885,7 +985,8 @@ def test_the_progress_is_shown_on_a_terminal_alone(tree: Path) -> None:
     assert re.search(r"\r11/11 .*different=3", shown)
     assert re.search(r"\r11/11 .*same=1", shown)
     for line in ("only first   only.png", "same         nested/same.png: SSIM 1.0"):
-        assert f"\r{line}\r\n" in shown  # at the start of a line, the bar being wiped off
+        # At the start of a line, the bar being wiped off.
+        assert f"\r{line}\r\n" in shown
     status, shown, piped = on_a_terminal(command, stdout=False)
     assert status == 2
     assert "11/11" in shown
@@ -896,7 +997,7 @@ def test_the_progress_is_shown_on_a_terminal_alone(tree: Path) -> None:
     assert err == "error: 2 of 11 pairs could not be compared; their lines say why\n"
 
 
-# --- Ranking -------------------------------------------------------------------------------------
+# --- Ranking --------------------------------------------------------------------------
 
 
 def test_a_picture_against_a_folder_ranks_it(
@@ -935,13 +1036,15 @@ def test_a_picture_against_a_folder_ranks_it(
     assert main([*arguments, "-o", str(output)]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert [line[13:].split(": ")[0] for line in lines[:-1]] == names
-    assert lines[-1].startswith("7 pairs: 4 same, 2 different, 0 only in one folder, 1 with errors")
+    assert lines[-1].startswith(
+        "7 pairs: 4 same, 2 different, 0 only in one folder, 1 with errors"
+    )
     kept = records_of((output / "results.jsonl").read_text())
     assert sorted(names) == sorted(record["name"] for record in kept)
     assert (output / "inverted.png/index.html").exists()
 
 
-# --- A cluster -----------------------------------------------------------------------------------
+# --- A cluster ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -961,7 +1064,10 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_gives_what_this_machine_gives(
-    tree: Path, cluster: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tree: Path,
+    cluster: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tree)
     arguments = ["-f", "first", "-s", "second", "--json"]
@@ -987,7 +1093,9 @@ def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) 
     records = records_of((many / "out/results.jsonl").read_text())
     assert [record["error"] for record in records if record["error"]] == []
     assert (run.returncode, err.count("\n")) == (0, 1)
-    assert [record["name"] for record in records] == [f"{number:03}.png" for number in range(120)]
+    assert [record["name"] for record in records] == [
+        f"{number:03}.png" for number in range(120)
+    ]
     assert {record["status"] for record in records} == {"different"}
 
 
@@ -1003,10 +1111,10 @@ def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
 
 
 class Cluster:
-    """In the place of `cluster_workers`: compares in a thread, but for what is made to go wrong."""
+    """In the place of `cluster_workers`: compares here, but for what shall go wrong."""
 
     def __init__(self, **wrong: list[BaseException | None]) -> None:
-        """What becomes of a pair, by its stem, one time after the other; None: nothing at all."""
+        """What becomes of a pair, by its stem, in turn; None: nothing at all."""
         self.wrong = wrong
 
     def send(self, pair: image_diff.Pair) -> Future[Record]:
@@ -1031,7 +1139,9 @@ class Cluster:
 def test_what_a_cluster_loses_on_the_way_is_compared_here(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = Cluster(same=[ValueError("too many values to unpack")], cut=[RuntimeError("killed")])
+    cluster = Cluster(
+        same=[ValueError("too many values to unpack")], cut=[RuntimeError("killed")]
+    )
     monkeypatch.setattr(image_diff, "cluster_workers", cluster)
     assert main([*folders(tree), "--json", "--scheduler", "tcp://a:1"]) == 2
     records = records_of(capsys.readouterr().out)
@@ -1041,10 +1151,16 @@ def test_what_a_cluster_loses_on_the_way_is_compared_here(
 
 @pytest.mark.parametrize("gone", ["cut", "size"])
 def test_a_scheduler_that_is_gone_ends_the_run(
-    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, gone: str
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    gone: str,
 ) -> None:
     """Futures are cancelled then, but one whose result was on its way may never end."""
-    wrong: dict[str, list[BaseException | None]] = {"cut": [None], gone: [CancelledError()]}
+    wrong: dict[str, list[BaseException | None]] = {
+        "cut": [None],
+        gone: [CancelledError()],
+    }
     monkeypatch.setattr(image_diff, "cluster_workers", Cluster(**wrong))
     assert main([*folders(tree), "--scheduler", "tcp://a:1"]) == 2
     out, err = capsys.readouterr()
@@ -1052,13 +1168,15 @@ def test_a_scheduler_that_is_gone_ends_the_run(
     assert len(out.splitlines()) == list(STATUSES).index("cut.png")
 
 
-def test_a_scheduler_that_does_not_answer(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scheduler_that_does_not_answer(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     message = refusal(capsys, *folders(tree), "--scheduler", "nonsense")
     assert message.startswith("no worker at nonsense can compare: ")
     assert message.endswith("; dask scheduler; dask worker nonsense")
 
 
-# --- Overview ------------------------------------------------------------------------------------
+# --- Overview -------------------------------------------------------------------------
 
 in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 HOSTILE = [
@@ -1087,7 +1205,9 @@ class Overview(Report):
 
     def rows(self) -> list[WebElement]:
         """The rows, from the top."""
-        rows: list[WebElement] = self.run("return [...document.querySelectorAll('.pair')]")
+        rows: list[WebElement] = self.run(
+            "return [...document.querySelectorAll('.pair')]"
+        )
         return rows
 
     def order(self, text: str) -> None:
@@ -1097,7 +1217,9 @@ class Overview(Report):
     def loaded(self, picture: WebElement) -> None:
         """Scroll to a picture and wait until it is shown, 60 pixels wide as it is."""
         self.run("arguments[0].scrollIntoView({ block: 'center' })", picture)
-        self.wait_for(lambda: bool(self.run("return arguments[0].naturalWidth", picture) == 60))
+        self.wait_for(
+            lambda: bool(self.run("return arguments[0].naturalWidth", picture) == 60)
+        )
 
     def search(self, text: str) -> None:
         """Type into the search."""
@@ -1114,10 +1236,15 @@ def overview(browser: webdriver.Chrome) -> Overview:  # noqa: F811
     return overview
 
 
-def record(name: str, status: str, ssim: float | None = None, share: float | None = None) -> Record:
+def record(
+    name: str, status: str, ssim: float | None = None, share: float | None = None
+) -> Record:
     """A record as in results.jsonl."""
     pair = image_diff.Pair(name, "none", "none", "is no picture")
-    result = image_diff.compare_pair(pair, Options()) | {"error": None, "status": status}
+    result = image_diff.compare_pair(pair, Options()) | {
+        "error": None,
+        "status": status,
+    }
     if status == "only_first":
         result["second"] = None
     if ssim is not None:
@@ -1134,8 +1261,17 @@ def test_the_overview_shows_every_pair_and_leads_to_its_page(
     assert overview.told() == "11 of 11 pairs"
     assert sorted(overview.names()) == sorted(STATUSES)
     labels = [label.text for label in overview.find("label")]
-    assert labels == ["all 11", "different 3", "same 1", "only first 2", "only second 3", "error 2"]
-    rows = {row.find_element(By.TAG_NAME, "b").text: row for row in overview.find(".pair")}
+    assert labels == [
+        "all 11",
+        "different 3",
+        "same 1",
+        "only first 2",
+        "only second 3",
+        "error 2",
+    ]
+    rows = {
+        row.find_element(By.TAG_NAME, "b").text: row for row in overview.find(".pair")
+    }
     for name, status in STATUSES.items():
         row = rows[name]
         assert status.replace("_", " ") in row.text
@@ -1152,7 +1288,9 @@ def test_the_overview_shows_every_pair_and_leads_to_its_page(
     assert "is a damaged or truncated PNG" in rows["cut.png"].text
     assert overview.complaints() == []
     rows["nested/deep/über uns.png"].click()
-    assert overview.driver.title.startswith(f"{tree}/second/nested/deep/über uns.png compared with")
+    assert overview.driver.title.startswith(
+        f"{tree}/second/nested/deep/über uns.png compared with"
+    )
     assert len(overview.find("figure img")) == 2
     overview.find("header a")[0].click()
     overview.wait_for(lambda: overview.told() == "11 of 11 pairs")
@@ -1166,7 +1304,16 @@ def test_names_are_shown_as_they_are_and_lead_to_their_pages(
         write(tmp_path / "first #1%" / name)
         write(tmp_path / "second" / name, changed(random_picture(1, 40, 60, 3)))
     output = tmp_path / "out"
-    main(["-f", str(tmp_path / "first #1%"), "-s", str(tmp_path / "second"), "-o", str(output)])
+    main(
+        [
+            "-f",
+            str(tmp_path / "first #1%"),
+            "-s",
+            str(tmp_path / "second"),
+            "-o",
+            str(output),
+        ]
+    )
     overview.open(output)
     overview.order("by name")
     shown = {name.replace("\udcff", "\\udcff") for name in HOSTILE}
@@ -1179,7 +1326,9 @@ def test_names_are_shown_as_they_are_and_lead_to_their_pages(
             overview.loaded(picture)
         row.click()
         overview.wait_for(lambda: len(overview.find("figure img")) == 2)
-        assert overview.run("return [...document.images].every(img => img.naturalWidth == 60)")
+        assert overview.run(
+            "return [...document.images].every(img => img.naturalWidth == 60)"
+        )
         overview.driver.back()
         overview.wait_for(lambda: len(overview.find("a[href]")) == len(HOSTILE))
     assert overview.complaints() == []
@@ -1208,9 +1357,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @in_browser
-def test_10_000_pairs_are_filtered_searched_and_sorted(overview: Overview, large: Path) -> None:
+def test_10_000_pairs_are_filtered_searched_and_sorted(
+    overview: Overview, large: Path
+) -> None:
     overview.open(large)
-    lines = [json.loads(line) for line in (large / "results.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (large / "results.jsonl").read_text().splitlines()
+    ]
     different = [line for line in lines if line["status"] == "different"]
     # Where the file of a picture is missing nothing is drawn, no icon either.
     overview.wait_for(lambda: bool(overview.run("return document.images[0].complete")))
@@ -1247,7 +1400,9 @@ def test_10_000_pairs_are_filtered_searched_and_sorted(overview: Overview, large
 
 
 @in_browser
-def test_the_overview_is_the_same_after_a_look_at_a_pair(overview: Overview, tree: Path) -> None:
+def test_the_overview_is_the_same_after_a_look_at_a_pair(
+    overview: Overview, tree: Path
+) -> None:
     main([*folders(tree), "-o", str(tree / "out")])
     overview.open(tree / "out")
     overview.click("different 3")
@@ -1270,7 +1425,9 @@ def test_the_overview_can_be_read(
     write(tree / f"first/{'long' * 40}.png")
     main([*folders(tree), "-o", str(tree / "out")])
     overview.open(tree / "out", size, scheme)
-    sizes = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    sizes = (
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
     wide, seen = overview.run(f"return {sizes}")
     assert wide == seen  # nothing has to be scrolled sideways
     screen = overview.screen()
@@ -1284,13 +1441,21 @@ def test_the_overview_can_be_read(
 
 
 @in_browser
-def test_the_controls_of_the_overview_have_names(overview: Overview, large: Path) -> None:
+def test_the_controls_of_the_overview_have_names(
+    overview: Overview, large: Path
+) -> None:
     overview.open(large)
     names = overview.controls()
     assert names["group"] == ["status"]
     assert names["searchbox"] == ["search by name"]
     assert names["combobox"] == ["order"]
-    assert names["radio"] == ["all 10000", "different 1000", "same 8998", "only first 1", "error 1"]
+    assert names["radio"] == [
+        "all 10000",
+        "different 1000",
+        "same 8998",
+        "only first 1",
+        "error 1",
+    ]
 
 
 @in_browser

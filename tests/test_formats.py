@@ -12,11 +12,10 @@ from threading import Thread
 from typing import Any
 
 import cv2
-import fuzz
 import numpy as np
 import pytest
-from samples import DEEP, GRAY, RGB, Sample, chunk, pillow, png, samples, tiff
 
+import fuzz
 import image_diff
 from image_diff import (
     ImageDiffError,
@@ -27,11 +26,13 @@ from image_diff import (
     read_image,
     read_images,
 )
+from samples import DEEP, GRAY, RGB, Sample, chunk, pillow, png, samples, tiff
 
 SAMPLES = samples()
 PAGED = [sample for sample in SAMPLES.values() if sample.pages > 1]
 SCRIPT = Path(image_diff.__file__)
-# The peak of a process's memory in kilobytes; getrusage would count its parent's, before exec.
+# The peak of a process's memory in kilobytes; getrusage would count its parent's,
+# before exec.
 PEAK = "int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 
 
@@ -56,7 +57,7 @@ def ids(sample: Sample) -> str:
     return sample.name
 
 
-# --- Formats -------------------------------------------------------------------------------------
+# --- Formats --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=ids)
@@ -91,22 +92,39 @@ def test_what_is_left_out_is_told_in_one_line(
     assert capsys.readouterr().err == f"first pages compared; pages left out: {pages}\n"
 
 
-def test_pages_of_both_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [stored(tmp_path, name, SAMPLES[name].data) for name in ("pages.tif", "animated.webp")]
+def test_pages_of_both_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        stored(tmp_path, name, SAMPLES[name].data)
+        for name in ("pages.tif", "animated.webp")
+    ]
     assert main(["-f", str(paths[0]), "-s", str(paths[1]), "--no-window"]) == 0
-    expected = f"first pages compared; pages left out: 4 of {paths[0]}, 3 of {paths[1]}\n"
+    expected = (
+        f"first pages compared; pages left out: 4 of {paths[0]}, 3 of {paths[1]}\n"
+    )
     assert capsys.readouterr().err == expected
 
 
 def test_pages_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     """In a process of its own, as OpenCV's count of pages ends it there."""
     path = stored(tmp_path, "\udcff.gif", SAMPLES["animated.gif"].data)
-    command = [sys.executable, str(SCRIPT), "-f", str(path), "-s", str(path), "--no-window"]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "-f",
+        str(path),
+        "-s",
+        str(path),
+        "--no-window",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_pipes_are_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pipes_are_read_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pipe, data = tmp_path / "pipe", SAMPLES["pages.tif"].data
     os.mkfifo(pipe)
     writer = Thread(target=pipe.write_bytes, args=(data,))
@@ -118,7 +136,7 @@ def test_pipes_are_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.startswith("SSIM: 1.0\n")
 
 
-# --- Depth ---------------------------------------------------------------------------------------
+# --- Depth ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
@@ -137,7 +155,9 @@ def test_a_change_of_200_in_65535_of_float_is_boxed(tmp_path: Path) -> None:
     first = (cv2.resize(DEEP[..., 0], (160, 120)) / 65535).astype(np.float32)
     second = first.copy()
     second[40:70, 50:100] += 200 / 65535
-    paths = [stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in (("a", first), ("b", second))]
+    paths = [
+        stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in (("a", first), ("b", second))
+    ]
     regions = compare_files(paths[0], paths[1]).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
@@ -147,7 +167,10 @@ def test_a_change_of_200_in_65535_of_float_is_boxed(tmp_path: Path) -> None:
 def test_values_that_are_not_finite(tmp_path: Path, value: float, which: int) -> None:
     pictures = [np.full((40, 60), 0.5, np.float32) for _ in "ab"]
     pictures[which][20, 30] = value
-    paths = [stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in zip("ab", pictures, strict=True)]
+    paths = [
+        stored(tmp_path, f"{n}.tif", tiff(p))
+        for n, p in zip("ab", pictures, strict=True)
+    ]
     with pytest.raises(ImageDiffError, match="not finite; replace NaN and infinity"):
         compare_files(paths[0], paths[1])
 
@@ -179,7 +202,7 @@ def test_gray_against_colour(tmp_path: Path) -> None:
     assert compare_files(first, second).score == 1
 
 
-# --- Damage --------------------------------------------------------------------------------------
+# --- Damage ---------------------------------------------------------------------------
 
 
 def corrupted(name: str, place: int, data: bytes) -> bytes:
@@ -210,8 +233,12 @@ def resized(name: str, width: int, height: int) -> bytes:
 
 JPEG_NOISE = bytes(range(1, 60))
 DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
-    # Decoders complete these with gray, black or what they like, and say so on stderr alone.
-    "jpeg": (lambda: corrupted("baseline.jpg", 1200, JPEG_NOISE), " is damaged: Corrupt JPEG data"),
+    # Decoders complete these with gray, black or what they like, and say so on stderr
+    # alone.
+    "jpeg": (
+        lambda: corrupted("baseline.jpg", 1200, JPEG_NOISE),
+        " is damaged: Corrupt JPEG data",
+    ),
     "jpeg progressive": (
         lambda: corrupted("progressive.jpg", -300, JPEG_NOISE),
         " is damaged: Corrupt JPEG data",
@@ -224,8 +251,14 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: flipped("turned6.png", b"eXIf", 9),
         " is damaged: libpng warning: eXIf: CRC error",
     ),
-    "pixels": (lambda: flipped("colour8.png", b"IDAT", 900), " is a damaged or truncated PNG"),
-    "animation": (lambda: flipped("animated.png", b"IDAT", 900), " is a damaged or truncated PNG"),
+    "pixels": (
+        lambda: flipped("colour8.png", b"IDAT", 900),
+        " is a damaged or truncated PNG",
+    ),
+    "animation": (
+        lambda: flipped("animated.png", b"IDAT", 900),
+        " is a damaged or truncated PNG",
+    ),
     "lzw": (lambda: corrupted("lzw.tif", 3000, b"\xff" * 40), " is damaged: Error "),
     "deflate": (
         lambda: corrupted("adobe_deflate.tif", 3000, b"\xff" * 40),
@@ -236,29 +269,52 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     # Headers that claim more than there is.
     "strips": (lambda: resized("colour16_big.tif", 68, 1000), " is damaged: Warning "),
     "tiles": (lambda: resized("colour16_tiled.tif", 68, 1000), " is damaged: Warning "),
-    "one strip": (lambda: resized("colour8.tif", 68, 100), " is a damaged or truncated"),
+    "one strip": (
+        lambda: resized("colour8.tif", 68, 100),
+        " is a damaged or truncated",
+    ),
     "rows of fax": (lambda: resized("fax.tif", 68, 100), " is a damaged or truncated"),
-    "rows of png": (lambda: resized("colour8.png", 68, 100), " is a damaged or truncated PNG"),
-    "rows of animation": (lambda: resized("animated.png", 68, 100), " is a damaged or truncated"),
-    "rows of jpeg": (lambda: resized("baseline.jpg", 68, 100), " is damaged: Corrupt JPEG data"),
-    "rows of webp": (lambda: resized("lossless.webp", 68, 100), " is a damaged or truncated WebP"),
+    "rows of png": (
+        lambda: resized("colour8.png", 68, 100),
+        " is a damaged or truncated PNG",
+    ),
+    "rows of animation": (
+        lambda: resized("animated.png", 68, 100),
+        " is a damaged or truncated",
+    ),
+    "rows of jpeg": (
+        lambda: resized("baseline.jpg", 68, 100),
+        " is damaged: Corrupt JPEG data",
+    ),
+    "rows of webp": (
+        lambda: resized("lossless.webp", 68, 100),
+        " is a damaged or truncated WebP",
+    ),
     "rows of bmp": (lambda: resized("colour.bmp", 68, 100), " is "),
     "rows of ppm": (lambda: resized("binary.ppm", 68, 100), " is "),
-    "rows of gif": (lambda: resized("still.gif", 68, 100), " is a damaged or truncated GIF"),
+    "rows of gif": (
+        lambda: resized("still.gif", 68, 100),
+        " is a damaged or truncated GIF",
+    ),
     # Channels that mean something else to OpenCV, or nothing.
     "pam": (
         lambda: (
-            b"P7\nWIDTH 68\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + RGB.tobytes()
+            b"P7\nWIDTH 68\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+            + RGB.tobytes()
         ),
         " is not a picture of a format that OpenCV reads; convert it to PNG",
     ),
     "a lost tag": (
-        lambda: SAMPLES["colour16_little.tif"].data.replace(b"\x15\x01\x03\0", b"\x15\0\x03\0", 1),
+        lambda: SAMPLES["colour16_little.tif"].data.replace(
+            b"\x15\x01\x03\0", b"\x15\0\x03\0", 1
+        ),
         " is a damaged or truncated TIFF",
     ),
     "two channels": (
         lambda: tiff(
-            DEEP[..., :2] / np.float32(9), photometric="minisblack", planarconfig="contig"
+            DEEP[..., :2] / np.float32(9),
+            photometric="minisblack",
+            planarconfig="contig",
         ),
         " is a damaged or truncated TIFF",
     ),
@@ -266,7 +322,9 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_picture_that_a_decoder_would_make_up_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_picture_that_a_decoder_would_make_up_is_refused(
+    tmp_path: Path, name: str
+) -> None:
     make, message = DAMAGED[name]
     assert refused(stored(tmp_path, "damaged", make())).startswith(message)
 
@@ -286,7 +344,9 @@ def test_the_damaged_one_of_two_is_named(
     assert captured.err.count("\n") == 1
 
 
-def test_a_decoder_that_says_very_much_is_heard_and_the_next_one_too(tmp_path: Path) -> None:
+def test_a_decoder_that_says_very_much_is_heard_and_the_next_one_too(
+    tmp_path: Path,
+) -> None:
     tags = [(40000 + number, 3, 1, 7, True) for number in range(2000)]
     many = stored(tmp_path, "many.tif", tiff(RGB, photometric="rgb", extratags=tags))
     lzw = stored(tmp_path, "lzw.tif", DAMAGED["lzw"][0]())
@@ -328,13 +388,16 @@ def test_a_chunk_that_claims_gigabytes_costs_no_memory(tmp_path: Path) -> None:
     data = SAMPLES["colour8.png"].data
     place = data.index(b"IDAT") - 4
     path = stored(tmp_path, "claim.png", data[:place] + b"\xff" + data[place + 1 :])
+    arguments = ["-f", str(path), "-s", str(path), "--no-window"]
     code = (
         "import image_diff\n"
-        f"status = image_diff.main(['-f', {str(path)!r}, '-s', {str(path)!r}, '--no-window'])\n"
+        f"status = image_diff.main({arguments!r})\n"
         f"print(status, {PEAK})\n"
     )
     command = [sys.executable, "-c", code]
-    output = subprocess.check_output(command, cwd=SCRIPT.parent, text=True, stderr=subprocess.PIPE)
+    output = subprocess.check_output(
+        command, cwd=SCRIPT.parent, text=True, stderr=subprocess.PIPE
+    )
     status, kilobytes = map(int, output.split())
     assert status == 2
     assert kilobytes < 300_000
@@ -343,13 +406,16 @@ def test_a_chunk_that_claims_gigabytes_costs_no_memory(tmp_path: Path) -> None:
 def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     assert cv2.imwrite(str(path), np.zeros((12000, 20000), np.uint8))
+    arguments = ["-f", str(path), "-s", str(path), "--no-window"]
     code = (
         "import resource, sys, image_diff\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
-        f"sys.exit(image_diff.main(['-f', {str(path)!r}, '-s', {str(path)!r}, '--no-window']))\n"
+        f"sys.exit(image_diff.main({arguments!r}))\n"
     )
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 2
     assert "more memory than there is; scale" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -365,7 +431,7 @@ def test_files_that_chance_damages(tmp_path: Path) -> None:
     assert min(counts.values()) > 20
 
 
-# --- Shapes --------------------------------------------------------------------------------------
+# --- Shapes ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (7, 100_000), (100_000, 7)])
@@ -377,7 +443,15 @@ def test_extreme_shapes(tmp_path: Path, height: int, width: int, level: int) -> 
     assert (comparison.score, comparison.regions) == (1, ())
     picture[: height // 2 + 1, : width // 2 + 1] = 255 - level
     second = stored(tmp_path, "b.png", cv2.imencode(".png", picture)[1].tobytes())
-    pair = ["-f", str(first), "-s", str(second), "--no-window", "-o", str(tmp_path / "out")]
+    pair = [
+        "-f",
+        str(first),
+        "-s",
+        str(second),
+        "--no-window",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert main(pair) == 0
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert (record["width"], record["height"]) == (width, height)
@@ -385,10 +459,14 @@ def test_extreme_shapes(tmp_path: Path, height: int, width: int, level: int) -> 
 
 
 @pytest.mark.parametrize("side", [1, 6])
-def test_too_small_files(tmp_path: Path, side: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_small_files(
+    tmp_path: Path, side: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = stored(tmp_path, "a.png", pillow(RGB[:side, :side], "PNG"))
     assert main(["-f", str(path), "-s", str(path), "--no-window"]) == 2
-    assert f"are {side}x{side} pixels, and SSIM needs 7 a side" in capsys.readouterr().err
+    assert (
+        f"are {side}x{side} pixels, and SSIM needs 7 a side" in capsys.readouterr().err
+    )
 
 
 def test_black_against_white(tmp_path: Path) -> None:
@@ -396,22 +474,27 @@ def test_black_against_white(tmp_path: Path) -> None:
     first = stored(tmp_path, "a.png", pillow(black, "PNG"))
     second = stored(tmp_path, "b.png", pillow(255 - black, "PNG"))
     regions = compare_files(first, second).regions
-    assert [(r.x, r.y, r.width, r.height, r.area) for r in regions] == [(0, 0, 80, 60, 4800)]
+    assert [(r.x, r.y, r.width, r.height, r.area) for r in regions] == [
+        (0, 0, 80, 60, 4800)
+    ]
 
 
 def test_37_megapixels_take_at_most_15_bytes_a_pixel(tmp_path: Path) -> None:
     picture = np.zeros((3446, 10728, 3), np.uint8)
     for text in range(20, 3400, 40):
         place = (text % 97, text)
-        cv2.putText(picture, "words " * 99, place, cv2.FONT_HERSHEY_SIMPLEX, 1, (255,) * 3, 2)
+        cv2.putText(
+            picture, "words " * 99, place, cv2.FONT_HERSHEY_SIMPLEX, 1, (255,) * 3, 2
+        )
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     cv2.imwrite(str(paths[0]), picture)
     picture[1000:2000, 3000:4000] = 200
     cv2.imwrite(str(paths[1]), picture)
+    arguments = ["-f", str(paths[0]), "-s", str(paths[1]), "--no-window"]
     code = (
         "import image_diff\n"
         f"start = {PEAK}\n"
-        f"image_diff.main(['-f', {str(paths[0])!r}, '-s', {str(paths[1])!r}, '--no-window'])\n"
+        f"image_diff.main({arguments!r})\n"
         f"print(1024 * ({PEAK} - start) / (3446 * 10728))\n"
     )
     command = [sys.executable, "-c", code]

@@ -1,4 +1,4 @@
-"""The program from top to bottom: each section of image_diff.py in its order, then the command."""
+"""The program from top to bottom: each section in its order, then the command."""
 
 import json
 import os
@@ -12,16 +12,15 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from article import article
-from draw_samples import draw_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from samples import UPRIGHT
 from skimage.metrics import structural_similarity
 
 import image_diff
+from article import article
+from draw_samples import draw_all
 from image_diff import (
     ImageDiffError,
     Options,
@@ -32,6 +31,7 @@ from image_diff import (
     read_image,
     within,
 )
+from samples import UPRIGHT
 
 ROOT = Path(image_diff.__file__).parent
 SCRIPT = ROOT / "image_diff.py"
@@ -46,14 +46,18 @@ def random_picture(seed: int, *shape: int) -> Picture:
     """Blobs of many gray levels: structure at the scale of the SSIM window."""
     rng = np.random.default_rng(seed)
     height, width = shape[:2]
-    small = rng.integers(0, 256, (height // 5 + 2, width // 5 + 2, *shape[2:]), dtype=np.uint8)
+    small = rng.integers(
+        0, 256, (height // 5 + 2, width // 5 + 2, *shape[2:]), dtype=np.uint8
+    )
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def photo(name: str) -> Picture:
     """One of scikit-image's bundled photos, BGR."""
     picture: Picture = getattr(skimage.data, name)()
-    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR if picture.ndim == 2 else cv2.COLOR_RGB2BGR)
+    return cv2.cvtColor(
+        picture, cv2.COLOR_GRAY2BGR if picture.ndim == 2 else cv2.COLOR_RGB2BGR
+    )
 
 
 def edited(picture: Picture) -> Picture:
@@ -61,9 +65,13 @@ def edited(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
     result = picture.copy()
     result[20:60, 30:90] = picture[height - 60 : height - 20, width - 90 : width - 30]
-    result[height // 2 :, : width // 4] = cv2.blur(result[height // 2 :, : width // 4], (9, 9))
+    result[height // 2 :, : width // 4] = cv2.blur(
+        result[height // 2 :, : width // 4], (9, 9)
+    )
     place = width // 2, height // 2
-    cv2.putText(result, "edited", place, cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+    cv2.putText(
+        result, "edited", place, cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2
+    )
     return result
 
 
@@ -81,7 +89,7 @@ def drawn(comparison: image_diff.Comparison) -> dict[str, Picture]:
     return {title: image_diff.draw(comparison, title) for title in image_diff.TITLES}
 
 
-# --- Load ----------------------------------------------------------------------------------------
+# --- Load -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -111,7 +119,8 @@ def cut(path: Path, share: float) -> Path:
 def test_missing_file(folder: Path) -> None:
     message = refused(folder / "none.png")
     assert message.endswith(
-        "cannot be read: No such file or directory; name a picture that is there and may be read"
+        "cannot be read: No such file or directory; "
+        "name a picture that is there and may be read"
     )
 
 
@@ -124,7 +133,8 @@ def test_folder_in_place_of_a_file(folder: Path) -> None:
 def test_unreadable_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "good.png"
     path.chmod(0)
-    if os.access(path, os.R_OK):  # root reads everything: let the open fail as it does for others
+    # Root reads everything: let the open fail as it does for others.
+    if os.access(path, os.R_OK):
 
         def denied(*arguments: object) -> None:
             raise PermissionError(13, "Permission denied")
@@ -132,7 +142,8 @@ def test_unreadable_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("builtins.open", denied)
     message = refused(path)
     assert message.endswith(
-        "cannot be read: Permission denied; name a picture that is there and may be read"
+        "cannot be read: Permission denied; "
+        "name a picture that is there and may be read"
     )
 
 
@@ -177,7 +188,9 @@ def test_truncated_picture(
 ) -> None:
     path = folder / f"cut.{suffix}"
     Image.fromarray(random_picture(2, 300, 400, 3)).save(path, **options)
-    assert f"is a damaged or truncated {kind}; save or copy it again" in refused(cut(path, share))
+    assert f"is a damaged or truncated {kind}; save or copy it again" in refused(
+        cut(path, share)
+    )
 
 
 def test_truncated_gray_jpeg(folder: Path) -> None:
@@ -188,7 +201,9 @@ def test_truncated_gray_jpeg(folder: Path) -> None:
 
 def test_nothing_of_the_decoders_reaches_stderr(folder: Path) -> None:
     Image.fromarray(random_picture(2, 300, 400, 3)).save(folder / "cut.png")
-    result = run("--first", cut(folder / "cut.png", 0.5), "--second", folder / "good.png")
+    result = run(
+        "--first", cut(folder / "cut.png", 0.5), "--second", folder / "good.png"
+    )
     assert result.stderr.splitlines() == [
         f"error: {folder}/cut.png is a damaged or truncated PNG; save or copy it again"
     ]
@@ -198,24 +213,33 @@ def test_nothing_of_the_decoders_reaches_stderr(folder: Path) -> None:
 
 def test_more_pixels_than_allowed(folder: Path) -> None:
     good = folder / "good.png"
-    result = run("-f", good, "-s", good, "--no-window", OPENCV_IO_MAX_IMAGE_PIXELS="2399")
+    result = run(
+        "-f", good, "-s", good, "--no-window", OPENCV_IO_MAX_IMAGE_PIXELS="2399"
+    )
     assert result.stderr == (
         f"error: {good} has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=2399 allows; "
         "set that environment variable higher\n"
     )
     assert result.returncode == 2
-    assert run("-f", good, "-s", good, OPENCV_IO_MAX_IMAGE_PIXELS="2400").returncode == 0
+    assert (
+        run("-f", good, "-s", good, OPENCV_IO_MAX_IMAGE_PIXELS="2400").returncode == 0
+    )
 
 
 def test_default_limit_of_pixels(folder: Path) -> None:
     path = folder / "bomb.png"
     Image.new("1", (2**14 + 1, 2**14)).save(path)
     result = run("-f", path, "-s", path)
-    assert "bomb.png has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=268435456" in result.stderr
+    assert (
+        "bomb.png has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=268435456"
+        in result.stderr
+    )
     assert result.returncode == 2
 
 
-@pytest.mark.parametrize("name", ["Übergröße ñ.png", "図面 一.png", "two  spaces .png", "-f.png"])
+@pytest.mark.parametrize(
+    "name", ["Übergröße ñ.png", "図面 一.png", "two  spaces .png", "-f.png"]
+)
 def test_any_name_is_read(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / "good.png").read_bytes())
     assert np.array_equal(read_image(folder / name), read_image(folder / "good.png"))
@@ -227,12 +251,16 @@ def test_name_that_is_not_utf8(folder: Path) -> None:
         file.write(b"no picture")
     result = run("-f", os.fsdecode(path), "-s", folder / "good.png", "--no-window")
     assert result.returncode == 2
-    assert result.stderr.startswith(f"error: {folder}/\\udcff\\udcfe.png is not a picture")
+    assert result.stderr.startswith(
+        f"error: {folder}/\\udcff\\udcfe.png is not a picture"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_pictures_are_turned_upright(folder: Path, suffix: str, orientation: int) -> None:
+def test_pictures_are_turned_upright(
+    folder: Path, suffix: str, orientation: int
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(cv2.GaussianBlur(random_picture(3, 40, 64, 3), (0, 0), 2))
@@ -287,11 +315,14 @@ def test_alpha_of_16_bits(folder: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["tif", "webp"])
 def test_alpha_of_other_formats_looks_as_in_png(folder: Path, suffix: str) -> None:
-    picture = Image.fromarray(rgba(random_picture(4, 40, 60, 3), random_picture(5, 40, 60)))
+    picture = Image.fromarray(
+        rgba(random_picture(4, 40, 60, 3), random_picture(5, 40, 60))
+    )
     picture.save(folder / "alpha.png")
     picture.save(folder / f"alpha.{suffix}", lossless=True)
     other = read_image(folder / f"alpha.{suffix}").astype(int)
-    assert np.abs(other - read_image(folder / "alpha.png")).max() <= 2  # libtiff rounds once more
+    # libtiff rounds once more.
+    assert np.abs(other - read_image(folder / "alpha.png")).max() <= 2
 
 
 def test_palette_with_a_transparent_colour(folder: Path) -> None:
@@ -316,7 +347,9 @@ def test_colour_hidden_under_full_transparency_is_no_difference(folder: Path) ->
     assert comparison.regions == ()
 
 
-def test_a_change_of_the_alpha_of_a_coloured_pixel_is_a_difference(folder: Path) -> None:
+def test_a_change_of_the_alpha_of_a_coloured_pixel_is_a_difference(
+    folder: Path,
+) -> None:
     alpha = np.full((40, 60), 255, np.uint8)
     colour = random_picture(6, 40, 60, 3)
     cv2.imwrite(str(folder / "a.png"), rgba(colour, alpha))
@@ -338,7 +371,7 @@ def test_gray_files_and_float_files(folder: Path) -> None:
     assert np.array_equal(image[..., 0], gray.astype(np.float32) * 1000)
 
 
-# --- Align ---------------------------------------------------------------------------------------
+# --- Align ----------------------------------------------------------------------------
 
 
 def test_sizes_that_differ_are_both_named() -> None:
@@ -350,7 +383,9 @@ def test_sizes_that_differ_are_both_named() -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (6, 6), (6, 100), (100, 6)])
 def test_sides_below_the_window(height: int, width: int) -> None:
     picture = np.zeros((height, width, 3), np.uint8)
-    with pytest.raises(ImageDiffError, match=f"are {width}x{height} pixels, and SSIM needs 7 a"):
+    with pytest.raises(
+        ImageDiffError, match=f"are {width}x{height} pixels, and SSIM needs 7 a"
+    ):
         compare_images(picture, picture)
 
 
@@ -372,7 +407,9 @@ def test_resize_scales_the_second_picture_by_area_down_and_by_cubics_up() -> Non
     assert np.array_equal(down.second, small)
     assert (down.score, down.regions) == (1, ())
     up = compare_images(large, small, Options(resize=True))
-    assert np.array_equal(up.second, cv2.resize(small, (180, 120), interpolation=cv2.INTER_CUBIC))
+    assert np.array_equal(
+        up.second, cv2.resize(small, (180, 120), interpolation=cv2.INTER_CUBIC)
+    )
     assert up.alignment is not None
     assert up.alignment == image_diff.Alignment(
         "resize", [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]], None, 1.0
@@ -384,14 +421,21 @@ def test_resize_scales_the_second_picture_by_area_down_and_by_cubics_up() -> Non
 def moved(picture: Picture, transform: Picture, width: int, height: int) -> Picture:
     """The picture under a 3x3 transform, white where it ends."""
     return cv2.warpPerspective(
-        picture, transform, (width, height), flags=cv2.INTER_CUBIC, borderValue=(255, 255, 255)
+        picture,
+        transform,
+        (width, height),
+        flags=cv2.INTER_CUBIC,
+        borderValue=(255, 255, 255),
     ).astype(np.uint8)
 
 
 def corners_off(found: Any, truth: Picture, width: int, height: int) -> float:
     """By how many pixels a transform is off, RMS over the four corners."""
     corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], np.float64)
-    away = cv2.perspectiveTransform(corners, np.array(found) @ np.linalg.inv(truth)) - corners
+    away = (
+        cv2.perspectiveTransform(corners, np.array(found) @ np.linalg.inv(truth))
+        - corners
+    )
     return float((away**2).sum(axis=2).mean() ** 0.5)
 
 
@@ -407,7 +451,9 @@ def test_a_whole_shift_is_undone_and_what_it_uncovers_is_known() -> None:
     covered[4:, :393] = 255
     assert comparison.ignored is not None
     assert np.array_equal(comparison.ignored, 255 - covered)
-    assert comparison.alignment.covered == pytest.approx(cv2.countNonZero(covered) / covered.size)
+    assert comparison.alignment.covered == pytest.approx(
+        cv2.countNonZero(covered) / covered.size
+    )
     assert (comparison.second[comparison.ignored > 0] == 255).all()
     away = cv2.absdiff(comparison.second, first)[covered > 0]
     assert away.mean() < 0.1
@@ -433,7 +479,9 @@ def test_a_moved_picture_is_registered_and_its_edit_found(name: str, both: str) 
     side = 820 if name == "larger" else 512
     original, changed = photo("astronaut"), photo("astronaut")
     changed[300:330, 250:300] = (40, 200, 40)
-    place: Picture = np.array([[[250, 300], [299, 300], [250, 329], [299, 329]]], np.float64)
+    place: Picture = np.array(
+        [[[250, 300], [299, 300], [250, 329], [299, 329]]], np.float64
+    )
     if both == "there":
         first, second = original, moved(changed, truth, side, side)
         truth = np.linalg.inv(truth)
@@ -455,7 +503,9 @@ def test_a_smooth_warp_is_taken_out_and_a_local_change_is_not() -> None:
     first = photo("camera")
     changed = first.copy()
     changed[200:230, 300:330] = 255 - changed[200:230, 300:330]
-    across, down = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(512, dtype=np.float32))
+    across, down = np.meshgrid(
+        np.arange(512, dtype=np.float32), np.arange(512, dtype=np.float32)
+    )
     x, y = across + 1.5 * np.sin(down / 60), down + 1.5 * np.cos(across / 70)
     second = cv2.remap(changed, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     assert len(compare_images(first, second).regions) > 20
@@ -473,7 +523,9 @@ def test_pictures_of_different_things_are_not_registered() -> None:
         (photo("camera"), np.zeros((1, 1, 3), np.uint8), "0 of 0 matches agree"),
     ]
     for first, second, text in pairs:
-        with pytest.raises(ImageDiffError, match=f"registered: {text}; they must show the same"):
+        with pytest.raises(
+            ImageDiffError, match=f"registered: {text}; they must show the same"
+        ):
             compare_images(first, second, Options(align="perspective"))
 
 
@@ -487,16 +539,22 @@ def test_pictures_of_different_things_are_not_registered() -> None:
         ([[1, 0, 0], [0, 0, 0], [0, 0, 1]], "folds or mirrors it"),
     ],
 )
-def test_a_transform_that_is_not_sane_is_refused(transform: list[list[float]], fault: str) -> None:
+def test_a_transform_that_is_not_sane_is_refused(
+    transform: list[list[float]], fault: str
+) -> None:
     picture = np.zeros((100, 100, 3), np.uint8)
-    with pytest.raises(ImageDiffError, match=f"40 matches agree on a transform that {fault}"):
+    with pytest.raises(
+        ImageDiffError, match=f"40 matches agree on a transform that {fault}"
+    ):
         image_diff.check_transform(np.array(transform, np.float64), picture, 40)
     image_diff.check_transform(np.diag([0.26, 0.26, 1.0]), picture, 40)
 
 
 def test_a_side_that_opencv_cannot_register() -> None:
     long = np.zeros((8, 40000, 3), np.uint8)
-    with pytest.raises(ImageDiffError, match="up to 32767 pixels a side; scale or crop"):
+    with pytest.raises(
+        ImageDiffError, match="up to 32767 pixels a side; scale or crop"
+    ):
         compare_images(long, long, Options(align="perspective"))
 
 
@@ -510,7 +568,7 @@ def test_deep_pictures_are_registered_at_their_depth() -> None:
     assert np.abs(np.array([region.x, region.y]) - (97, 100)).max() <= 6
 
 
-# --- Similarity ----------------------------------------------------------------------------------
+# --- Similarity -----------------------------------------------------------------------
 
 
 def gray_of(picture: Picture) -> Picture:
@@ -525,10 +583,12 @@ def full_similarity(first: Picture, second: Picture) -> tuple[float, Picture, Pi
 
 
 def assert_is_scikit_image(first: Picture, second: Picture) -> None:
-    """Compare score, map and 8-bit map with scikit-image's; exact 1 where the windows are equal."""
+    """Compare score and map with scikit-image's; exact 1 where equal."""
     score, ssim_map, diff = full_similarity(first, second)
     a, b = gray_of(first), gray_of(second)
-    expected_score, expected = structural_similarity(a, b, win_size=7, data_range=255, full=True)
+    expected_score, expected = structural_similarity(
+        a, b, win_size=7, data_range=255, full=True
+    )
     assert score == pytest.approx(expected_score, abs=1e-9)
     assert np.abs(ssim_map - expected).max() < 1e-6
     expected_diff = (np.clip(expected, 0, 1) * 255).astype(int)
@@ -556,7 +616,16 @@ def test_ssim_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("height", "width"),
-    [(7, 7), (7, 1000), (1000, 7), (8, 13), (256, 512), (257, 513), (384, 769), (600, 1100)],
+    [
+        (7, 7),
+        (7, 1000),
+        (1000, 7),
+        (8, 13),
+        (256, 512),
+        (257, 513),
+        (384, 769),
+        (600, 1100),
+    ],
 )
 def test_similarity_is_scikit_images_at_any_size(height: int, width: int) -> None:
     first = random_picture(8, height, width)
@@ -570,27 +639,37 @@ def test_similarity_of_the_samples(first: Path, second: Path) -> None:
     assert_is_scikit_image(read_image(first), read_image(second))
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "page", "text", "rocket"])
+@pytest.mark.parametrize(
+    "name", ["astronaut", "camera", "coffee", "page", "text", "rocket"]
+)
 def test_similarity_of_photos(name: str) -> None:
     assert_is_scikit_image(photo(name), edited(photo(name)))
 
 
-@pytest.mark.parametrize(("black", "white"), [(0, 255), (0, 0), (255, 255), (254, 255), (0, 1)])
+@pytest.mark.parametrize(
+    ("black", "white"), [(0, 255), (0, 0), (255, 255), (254, 255), (0, 1)]
+)
 def test_similarity_of_flat_pictures(black: int, white: int) -> None:
     shape = 40, 60
-    assert_is_scikit_image(np.full(shape, black, np.uint8), np.full(shape, white, np.uint8))
+    assert_is_scikit_image(
+        np.full(shape, black, np.uint8), np.full(shape, white, np.uint8)
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), height=st.integers(7, 40), width=st.integers(7, 40))
-def test_similarity_of_any_picture(data: st.DataObject, height: int, width: int) -> None:
+def test_similarity_of_any_picture(
+    data: st.DataObject, height: int, width: int
+) -> None:
     levels = data.draw(st.sampled_from([2, 3, 16, 256]))
     seed = data.draw(st.integers(0, 2**32 - 1))
     first, second = np.random.default_rng(seed).integers(0, levels, (2, height, width))
     scale = data.draw(st.integers(1, 255 // (levels - 1)))
     kept = data.draw(st.integers(0, width))
     second[:, :kept] = first[:, :kept]
-    assert_is_scikit_image((first * scale).astype(np.uint8), (second * scale).astype(np.uint8))
+    assert_is_scikit_image(
+        (first * scale).astype(np.uint8), (second * scale).astype(np.uint8)
+    )
 
 
 def test_negative_ssim_is_dark_in_the_diff() -> None:
@@ -617,7 +696,11 @@ def test_deep_pictures_are_compared_at_full_depth(dtype: type) -> None:
     data_range = 65535 if dtype is np.uint16 else float(second.max() - first.min())
     score, ssim_map, _ = full_similarity(first, second)
     expected_score, expected = structural_similarity(
-        first.astype(float), second.astype(float), win_size=7, data_range=data_range, full=True
+        first.astype(float),
+        second.astype(float),
+        win_size=7,
+        data_range=data_range,
+        full=True,
     )
     assert score < 1
     assert score == pytest.approx(expected_score, abs=1e-9)
@@ -651,8 +734,11 @@ def test_noise_of_a_pair() -> None:
     gray = np.full((400, 500, 3), 120, np.uint8)
     assert image_diff.estimate_noise(gray, gray) == (0, 0)
     assert image_diff.estimate_noise(gray, gray + 9) == (-9, 0)
-    assert image_diff.estimate_noise(gray, gray + 40) == (0, 6)  # a change, not an exposure
-    assert image_diff.estimate_noise(gray.astype(np.uint16), gray.astype(np.uint16)) == (0, 0)
+    # A change, not an exposure.
+    assert image_diff.estimate_noise(gray, gray + 40) == (0, 6)
+    assert image_diff.estimate_noise(
+        gray.astype(np.uint16), gray.astype(np.uint16)
+    ) == (0, 0)
     grain = noisy(gray[..., 0], 4)
     offset, sigma = image_diff.estimate_noise(gray, np.dstack([grain] * 3))
     assert offset == 0
@@ -675,7 +761,8 @@ def test_noise_of_a_large_pair_is_estimated_on_a_lattice() -> None:
         lambda picture: noisy(picture, 2),
         lambda picture: noisy(picture, 3),
         lambda picture: cv2.imdecode(
-            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR
+            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1],
+            cv2.IMREAD_COLOR,
         ),
         lambda picture: cv2.convertScaleAbs(picture, alpha=1, beta=5),
     ],
@@ -768,7 +855,7 @@ def test_a_thin_line_that_is_gone_counts_and_one_that_moved_does_not() -> None:
         assert region.y <= 150 <= region.y + region.height
 
 
-# --- Threshold and regions -----------------------------------------------------------------------
+# --- Threshold and regions ------------------------------------------------------------
 
 
 def boxes_of(regions: tuple[Region, ...]) -> set[tuple[int, int, int, int]]:
@@ -781,14 +868,20 @@ def test_boxes_of_the_samples_are_the_articles(first: Path, second: Path) -> Non
     oracle = article(comparison.first, comparison.second)
     assert comparison.score == pytest.approx(oracle.score, abs=1e-9)
     assert boxes_of(comparison.regions) == oracle.boxes
-    assert boxes_of(compare_files(first, second, Options(color=True)).regions) == oracle.boxes
+    assert (
+        boxes_of(compare_files(first, second, Options(color=True)).regions)
+        == oracle.boxes
+    )
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee", "coins", "rocket"])
+@pytest.mark.parametrize(
+    "name", ["astronaut", "camera", "chelsea", "coffee", "coins", "rocket"]
+)
 def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> None:
-    """Without noise, ceiling and smallest area, what is left is the tutorial's pipeline.
+    """Without noise, ceiling and smallest area, the tutorial's pipeline is left.
 
-    A pixel whose SSIM times 255 is a whole number but for the last bits may fall to either side.
+    A pixel whose SSIM times 255 is a whole number but for the last bits may fall to
+    either side.
     """
     first, second = photo(name), edited(photo(name))
     oracle = article(first, second)
@@ -819,9 +912,13 @@ def test_a_region_is_the_change_grown_by_half_the_window() -> None:
     (region,) = compare_images(first, second).regions
     assert (region.x, region.y, region.width, region.height) == (57, 37, 26, 16)
     comparison = compare_images(first, second)
-    assert region.area == comparison.different_pixels == np.count_nonzero(comparison.mask)
+    assert (
+        region.area == comparison.different_pixels == np.count_nonzero(comparison.mask)
+    )
     ssim_map = full_similarity(first, second)[1]
-    assert region.ssim == pytest.approx(ssim_map[comparison.mask > 0].mean(), abs=1 / 255)
+    assert region.ssim == pytest.approx(
+        ssim_map[comparison.mask > 0].mean(), abs=1 / 255
+    )
     assert comparison.different_fraction == region.area / 12000
 
 
@@ -830,7 +927,9 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
     pixels = np.count_nonzero(mask)
-    (region,) = image_diff.find_regions(mask, np.full((50, 50), 255, np.uint8), Options())[1]
+    (region,) = image_diff.find_regions(
+        mask, np.full((50, 50), 255, np.uint8), Options()
+    )[1]
     assert region.area == pixels
 
 
@@ -838,8 +937,15 @@ def test_regions_come_top_to_bottom_then_left_to_right() -> None:
     mask = np.zeros((60, 60), np.uint8)
     for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
         mask[y : y + 4, x : x + 4] = 255
-    _, regions = image_diff.find_regions(mask, np.zeros((60, 60), np.uint8), Options(min_area=0))
-    assert [(region.x, region.y) for region in regions] == [(20, 2), (5, 10), (40, 10), (3, 50)]
+    _, regions = image_diff.find_regions(
+        mask, np.zeros((60, 60), np.uint8), Options(min_area=0)
+    )
+    assert [(region.x, region.y) for region in regions] == [
+        (20, 2),
+        (5, 10),
+        (40, 10),
+        (3, 50),
+    ]
 
 
 def squares(*places: tuple[int, int]) -> Picture:
@@ -882,7 +988,9 @@ def test_merging_is_idempotent(places: list[tuple[int, int]], gap: int) -> None:
     _, regions = image_diff.find_regions(mask, np.zeros(mask.shape, np.uint8), options)
     boxes = np.zeros(mask.shape, np.uint8)
     for region in regions:
-        boxes[region.y : region.y + region.height, region.x : region.x + region.width] = 255
+        boxes[
+            region.y : region.y + region.height, region.x : region.x + region.width
+        ] = 255
     _, again = image_diff.find_regions(boxes, np.zeros(mask.shape, np.uint8), options)
     assert boxes_of(again) == boxes_of(regions)
 
@@ -905,7 +1013,9 @@ def test_ignore_leaves_rectangles_out() -> None:
     assert everything.different_fraction == 0
 
 
-@pytest.mark.parametrize("place", [(200, 0, 5, 5), (0, 100, 5, 5), (-5, 0, 5, 5), (0, -9, 5, 9)])
+@pytest.mark.parametrize(
+    "place", [(200, 0, 5, 5), (0, 100, 5, 5), (-5, 0, 5, 5), (0, -9, 5, 9)]
+)
 def test_ignore_outside_of_the_picture(place: tuple[int, int, int, int]) -> None:
     picture = np.full((100, 200, 3), 200, np.uint8)
     text = f"--ignore {','.join(map(str, place))} lies outside of the 200x100 pixels"
@@ -924,16 +1034,21 @@ def test_ignore_outside_of_the_picture(place: tuple[int, int, int, int]) -> None
 def test_an_ignored_rectangle_never_holds_a_different_pixel(
     seed: int, x: int, y: int, width: int, height: int
 ) -> None:
-    first, second = random_picture(seed, 80, 120, 3), random_picture(seed + 100, 80, 120, 3)
+    first, second = (
+        random_picture(seed, 80, 120, 3),
+        random_picture(seed + 100, 80, 120, 3),
+    )
     comparison = compare_images(first, second, Options(ignore=((x, y, width, height),)))
     assert comparison.ignored is not None
     assert not comparison.mask[max(y, 0) : y + height, max(x, 0) : x + width].any()
     for region in comparison.regions:
-        box = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
+        box = np.s_[
+            region.y : region.y + region.height, region.x : region.x + region.width
+        ]
         assert (comparison.ignored[box] == 0).any()
 
 
-# --- Compare -------------------------------------------------------------------------------------
+# --- Compare --------------------------------------------------------------------------
 
 
 def test_an_untouched_copy_has_no_region() -> None:
@@ -943,8 +1058,15 @@ def test_an_untouched_copy_has_no_region() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(x=st.integers(0, 80), y=st.integers(0, 60), side=st.integers(4, 30), seed=st.integers(0, 99))
-def test_swapping_the_pictures_gives_the_same_regions(x: int, y: int, side: int, seed: int) -> None:
+@given(
+    x=st.integers(0, 80),
+    y=st.integers(0, 60),
+    side=st.integers(4, 30),
+    seed=st.integers(0, 99),
+)
+def test_swapping_the_pictures_gives_the_same_regions(
+    x: int, y: int, side: int, seed: int
+) -> None:
     first = random_picture(seed, 80, 100, 3)
     second = first.copy()
     second[y : y + side, x : x + side] //= 2
@@ -973,7 +1095,7 @@ def test_the_number_of_threads_changes_nothing(align: str) -> None:
     assert len(results) == 1
 
 
-# --- Draw ----------------------------------------------------------------------------------------
+# --- Draw -----------------------------------------------------------------------------
 
 
 def test_boxes_are_drawn_red_on_copies() -> None:
@@ -1013,18 +1135,28 @@ def test_deep_pictures_are_drawn_in_8_bits() -> None:
     assert image_diff.to_8_bits(deep, 0, 65535)[0, :, 0].tolist() == [0, 128, 255]
 
 
-# --- Show, save, report --------------------------------------------------------------------------
+# --- Show, save, report ---------------------------------------------------------------
 
 FILES = {
-    *("original.png", "modified.png", "diff.png", "thresh.png", "first.png", "second.png"),
+    *(
+        "original.png",
+        "modified.png",
+        "diff.png",
+        "thresh.png",
+        "first.png",
+        "second.png",
+    ),
     *("result.json", "index.html"),
 }
 
 
 def saved(folder: Path, *arguments: str) -> dict[str, Any]:
-    """Compare the second sample pair with an output folder; the result.json that is written."""
+    """Save the comparison of the second sample pair; what result.json holds."""
     first, second = map(str, PAIRS[1])
-    assert main(["-f", first, "-s", second, "--no-window", "-o", str(folder), *arguments]) == 0
+    assert (
+        main(["-f", first, "-s", second, "--no-window", "-o", str(folder), *arguments])
+        == 0
+    )
     assert {path.name for path in folder.iterdir()} == FILES
     record: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return record
@@ -1043,7 +1175,9 @@ def test_output_holds_the_pictures(tmp_path: Path) -> None:
         name = f"{title.lower()}.png"
         assert np.array_equal(picture_in(tmp_path / "new" / "folder" / name), picture)
     for name, picture in (("first", comparison.first), ("second", comparison.second)):
-        assert np.array_equal(picture_in(tmp_path / "new" / "folder" / f"{name}.png"), picture)
+        assert np.array_equal(
+            picture_in(tmp_path / "new" / "folder" / f"{name}.png"), picture
+        )
 
 
 def test_saved_boxes_are_the_red_ones_of_the_picture(tmp_path: Path) -> None:
@@ -1055,7 +1189,8 @@ def test_saved_boxes_are_the_red_ones_of_the_picture(tmp_path: Path) -> None:
     found = []
     for contour in contours:
         x, y, width, height = cv2.boundingRect(contour)
-        found.append((x + 1, y + 1, width - 2, height - 2))  # half of the line is outside
+        # Half of the line is outside.
+        found.append((x + 1, y + 1, width - 2, height - 2))
     regions = json.loads((tmp_path / "result.json").read_text())["regions"]
     boxes = [(r["x"], r["y"], r["width"], r["height"]) for r in regions]
     assert sorted(found) == sorted(boxes)
@@ -1063,14 +1198,18 @@ def test_saved_boxes_are_the_red_ones_of_the_picture(tmp_path: Path) -> None:
 
 def test_a_plain_png_is_copied_and_any_other_drawn_anew(folder: Path) -> None:
     colour = random_picture(4, 40, 60, 3)
-    plain, exif, palette = (folder / f"{name}.png" for name in ("plain", "exif", "palette"))
+    plain, exif, palette = (
+        folder / f"{name}.png" for name in ("plain", "exif", "palette")
+    )
     Image.fromarray(colour).save(plain)
     turned = Image.Exif()
     turned[0x0112] = 6
     Image.fromarray(colour).save(exif, exif=turned)
     Image.fromarray(colour).quantize(16).save(palette)
     for path in (plain, exif, palette):
-        main(["-f", str(path), "-s", str(path), "--no-window", "-o", str(folder / "out")])
+        main(
+            ["-f", str(path), "-s", str(path), "--no-window", "-o", str(folder / "out")]
+        )
         copied = (folder / "out/first.png").read_bytes() == path.read_bytes()
         assert copied == (path == plain)
         assert np.array_equal(picture_in(folder / "out/second.png"), read_image(path))
@@ -1082,7 +1221,10 @@ def test_deep_and_transparent_pictures_are_saved_as_compared(folder: Path) -> No
     cv2.imwrite(str(folder / "alpha.png"), rgba(colour, random_picture(5, 40, 60)))
     for name in ("deep.png", "alpha.png"):
         path = str(folder / name)
-        assert main(["-f", path, "-s", path, "--no-window", "-o", str(folder / "out")]) == 0
+        assert (
+            main(["-f", path, "-s", path, "--no-window", "-o", str(folder / "out")])
+            == 0
+        )
         expected = colour if name == "deep.png" else read_image(path)
         assert np.array_equal(picture_in(folder / "out" / "first.png"), expected)
 
@@ -1103,18 +1245,22 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "alignment": (type(None),),
     "error": (type(None),),
 }
-REGION_SCHEMA = dict.fromkeys(("x", "y", "width", "height", "area"), int) | {"ssim": float}
+REGION_SCHEMA = dict.fromkeys(("x", "y", "width", "height", "area"), int) | {
+    "ssim": float
+}
 
 
 def assert_is_a_record(record: dict[str, Any]) -> None:
-    """Hold a record against the schema: the keys in their order, their types, and their ranges."""
+    """Hold a record against the schema: keys in their order, types, and ranges."""
     assert list(record) == list(SCHEMA)
     assert all(type(record[key]) in SCHEMA[key] for key in SCHEMA)
     assert record["schema"] == 1
     assert record["status"] == ("different" if record["regions"] else "same")
     assert -1 <= record["ssim"] <= 1
     assert 0 <= record["threshold"] <= 1
-    assert record["different_pixels"] == sum(region["area"] for region in record["regions"])
+    assert record["different_pixels"] == sum(
+        region["area"] for region in record["regions"]
+    )
     size = record["width"] * record["height"]
     assert record["different_fraction"] == record["different_pixels"] / size
     for region in record["regions"]:
@@ -1156,7 +1302,13 @@ def test_a_tiny_share_is_not_rounded_to_zero(
     cv2.imwrite(str(tmp_path / "a.png"), picture)
     picture[1000, 1000] = 0
     cv2.imwrite(str(tmp_path / "b.png"), picture)
-    arguments = ["-f", str(tmp_path / "a.png"), "-s", str(tmp_path / "b.png"), "--no-window"]
+    arguments = [
+        "-f",
+        str(tmp_path / "a.png"),
+        "-s",
+        str(tmp_path / "b.png"),
+        "--no-window",
+    ]
     assert main(arguments) == 0
     assert "1 region, 0.000408 % of the picture" in capsys.readouterr().out
     assert main([*arguments, "--json"]) == 0
@@ -1172,7 +1324,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_output_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_that_is_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "file"
     path.write_text("kept")
     first, second = map(str, PAIRS[1])
@@ -1197,7 +1351,9 @@ def test_output_that_would_overwrite_an_input(
     assert contents(tmp_path) == before
 
 
-def test_read_only_output_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_read_only_output_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Linux's /proc/self/fdinfo takes no new folder, not even from root."""
     first, second = map(str, PAIRS[1])
     folder = Path("/proc/self/fdinfo/new") if os.geteuid() == 0 else tmp_path / "new"
@@ -1211,7 +1367,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB, which a result of the samples does not fit twice."""
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1000k", "none", str(mounted)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1000k", "none", str(mounted)], check=True
+    )
     yield mounted
     subprocess.run(["umount", str(mounted)], check=True)
 
@@ -1234,7 +1392,7 @@ def test_full_disk_leaves_what_was_there(
     assert json.loads(whole["result.json"]) == before
 
 
-# --- Command line --------------------------------------------------------------------------------
+# --- Command line ---------------------------------------------------------------------
 
 
 def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -1246,7 +1404,10 @@ def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "threshold 0.5412; even 0 leaves a region"
     assert lines[0] == f"SSIM: {comparison.score}"
     assert float(lines[0].removeprefix("SSIM: ")) == comparison.score
-    assert lines[1] == f"3 regions, {100 * comparison.different_fraction:.3g} % of the picture"
+    assert (
+        lines[1]
+        == f"3 regions, {100 * comparison.different_fraction:.3g} % of the picture"
+    )
     assert len(lines) == 2 + 3 + 1
     assert captured.err == ""
 
@@ -1292,7 +1453,9 @@ def test_text_and_json_tell_how_the_pictures_were_registered(
     assert np.allclose(alignment["transform"], np.eye(3), atol=0.02)
     assert main([*pair, "--align", "perspective"]) == 0
     line = capsys.readouterr().out.splitlines()[-2]
-    assert line.startswith(f"alignment perspective: {alignment['matches']} matches agree, 99.02 % ")
+    assert line.startswith(
+        f"alignment perspective: {alignment['matches']} matches agree, 99.02 % "
+    )
     assert " covered, transform 1 " in line or " covered, transform 0.9" in line
     assert main([*pair, "--resize"]) == 0
     line = capsys.readouterr().out.splitlines()[-2]
@@ -1310,14 +1473,23 @@ def test_what_is_saved_of_a_registered_png_is_the_registered_picture(
     second = cv2.resize(first, (640, 600), interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(folder / "a.png"), first)
     cv2.imwrite(str(folder / "b.png"), second)
-    arguments = ["-f", str(folder / "a.png"), "-s", str(folder / "b.png"), "--no-window", *option]
+    arguments = [
+        "-f",
+        str(folder / "a.png"),
+        "-s",
+        str(folder / "b.png"),
+        "--no-window",
+        *option,
+    ]
     assert main([*arguments, "-o", str(folder / "o")]) == 0
     assert np.array_equal(picture_in(folder / "o/first.png"), first)
     assert cv2.absdiff(picture_in(folder / "o/second.png"), first).mean() < 3
     assert picture_in(folder / "o/modified.png").shape == first.shape
 
 
-def test_resize_and_align_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_resize_and_align_contradict_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["-f", "a.png", "-s", "b.png", "--resize", "--align", "elastic"])
     assert "not allowed with argument" in capsys.readouterr().err
@@ -1327,38 +1499,43 @@ def test_help_tells_the_exit_statuses() -> None:
     result = run("--help")
     assert result.returncode == 0
     assert (
-        "exit status: 0 compared; 1 different, with --exit-code only; 2 trouble; 130 stopped"
-        in " ".join(result.stdout.split())
+        "exit status: 0 compared; 1 different, with --exit-code only; "
+        "2 trouble; 130 stopped" in " ".join(result.stdout.split())
     )
 
 
 def test_the_short_path_imports_no_slow_library() -> None:
+    arguments = ["-f", str(PAIRS[0][0]), "-s", str(PAIRS[0][1]), "--no-window"]
     code = (
         "import sys, image_diff\n"
-        f"status = image_diff.main(['-f', {str(PAIRS[0][0])!r}, '-s', {str(PAIRS[0][1])!r},"
-        " '--no-window'])\n"
+        f"status = image_diff.main({arguments!r})\n"
         "print(status, sorted({'skimage', 'scipy', 'imutils'} & set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert result.stdout.splitlines()[-1] == "0 []"
+
+
+NO_GL = "libGL.so.1: cannot open shared object file: No such file or directory"
+NO_CV2 = "No module named 'cv2'"
+INSTALL = f"{sys.executable} -m pip install -r {ROOT}/requirements.txt"
 
 
 @pytest.mark.parametrize(
     ("failure", "remedy"),
     [
         (
-            "ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
-            "libGL.so.1: cannot open shared object file: No such file or directory; "
-            "on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0",
+            f"ImportError({NO_GL!r})",
+            f"{NO_GL}; on Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0",
         ),
-        (
-            "ModuleNotFoundError(\"No module named 'cv2'\")",
-            f"No module named 'cv2'; {sys.executable} -m pip install -r {ROOT}/requirements.txt",
-        ),
+        (f"ModuleNotFoundError({NO_CV2!r})", f"{NO_CV2}; {INSTALL}"),
     ],
 )
-def test_opencv_that_cannot_be_imported(tmp_path: Path, failure: str, remedy: str) -> None:
+def test_opencv_that_cannot_be_imported(
+    tmp_path: Path, failure: str, remedy: str
+) -> None:
     (tmp_path / "cv2.py").write_text(f"raise {failure}\n")
     result = run("-f", "a.png", "-s", "b.png", PYTHONPATH=str(tmp_path))
     assert result.stderr == f"error: cannot import OpenCV: {remedy}\n"
@@ -1392,12 +1569,19 @@ def test_threshold_and_smallest_area(capsys: pytest.CaptureFixture[str]) -> None
     assert boxes_of(comparison.regions) == {(97, 57, 46, 26)}
     assert comparison.different_pixels == np.count_nonzero(comparison.mask)
     assert compare_images(first, first, Options(threshold=1)).regions == ()
-    for arguments in (["--threshold", "1.5"], ["--threshold", "x"], ["--min-area", "-1"]):
+    for arguments in (
+        ["--threshold", "1.5"],
+        ["--threshold", "x"],
+        ["--min-area", "-1"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main(["-f", "a.png", "-s", "b.png", *arguments])
         assert caught.value.code == 2
         limit = "1" if arguments[0] == "--threshold" else "268435456"
-        assert f"{arguments[1]} is not a number from 0 to {limit}" in capsys.readouterr().err
+        assert (
+            f"{arguments[1]} is not a number from 0 to {limit}"
+            in capsys.readouterr().err
+        )
 
 
 def test_the_threshold_that_would_leave_no_region_is_printed(
@@ -1407,7 +1591,13 @@ def test_the_threshold_that_would_leave_no_region_is_printed(
     picture = photo("coffee")
     picture[100:140, 100:160] = cv2.blur(picture, (5, 5))[100:140, 100:160]
     cv2.imwrite(str(tmp_path / "b.png"), picture)
-    arguments = ["-f", str(tmp_path / "a.png"), "-s", str(tmp_path / "b.png"), "--no-window"]
+    arguments = [
+        "-f",
+        str(tmp_path / "a.png"),
+        "-s",
+        str(tmp_path / "b.png"),
+        "--no-window",
+    ]
     assert main(arguments) == 0
     used, passing = capsys.readouterr().out.splitlines()[-1].split("; ")
     assert used.startswith("threshold 0.")
@@ -1416,22 +1606,32 @@ def test_the_threshold_that_would_leave_no_region_is_printed(
     assert "\n0 regions, 0 % of the picture\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1.5,2,3,4"])
-def test_ignore_that_is_no_rectangle(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "text", ["1,2,3", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1.5,2,3,4"]
+)
+def test_ignore_that_is_no_rectangle(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["-f", "a.png", "-s", "b.png", "--ignore", text])
-    assert f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0" in capsys.readouterr().err
+    assert (
+        f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0" in capsys.readouterr().err
+    )
 
 
 def test_ignore_is_repeatable(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["-f", str(PAIRS[1][0]), "-s", str(PAIRS[1][1]), "--no-window"]
-    assert main([*arguments, "--ignore", "40,100,90,80", "--ignore", "40,280,280,40"]) == 0
+    assert (
+        main([*arguments, "--ignore", "40,100,90,80", "--ignore", "40,280,280,40"]) == 0
+    )
     assert "\n0 regions, 0 % of the picture\n" in capsys.readouterr().out
 
 
 @settings(max_examples=25, deadline=None)
 @given(low=st.integers(0, 255), high=st.integers(0, 255), seed=st.integers(0, 99))
-def test_raising_the_threshold_never_removes_area(low: int, high: int, seed: int) -> None:
+def test_raising_the_threshold_never_removes_area(
+    low: int, high: int, seed: int
+) -> None:
     low, high = sorted((low, high))
     diff = random_picture(seed, 60, 80)
     _, smaller = image_diff.find_threshold(diff, 1, Options(threshold=low / 255))
@@ -1450,13 +1650,16 @@ def test_ctrl_c_ends_with_status_130(
     assert capsys.readouterr() == ("", "")
 
 
-# --- The samples ---------------------------------------------------------------------------------
+# --- The samples ----------------------------------------------------------------------
 
 
 def test_the_samples_are_what_their_script_draws() -> None:
     for name, picture in draw_all().items():
-        committed = np.asarray(Image.open(ROOT / "images" / name).convert("RGB"), np.int16)
+        committed = np.asarray(
+            Image.open(ROOT / "images" / name).convert("RGB"), np.int16
+        )
         drawn = np.asarray(picture.convert("RGB"), np.int16)
         assert committed.shape == drawn.shape
-        # Another version of Pillow's font engine may place an edge a fraction of a pixel away.
+        # Another version of Pillow's font engine may place an edge a fraction of a
+        # pixel away.
         assert np.abs(committed - drawn).mean() < 1

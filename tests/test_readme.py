@@ -1,4 +1,4 @@
-"""The README: every command in it runs as it stands there, and nothing is left untold."""
+"""The README: every command in it runs as it stands, and nothing is left untold."""
 
 import json
 import os
@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import cv2
-import detection
 import numpy as np
 import pytest
+
+import detection
+import image_diff
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
-
-import image_diff
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (python image_diff\.py .*)$", README, re.MULTILINE)
@@ -33,7 +33,7 @@ def scanned(page: detection.Picture, warp: detection.Warp) -> detection.Picture:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A newcomer's folder: the script, and pictures with the names that the commands have."""
+    """A newcomer's folder: the script, and pictures as the commands name them."""
     folder = tmp_path_factory.mktemp("newcomer")
     for name in ("image_diff.py", "images"):
         (folder / name).symlink_to(ROOT / name)
@@ -82,11 +82,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: str, folder: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a line of the README, with no screen."""
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
     environment |= variables
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    )
     return subprocess.run(
         command,
         shell=True,
@@ -100,11 +104,14 @@ def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedPro
 
 
 def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
-    install, command = re.findall(r"^    (python -m pip .*) && (.*)$", README, re.MULTILINE)[0]
+    install, command = re.findall(
+        r"^    (python -m pip .*) && (.*)$", README, re.MULTILINE
+    )[0]
     assert install == "python -m pip install -r requirements.txt"
     result = run(command, folder)
     assert result.returncode == 0
-    # The last digit of the score is the sum's rounding, in the order of the machine's vectors.
+    # The last digit of the score is the sum's rounding, in the order of the machine's
+    # vectors.
     shown = README[README.index("    SSIM: 0.") :].splitlines()
     score, *lines = result.stdout.splitlines()
     assert shown[0][:20] == f"    {score}"[:20]
@@ -112,7 +119,10 @@ def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
 
 
 EXPECTED = {  # by the first picture: the status, and a line that is printed
-    "baseline": (1, r"3 pairs: 2 same, 1 different, 0 only in one folder, 0 with errors; .*"),
+    "baseline": (
+        1,
+        r"3 pairs: 2 same, 1 different, 0 only in one folder, 0 with errors; .*",
+    ),
     "contract.png": (0, r"1 region, .*"),
     "before.jpg": (0, r"1 region, .*"),
     "master.png": (0, r"4 regions, .*"),
@@ -122,21 +132,33 @@ EXPECTED = {  # by the first picture: the status, and a line that is printed
 }
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if "--scheduler" not in line])
+@pytest.mark.parametrize(
+    "command", [line for line in COMMANDS if "--scheduler" not in line]
+)
 def test_each_recipe_finds_what_there_is(command: str, folder: Path) -> None:
     status, line = EXPECTED[shlex.split(command)[3]]
     result = run(command, folder)
     assert result.returncode == status, result.stderr
-    assert any(re.fullmatch(line, printed) for printed in result.stdout.splitlines()), result.stdout
+    assert any(re.fullmatch(line, printed) for printed in result.stdout.splitlines()), (
+        result.stdout
+    )
 
 
 def test_the_three_commands_of_a_cluster(folder: Path) -> None:
-    commands = re.findall(r"^    (dask .*|python .* --scheduler .*)$", README, re.MULTILINE)
-    assert [command.split()[1] for command in commands] == ["scheduler", "worker", "image_diff.py"]
+    commands = re.findall(
+        r"^    (dask .*|python .* --scheduler .*)$", README, re.MULTILINE
+    )
+    assert [command.split()[1] for command in commands] == [
+        "scheduler",
+        "worker",
+        "image_diff.py",
+    ]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    scheduler, worker, command = (line.replace("HOST:8786", address) for line in commands)
+    scheduler, worker, command = (
+        line.replace("HOST:8786", address) for line in commands
+    )
     scheduler += f" --host tcp://{address} --dashboard-address 127.0.0.1:0"
     cluster = [
         subprocess.Popen(
@@ -150,14 +172,15 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
     ]
     try:
         deadline = time.monotonic() + 60
-        while (result := run(command, folder)).returncode and time.monotonic() < deadline:
+        while (
+            result := run(command, folder)
+        ).returncode and time.monotonic() < deadline:
             time.sleep(0.5)  # the cluster is starting
         assert "3 pairs: 2 same, 1 different" in result.stdout, result.stderr
     finally:
         for process in cluster:
-            os.killpg(
-                process.pid, signal.SIGKILL
-            )  # with its children; a worker asked to end may wait
+            # With its children; a worker that is asked to end may wait.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
@@ -186,7 +209,9 @@ def test_git_difftool_shows_pictures(tmp_path: Path) -> None:
 def test_the_python_in_it_runs(folder: Path) -> None:
     code = README.split("```python\n")[1].split("```")[0]
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 0
     assert result.stdout.startswith("0.9636648778788")
 
@@ -214,7 +239,9 @@ def test_every_key_of_the_json_is_told_once(folder: Path) -> None:
 
 def test_every_exit_status_is_told_once() -> None:
     section = README.split("\n### Exit status\n")[1].split("\n## ")[0]
-    statuses = re.findall(r"\d+", " ".join(re.findall(r"^\| (\d[^|]*) \|", section, re.MULTILINE)))
+    statuses = re.findall(
+        r"\d+", " ".join(re.findall(r"^\| (\d[^|]*) \|", section, re.MULTILINE))
+    )
     assert statuses == [*map(str, image_diff.ExitStatus), "143"]  # 143 is the system's
 
 

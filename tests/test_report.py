@@ -1,4 +1,4 @@
-"""The report in a real browser: what is seen of it, and what keys, mouse and names do to it."""
+"""The report in a real browser: what is seen, and what keys, mouse and names do."""
 
 import json
 import math
@@ -25,8 +25,8 @@ import image_diff
 PROGRAMS = "chromium", "chromedriver"
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update"
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-sync --disable-background-networking --disable-component-update"
 )
 VIEWS = "side", "swipe", "blend", "toggle", "diff", "thresh"
 DESKTOP, PHONE = (1100, 800), (390, 844)
@@ -42,14 +42,18 @@ class Report:
         self.driver = driver
         self.folder = Path()
 
-    def open(self, folder: Path, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
+    def open(
+        self, folder: Path, size: tuple[int, int] = DESKTOP, scheme: str = "light"
+    ) -> None:
         """Show the report of a folder on a screen of this size, in light or dark."""
         self.folder = folder
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1}
         metrics["mobile"] = size == PHONE
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": features}
+        )
         self.driver.get(folder.joinpath("index.html").as_uri())
 
     def record(self) -> dict[str, Any]:
@@ -73,7 +77,11 @@ class Report:
 
     def find(self, css: str) -> list[WebElement]:
         """The elements that can be seen."""
-        return [e for e in self.driver.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()]
+        return [
+            e
+            for e in self.driver.find_elements(By.CSS_SELECTOR, css)
+            if e.is_displayed()
+        ]
 
     def click(self, label: str) -> None:
         """Click on a label with the mouse."""
@@ -81,7 +89,13 @@ class Report:
 
     def mouse(self, kind: str, x: float, y: float) -> None:
         """Press, move or release the left button at a place of the screen."""
-        event = {"type": f"mouse{kind}", "x": x, "y": y, "button": "left", "clickCount": 1}
+        event = {
+            "type": f"mouse{kind}",
+            "x": x,
+            "y": y,
+            "button": "left",
+            "clickCount": 1,
+        }
         event["buttons"] = int(kind != "Released")
         self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
@@ -91,7 +105,9 @@ class Report:
 
     def place(self, element: WebElement) -> tuple[int, int, int, int]:
         """Left, top, right and bottom on the screen."""
-        place = self.run("return arguments[0].getBoundingClientRect().toJSON()", element)
+        place = self.run(
+            "return arguments[0].getBoundingClientRect().toJSON()", element
+        )
         keys = "left", "top", "right", "bottom"
         left, top, right, bottom = (math.floor(place[key] + 0.5) for key in keys)
         return left, top, right, bottom
@@ -116,12 +132,14 @@ class Report:
             time.sleep(0.03)
 
     def controls(self) -> dict[str, list[str]]:
-        """The names of the page's elements by their roles, as a screen reader has them."""
+        """The names of the page's elements by role, as a screen reader has them."""
         tree = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         names: dict[str, list[str]] = {}
         for node in tree:
             if "name" in node:
-                names.setdefault(node["role"]["value"], []).append(node["name"]["value"])
+                names.setdefault(node["role"]["value"], []).append(
+                    node["name"]["value"]
+                )
         return names
 
     def log(self, kind: str) -> list[dict[str, Any]]:
@@ -134,13 +152,18 @@ class Report:
         return [entry["message"] for entry in self.log("browser")]
 
     def requests(self) -> set[str]:
-        """The addresses asked for since this was last asked, without those the policy refused."""
-        events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        """The addresses asked for since the last time, without those refused."""
+        events = [
+            json.loads(entry["message"])["message"] for entry in self.log("performance")
+        ]
         asked = {}
         for method, event in ((event["method"], event["params"]) for event in events):
             if method == "Network.requestWillBeSent":
                 asked[event["requestId"]] = event["request"]["url"]
-            elif method == "Network.loadingFailed" and event.get("blockedReason") == "csp":
+            elif (
+                method == "Network.loadingFailed"
+                and event.get("blockedReason") == "csp"
+            ):
                 asked.pop(event["requestId"], None)
         return set(asked.values())
 
@@ -149,9 +172,14 @@ class Report:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+    for flag in [
+        *FLAGS.split(),
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ]:
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
     try:
         yield driver
@@ -161,7 +189,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def report(browser: webdriver.Chrome) -> Iterator[Report]:
-    """A browser that must have nothing to complain of and ask for nothing outside the folder."""
+    """A browser that must not complain, nor ask for anything outside the folder."""
     report = Report(browser)
     browser.get("about:blank")
     report.requests(), report.complaints()
@@ -172,7 +200,11 @@ def report(browser: webdriver.Chrome) -> Iterator[Report]:
 
 
 def written(
-    folder: Path, first: Picture, second: Picture, *names: str, options: Sequence[str] = ()
+    folder: Path,
+    first: Picture,
+    second: Picture,
+    *names: str,
+    options: Sequence[str] = (),
 ) -> Path:
     """Write two pictures, compare them, and return the folder of their report."""
     paths = [folder / name for name in names or ("a.png", "b.png")]
@@ -185,8 +217,10 @@ def written(
     return output
 
 
-def pair(height: int, width: int, *boxes: tuple[int, int, int, int]) -> tuple[Picture, Picture]:
-    """Two pictures of one luma, gray and tinted, that differ for SSIM in the boxes alone."""
+def pair(
+    height: int, width: int, *boxes: tuple[int, int, int, int]
+) -> tuple[Picture, Picture]:
+    """Two pictures of one luma, gray and tinted: for SSIM the boxes alone differ."""
     rng = np.random.default_rng(1)
     small = rng.integers(70, 170, (height // 8 + 2, width // 8 + 2), dtype=np.uint8)
     first = np.dstack([cv2.resize(small, (width, height))] * 3)
@@ -215,7 +249,10 @@ def shows(report: Report, view: str, at: float = 0.5, other: bool = False) -> bo
     }
     alone = view not in expected
     seen = report.seen()
-    close = np.abs(seen - (report.picture(view) if alone else expected[view])).max(axis=2) < 3
+    close = (
+        np.abs(seen - (report.picture(view) if alone else expected[view])).max(axis=2)
+        < 3
+    )
     right = bool(close.mean() > 0.99)
     if view == "side":
         right = right and len(report.find("img")) == 2
@@ -223,7 +260,9 @@ def shows(report: Report, view: str, at: float = 0.5, other: bool = False) -> bo
     return right
 
 
-def with_and_without_boxes(report: Report, switch: Callable[[], None]) -> tuple[Picture, Picture]:
+def with_and_without_boxes(
+    report: Report, switch: Callable[[], None]
+) -> tuple[Picture, Picture]:
     """What is seen before and after the boxes are switched off."""
     before = report.seen()
     switch()
@@ -231,11 +270,13 @@ def with_and_without_boxes(report: Report, switch: Callable[[], None]) -> tuple[
 
 
 def boxes_lie_at_the_regions(report: Report, before: Picture, after: Picture) -> bool:
-    """Whether two sights of a picture differ along the regions' outlines, and only there."""
+    """Whether two sights of a picture differ along the outlines, and only there."""
     scale = before.shape[1] / report.record()["width"]
     outlines = np.zeros(before.shape[:2], np.uint8)
     for region in report.record()["regions"]:
-        x, y, width, height = (round(scale * region[key]) for key in ("x", "y", "width", "height"))
+        x, y, width, height = (
+            round(scale * region[key]) for key in ("x", "y", "width", "height")
+        )
         cv2.rectangle(outlines, (x, y), (x + width, y + height), 1)
     changed = (before != after).any(axis=2).astype(np.uint8)
     near = np.ones((5, 5), np.uint8)
@@ -252,7 +293,7 @@ def contrast(picture: Picture) -> float:
     return float((luminance.max() + 0.05) / (luminance.min() + 0.05))
 
 
-# --- Views ---------------------------------------------------------------------------------------
+# --- Views ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["mouse", "digit", "arrow"])
@@ -294,14 +335,19 @@ def test_the_overlay_has_one_rectangle_a_region_in_pixels_of_the_picture(
     regions = report.record()["regions"]
     assert len(regions) == 3
     keys = "x", "y", "width", "height"
-    attributes = (
-        "[...document.querySelectorAll('rect')].map(r => keys.map(k => +r.getAttribute(k)))"
+    rectangles = report.run(
+        """
+        const values = rect => arguments[0].map(key => +rect.getAttribute(key));
+        return [...document.querySelectorAll("rect")].map(values);
+        """,
+        keys,
     )
-    rectangles = report.run(f"const keys = arguments[0]; return {attributes}", keys)
     assert rectangles == [[region[key] for key in keys] for region in regions]
 
 
-def test_arrows_and_the_slider_move_the_swipe_and_the_blend(report: Report, folder: Path) -> None:
+def test_arrows_and_the_slider_move_the_swipe_and_the_blend(
+    report: Report, folder: Path
+) -> None:
     report.open(folder)
     report.press("b")
     for view in ("swipe", "blend"):
@@ -344,7 +390,9 @@ def test_dragging_on_the_picture_swipes_until_the_button_is_released(
     assert shows(report, "swipe", at=1)
 
 
-def test_space_and_a_click_toggle_the_two_pictures(report: Report, folder: Path) -> None:
+def test_space_and_a_click_toggle_the_two_pictures(
+    report: Report, folder: Path
+) -> None:
     report.open(folder)
     report.press("b", "4")
     for other in (True, False):
@@ -355,10 +403,16 @@ def test_space_and_a_click_toggle_the_two_pictures(report: Report, folder: Path)
         assert shows(report, "toggle", other=other)
 
 
-def test_what_is_left_out_is_hatched_over_both_pictures(report: Report, tmp_path: Path) -> None:
+def test_what_is_left_out_is_hatched_over_both_pictures(
+    report: Report, tmp_path: Path
+) -> None:
     options = "--ignore", "160,100,80,60"
     report.open(written(tmp_path, *pair(200, 300, (20, 20, 60, 60)), options=options))
-    for view, css in [("side", ".first img"), ("side", ".second img"), ("swipe", ".first img")]:
+    for view, css in [
+        ("side", ".first img"),
+        ("side", ".second img"),
+        ("swipe", ".first img"),
+    ]:
         report.click(view)
         hatched = report.seen(css)
         report.press("b")
@@ -369,7 +423,7 @@ def test_what_is_left_out_is_hatched_over_both_pictures(report: Report, tmp_path
         assert not changed[100:160, 243:].any()
 
 
-# --- Table ---------------------------------------------------------------------------------------
+# --- Table ----------------------------------------------------------------------------
 
 
 def test_header_and_table_tell_the_result(report: Report, folder: Path) -> None:
@@ -382,7 +436,9 @@ def test_header_and_table_tell_the_result(report: Report, folder: Path) -> None:
     assert f"{100 * record['different_fraction']:.3g} %" in header
     rows = [row.text.split() for row in report.find("tbody tr")]
     keys = "x", "y", "width", "height", "area"
-    for number, (row, region) in enumerate(zip(rows, record["regions"], strict=True), 1):
+    for number, (row, region) in enumerate(
+        zip(rows, record["regions"], strict=True), 1
+    ):
         expected = [number, *(region[key] for key in keys), f"{region['ssim']:.3f}"]
         assert row == list(map(str, expected))
 
@@ -393,23 +449,34 @@ def test_the_header_of_a_registered_pair_tells_how_it_was_registered(
     rng = np.random.default_rng(2)
     first = cv2.resize(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8), (500, 400))
     options = "--align", "perspective"
-    report.open(written(tmp_path, first, np.roll(first, 5, axis=1)[:, 5:], options=options))
+    report.open(
+        written(tmp_path, first, np.roll(first, 5, axis=1)[:, 5:], options=options)
+    )
     matches = report.record()["alignment"]["matches"]
     line = f"alignment perspective: {matches} matches agree, 99 % covered"
     assert line in report.find("header")[0].text.splitlines()
 
 
-def test_a_row_scrolls_to_its_box_and_flashes_it(report: Report, tmp_path: Path) -> None:
-    report.open(written(tmp_path, *pair(6000, 400, (40, 50, 90, 70), (250, 5000, 90, 70))))
+def test_a_row_scrolls_to_its_box_and_flashes_it(
+    report: Report, tmp_path: Path
+) -> None:
+    report.open(
+        written(tmp_path, *pair(6000, 400, (40, 50, 90, 70), (250, 5000, 90, 70)))
+    )
     regions = report.record()["regions"]
     clean = report.picture("first")
 
     def coloured(region: dict[str, int]) -> bool:
-        """Whether the middle of a box is seen, below the controls, in a colour that it has not."""
+        """Whether the middle of a box is seen, in a colour that it does not have."""
         left, top, _, _ = report.place(report.find(".first img")[0])
-        x, y = (region[k] + region[size] // 2 for k, size in (("x", "width"), ("y", "height")))
+        x, y = (
+            region[k] + region[size] // 2
+            for k, size in (("x", "width"), ("y", "height"))
+        )
         controls = report.place(report.find("nav")[0])[3]
-        if not (controls <= top + region["y"] and top + y + region["height"] < DESKTOP[1]):
+        if not (
+            controls <= top + region["y"] and top + y + region["height"] < DESKTOP[1]
+        ):
             return False
         return bool(np.abs(report.screen()[top + y, left + x] - clean[y, x]).max() > 20)
 
@@ -435,7 +502,9 @@ def test_a_row_scrolls_to_its_box_and_flashes_it(report: Report, tmp_path: Path)
     flashes(regions[0])
 
 
-def test_same_pictures_have_no_region_and_an_empty_table(report: Report, tmp_path: Path) -> None:
+def test_same_pictures_have_no_region_and_an_empty_table(
+    report: Report, tmp_path: Path
+) -> None:
     first, _ = pair(100, 480)
     report.open(written(tmp_path, first, first))
     assert "0 regions" in report.find("header")[0].text
@@ -462,7 +531,7 @@ def test_two_thousand_regions_still_respond(report: Report, tmp_path: Path) -> N
     assert time.monotonic() - start < 6
 
 
-# --- Safety --------------------------------------------------------------------------------------
+# --- Safety ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -489,18 +558,24 @@ def test_hostile_file_names_are_shown_and_do_nothing(
         text = report.run(f"return document.querySelector('{element}').textContent")
         for path in paths:
             assert path.encode(errors="backslashreplace").decode() in text
-    assert report.run("return [document.images.length, document.scripts.length]") == [4, 1]
+    assert report.run("return [document.images.length, document.scripts.length]") == [
+        4,
+        1,
+    ]
     report.act().move_to_element(report.find("h1")[0]).perform()
     with pytest.raises(NoAlertPresentException):
         _ = report.driver.switch_to.alert.text
     assert report.find("tbody tr")
 
 
-def test_the_policy_refuses_what_the_page_did_not_bring(report: Report, folder: Path) -> None:
+def test_the_policy_refuses_what_the_page_did_not_bring(
+    report: Report, folder: Path
+) -> None:
     report.open(folder)
     report.run("""
         window.refused = [];
-        addEventListener("securitypolicyviolation", e => refused.push(e.effectiveDirective));
+        const note = event => refused.push(event.effectiveDirective);
+        addEventListener("securitypolicyviolation", note);
         const add = (tag, values) =>
             document.body.append(Object.assign(document.createElement(tag), values));
         add("img", { src: "http://127.0.0.1:9/a.png" });
@@ -512,11 +587,19 @@ def test_the_policy_refuses_what_the_page_did_not_bring(report: Report, folder: 
         add("link", { rel: "stylesheet", href: "http://127.0.0.1:9/a.css" });
         add("iframe", { src: "http://127.0.0.1:9/" });
         add("video", { src: "http://127.0.0.1:9/a.webm" });
-        document.body.insertAdjacentHTML("beforeend", "<img src='' onerror='window.injected = 1'>");
+        const hostile = "<img src='' onerror='window.injected = 1'>";
+        document.body.insertAdjacentHTML("beforeend", hostile);
         fetch("http://127.0.0.1:9/").catch(() => {});
     """)
     scripts = ["script-src-attr", *["script-src-elem"] * 4]
-    others = ["connect-src", "frame-src", "img-src", "img-src", "media-src", "style-src-elem"]
+    others = [
+        "connect-src",
+        "frame-src",
+        "img-src",
+        "img-src",
+        "media-src",
+        "style-src-elem",
+    ]
     report.wait_for(lambda: len(report.run("return refused")) >= len(scripts + others))
     assert sorted(report.run("return refused")) == sorted(scripts + others)
     assert report.run("return window.injected") is None
@@ -525,10 +608,12 @@ def test_the_policy_refuses_what_the_page_did_not_bring(report: Report, folder: 
     assert all("Content Security Policy" in complaint for complaint in complaints)
 
 
-# --- Look ----------------------------------------------------------------------------------------
+# --- Look -----------------------------------------------------------------------------
 
 
-def test_light_and_dark_follow_the_system_and_can_be_read(report: Report, folder: Path) -> None:
+def test_light_and_dark_follow_the_system_and_can_be_read(
+    report: Report, folder: Path
+) -> None:
     backgrounds = {}
     for scheme in ("light", "dark"):
         report.open(folder, scheme=scheme)
@@ -543,19 +628,27 @@ def test_light_and_dark_follow_the_system_and_can_be_read(report: Report, folder
     assert backgrounds["dark"] < 40
 
 
-def test_a_phone_shows_all_without_scrolling_sideways(report: Report, tmp_path: Path) -> None:
+def test_a_phone_shows_all_without_scrolling_sideways(
+    report: Report, tmp_path: Path
+) -> None:
     boxes = (100, 1000, 900, 90), (1100, 1200, 2000, 900)
-    folder = written(tmp_path, *pair(2300, 3200, *boxes), "first.png", f"{'long' * 20}.png")
+    folder = written(
+        tmp_path, *pair(2300, 3200, *boxes), "first.png", f"{'long' * 20}.png"
+    )
     report.open(folder, PHONE)
     for view in VIEWS:
         report.click(view)
         for width in ("scrollWidth", "clientWidth"):
-            assert report.run(f"return document.documentElement.{width}") == PHONE[0], view
+            assert report.run(f"return document.documentElement.{width}") == PHONE[0], (
+                view
+            )
         report.run("document.querySelector('main').scrollIntoView({ block: 'end' })")
         for picture in report.find("img"):
             left, top, right, bottom = report.place(picture)
             assert 0 <= left < right <= PHONE[0], view
-            assert (right - left) / (bottom - top) == pytest.approx(3200 / 2300, rel=0.01)
+            assert (right - left) / (bottom - top) == pytest.approx(
+                3200 / 2300, rel=0.01
+            )
         assert right - left > 0.9 * PHONE[0]
         sights = with_and_without_boxes(report, lambda: report.click("boxes"))
         assert boxes_lie_at_the_regions(report, *sights), view

@@ -1,4 +1,4 @@
-"""What happens around a comparison: writes, names, two runs at once, signals, repetition."""
+"""What happens around a comparison: writes, names, two runs at once, signals."""
 
 import json
 import os
@@ -25,7 +25,14 @@ SCRIPT = ROOT / "image_diff.py"
 FIRST, SECOND = ROOT / "images/original_02.png", ROOT / "images/modified_02.png"
 PAIR = ["--first", str(FIRST), "--second", str(SECOND), "--no-window"]
 FILES = {
-    *("original.png", "modified.png", "first.png", "second.png", "diff.png", "thresh.png"),
+    *(
+        "original.png",
+        "modified.png",
+        "first.png",
+        "second.png",
+        "diff.png",
+        "thresh.png",
+    ),
     *("result.json", "index.html"),
 }
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
@@ -53,14 +60,15 @@ def write_png(path: Path, picture: object) -> Path:
     return path
 
 
-# --- Writes --------------------------------------------------------------------------------------
+# --- Writes ---------------------------------------------------------------------------
 
 
 def test_a_reader_that_has_gone_is_no_trouble(tmp_path: Path) -> None:
     for form in ("", "--json"):
         folder = tmp_path / f"out{form}"
         result = shell(
-            f'$run {form} -o "$folder" | true; echo ${{PIPESTATUS[0]}}', folder=str(folder)
+            f'$run {form} -o "$folder" | true; echo ${{PIPESTATUS[0]}}',
+            folder=str(folder),
         )
         assert (result.stdout, result.stderr) == ("0\n", "")
         assert set(contents(folder)) == FILES
@@ -71,20 +79,25 @@ def test_stdout_on_a_full_disk() -> None:
     result = shell("$run > /dev/full")
     assert result.returncode == 2
     assert result.stderr == (
-        "error: cannot write the result: No space left on device; send it to another place\n"
+        "error: cannot write the result: No space left on device; "
+        "send it to another place\n"
     )
     assert shell("$run -f none 2> /dev/full").returncode == 2
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(tmp_path: Path, closed: str) -> None:
-    result = shell(f'$run --exit-code -o "$folder" {closed}', folder=str(tmp_path / "out"))
+    result = shell(
+        f'$run --exit-code -o "$folder" {closed}', folder=str(tmp_path / "out")
+    )
     assert result.returncode == 1
     assert result.stderr == ""
     assert result.stdout.startswith("SSIM: 0.96") or ">&-" in closed.split("2")[0]
     assert set(contents(tmp_path / "out")) == FILES
     assert shell(f"$run -f none {closed}").returncode == 2
-    folders = shell(f'$run -f "$images" -s "$images" {closed}', images=os.path.dirname(PAIR[1]))
+    folders = shell(
+        f'$run -f "$images" -s "$images" {closed}', images=os.path.dirname(PAIR[1])
+    )
     assert (folders.returncode, folders.stderr) == (0, "")
 
 
@@ -102,7 +115,7 @@ def test_a_file_that_grows_too_large_leaves_what_was_there(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
     assert capsys.readouterr().err == (
-        f"error: cannot write to {tmp_path}: File too large; free or name another folder\n"
+        f"error: cannot write to {tmp_path}: File too large; "
     )
     assert contents(tmp_path) == before
 
@@ -121,7 +134,8 @@ def test_a_folder_that_is_removed_in_the_middle(
     monkeypatch.setattr(image_diff, "draw", remove_and_draw)
     assert main([*PAIR, "-o", str(folder)]) == 2
     assert capsys.readouterr().err == (
-        f"error: cannot write to {folder}: No such file or directory; free or name another folder\n"
+        f"error: cannot write to {folder}: No such file or directory; "
+        "free or name another folder\n"
     )
     assert not folder.exists()
 
@@ -132,9 +146,12 @@ def test_no_permission() -> None:
         folder = Path(name, "out")
         folder.mkdir(mode=0o555)
         Path(name).chmod(0o755)
-        pair = [str(write_png(Path(name, f"{stem}.png"), np.zeros((9, 9)))) for stem in "ab"]
+        pair = [
+            str(write_png(Path(name, f"{stem}.png"), np.zeros((9, 9)))) for stem in "ab"
+        ]
         arguments = ["-f", pair[0], "-s", pair[1], "--no-window", "-o"]
-        # Once as root, so that every module is imported, should the other user not see them.
+        # Once as root, so that every module is imported, should the other user not see
+        # them.
         code = f"""
 import image_diff, os
 image_diff.main({[*arguments, name + "/before"]})
@@ -143,9 +160,12 @@ if os.geteuid() == 0:
 raise SystemExit(image_diff.main({[*arguments, str(folder)]}))
 """
         command = [sys.executable, "-c", code]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
         assert result.stderr == (
-            f"error: cannot write to {folder}: Permission denied; free or name another folder\n"
+            f"error: cannot write to {folder}: Permission denied; "
+            "free or name another folder\n"
         )
         assert result.returncode == 2
         assert list(folder.iterdir()) == []
@@ -157,12 +177,15 @@ def test_a_folder_in_the_place_of_a_file(
     (tmp_path / "thresh.png").mkdir()
     assert main([*PAIR, "-o", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/thresh.png is a folder; name another folder for the output\n"
+        f"error: {tmp_path}/thresh.png is a folder; "
+        "name another folder for the output\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thresh.png"]
 
 
-def test_one_picture_as_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_picture_as_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pair = ["-f", str(FIRST), "-s", str(FIRST), "--no-window", "--exit-code"]
     assert main([*pair, "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("SSIM: 1.0\n0 regions")
@@ -170,17 +193,31 @@ def test_one_picture_as_both(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert files["first.png"] == files["second.png"] == FIRST.read_bytes()
 
 
-# --- Names ---------------------------------------------------------------------------------------
+# --- Names ----------------------------------------------------------------------------
 
 NAMES = [
-    *("a\nb.png", "\x1b[31mred.png", "'quoted\" `id` $(id).png", "-f.png", "--help", "%s%n%d.png"),
-    *("n" * 251 + ".png", "\udcff\udcfe.png", "图.png", " .png", "a;b&c|d>e<f.png", "<b>&amp;.png"),
+    *(
+        "a\nb.png",
+        "\x1b[31mred.png",
+        "'quoted\" `id` $(id).png",
+        "-f.png",
+        "--help",
+        "%s%n%d.png",
+    ),
+    *(
+        "n" * 251 + ".png",
+        "\udcff\udcfe.png",
+        "图.png",
+        " .png",
+        "a;b&c|d>e<f.png",
+        "<b>&amp;.png",
+    ),
 ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name(tmp_path: Path, name: str) -> None:
-    """Read and reported, in a folder of such a name as well; nothing is run, nothing mistaken."""
+    """Read and reported, also in a folder of such a name; nothing is run."""
     folder = tmp_path / "here"
     folder.mkdir()
     for path, source in ((folder / name, FIRST), (folder / "other.png", SECOND)):
@@ -198,7 +235,9 @@ def test_any_name(tmp_path: Path, name: str) -> None:
     record = json.loads(result.stdout)
     assert record["first"] == name
     assert set(contents(folder / output)) == FILES
-    assert sorted(path.name for path in folder.iterdir()) == sorted({name, "other.png", output})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        {name, "other.png", output}
+    )
     page = (folder / output / "index.html").read_text()
     assert "<b>" not in page.split("<header>")[1].split("</h1>")[0].replace("<h1>", "")
 
@@ -206,7 +245,9 @@ def test_any_name(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_in_a_message(tmp_path: Path, name: str) -> None:
     command = [sys.executable, str(SCRIPT), f"--first={name}", "--second", "none.png"]
-    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60)
+    result = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60
+    )
     assert result.returncode == 2
     assert result.stdout == b""
     assert result.stderr.endswith(b"name a picture that is there and may be read\n")
@@ -218,7 +259,10 @@ def test_links_in_a_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
     assert main(["-f", str(loop), "-s", str(SECOND), "--no-window"]) == 2
-    assert "loop.png cannot be read: Too many levels of symbolic links" in capsys.readouterr().err
+    assert (
+        "loop.png cannot be read: Too many levels of symbolic links"
+        in capsys.readouterr().err
+    )
     assert main([*PAIR, "-o", str(loop)]) == 2
     assert f"cannot write to {loop}: " in capsys.readouterr().err
     assert main([*PAIR, "-o", str(loop / "out")]) == 2
@@ -238,15 +282,24 @@ def test_an_output_that_links_to_an_input(
     assert picture.read_bytes() == FIRST.read_bytes()
 
 
-# --- Two runs at once ----------------------------------------------------------------------------
+# --- Two runs at once -----------------------------------------------------------------
 
 
 def test_two_runs_into_one_folder_leave_a_whole_result_of_one(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     commands, wholes = [], []
     for threshold in ("0.1", "0.9"):
-        command = [sys.executable, str(SCRIPT), *PAIR, "--threshold", threshold, "--output"]
-        subprocess.run([*command, str(tmp_path / threshold)], check=True, capture_output=True)
+        command = [
+            sys.executable,
+            str(SCRIPT),
+            *PAIR,
+            "--threshold",
+            threshold,
+            "--output",
+        ]
+        subprocess.run(
+            [*command, str(tmp_path / threshold)], check=True, capture_output=True
+        )
         wholes.append(contents(tmp_path / threshold))
         commands.append([*command, str(folder)])
     assert wholes[0].keys() == wholes[1].keys() == FILES
@@ -261,8 +314,10 @@ def test_two_runs_into_one_folder_leave_a_whole_result_of_one(tmp_path: Path) ->
         assert contents(folder) in wholes
 
 
-def test_two_saves_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file is moved a little later than the one before: others could go between."""
+def test_two_saves_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is moved a little later than the one before: others could come in."""
     move = os.replace
 
     def slowly(source: str, target: str) -> None:
@@ -274,7 +329,9 @@ def test_two_saves_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.Monkey
         image_diff.compare_files(FIRST, SECOND, image_diff.Options(threshold=threshold))
         for threshold in (0.1, 0.9)
     ]
-    records = [image_diff.as_record(comparison, FIRST, SECOND) for comparison in comparisons]
+    records = [
+        image_diff.as_record(comparison, FIRST, SECOND) for comparison in comparisons
+    ]
     wholes = []
     for comparison, record in zip(comparisons, records, strict=True):
         image_diff.save(comparison, record, tmp_path / "alone")
@@ -293,7 +350,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert set(contents(tmp_path)) == {*FILES, "mine.txt"}
 
 
-# --- Signals -------------------------------------------------------------------------------------
+# --- Signals --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +385,7 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}
 def test_signals_at_random_moments(
     tmp_path: Path, large: list[str], number: signal.Signals
 ) -> None:
-    """25 times each: what is there is whole, nothing is left over, and nothing is said."""
+    """25 times each: what is there is whole, nothing is left over, nothing is said."""
     command = [sys.executable, str(SCRIPT), *large]
     began = time.monotonic()
     with begun([*command, str(tmp_path / "whole")]) as process:
@@ -355,33 +412,46 @@ def test_signals_at_random_moments(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_while_saving(tmp_path: Path, large: list[str], number: signal.Signals) -> None:
-    """What was begun is ended first: all is there and whole, once more over what was there."""
+def test_signals_while_saving(
+    tmp_path: Path, large: list[str], number: signal.Signals
+) -> None:
+    """What was begun is ended first: all is there and whole, also over an older one."""
     command = [sys.executable, str(SCRIPT), *large, str(tmp_path / "out")]
     wholes = []
     for _ in range(5):
         with begun(command) as process:
-            while not list(tmp_path.glob("out/.image_diff-*/*")) and process.poll() is None:
+            while (
+                not list(tmp_path.glob("out/.image_diff-*/*"))
+                and process.poll() is None
+            ):
                 time.sleep(0.001)
             process.send_signal(number)
             _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (STATUS[number], b"")
         wholes.append(contents(tmp_path / "out"))
-    subprocess.run([*command[:-1], str(tmp_path / "calm")], check=True, capture_output=True)
+    subprocess.run(
+        [*command[:-1], str(tmp_path / "calm")], check=True, capture_output=True
+    )
     assert set(wholes[0]) == FILES
     assert wholes == [contents(tmp_path / "calm")] * 5
 
 
 def test_the_shell_sees_130_and_143(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "silent")  # read for ever, so that the signal never comes too late
+    # It is read for ever, so that the signal never comes too late.
+    os.mkfifo(tmp_path / "silent")
     # With job control, as otherwise a shell has its background ignore SIGINT.
     line = 'set -m; $run & pid=$!; sleep 1; kill -{} $pid; wait $pid; echo "status $?"'
-    command = f"{sys.executable} {SCRIPT} -f {tmp_path}/silent -s {tmp_path}/silent --no-window"
+    silent = tmp_path / "silent"
+    command = f"{sys.executable} {SCRIPT} -f {silent} -s {silent} --no-window"
     for name, status in (("INT", 130), ("TERM", 143)):
         script = tmp_path / "script.sh"
         script.write_text(line.format(name).replace("$run", command))
         result = subprocess.run(
-            ["bash", str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+            ["bash", str(script)],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert f"status {status}" in result.stdout
 
@@ -414,7 +484,7 @@ def test_a_program_that_imports_us_gets_its_own_interrupt(
     assert image_diff.page is page
 
 
-# --- Repetition ----------------------------------------------------------------------------------
+# --- Repetition -----------------------------------------------------------------------
 
 
 def test_the_same_bytes_on_any_number_of_threads(

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from desktop import MISSING, SIZE, Desktop, desktop
 
 import image_diff
+from desktop import MISSING, SIZE, Desktop, desktop
 
 ROOT = Path(image_diff.__file__).parent
 PAIR = "-f", ROOT / "images/original_02.png", "-s", ROOT / "images/modified_02.png"
@@ -67,7 +67,8 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
         return bool(np.abs(seen.astype(int) - expected).mean() < 3)
 
     for title in image_diff.TITLES:
-        screen.wait_for(partial(shows, title))  # a window is painted when the desktop has time
+        # A window is painted when the desktop has time.
+        screen.wait_for(partial(shows, title))
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
     assert (status, err) == (0, "")
@@ -75,7 +76,9 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
 
 
 @needs_screen
-@pytest.mark.parametrize("shape", [(314, 500), (270, 600), (900, 300), (300, 2500), (3000, 4000)])
+@pytest.mark.parametrize(
+    "shape", [(314, 500), (270, 600), (900, 300), (300, 2500), (3000, 4000)]
+)
 def test_windows_fit_the_screen_and_do_not_cover_one_another(
     screen: Desktop, tmp_path: Path, shape: tuple[int, int]
 ) -> None:
@@ -101,7 +104,9 @@ def test_windows_fit_the_screen_and_do_not_cover_one_another(
 
 
 @needs_screen
-def test_the_program_ends_when_the_last_window_is_closed_with_the_mouse(screen: Desktop) -> None:
+def test_the_program_ends_when_the_last_window_is_closed_with_the_mouse(
+    screen: Desktop,
+) -> None:
     process = opened(screen, *PAIR)
     for title in ("Modified", "Original", "Thresh"):
         screen.close(title)
@@ -138,7 +143,7 @@ def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
 
 
 def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
-    """Drag the handle of the first or second slider under Thresh from one share of its way on."""
+    """Drag the first or second slider under Thresh from one share of its way on."""
     x, y, width, height = screen.windows()["Thresh"]
     row = y + screen.windows()["Diff"][3] + 11 + 22 * slider
     assert row < y + height
@@ -211,7 +216,9 @@ def test_h_shows_the_keys(screen: Desktop) -> None:
 
 
 @needs_screen
-def test_s_saves_beside_the_second_picture_and_says_where(screen: Desktop, tmp_path: Path) -> None:
+def test_s_saves_beside_the_second_picture_and_says_where(
+    screen: Desktop, tmp_path: Path
+) -> None:
     pair = tmp_path / "first.png", tmp_path / "new version.png"
     for path, sample in zip(pair, PAIR[1::2], strict=True):
         path.write_bytes(Path(sample).read_bytes())
@@ -250,7 +257,10 @@ def test_without_a_display_the_result_is_still_printed(display: str | None) -> N
     )
     assert result.returncode == 0
     assert result.stdout.startswith("SSIM: ")
-    assert result.stderr == f"no windows: no display answers (DISPLAY={display or ''}); {SAVES}"
+    assert (
+        result.stderr
+        == f"no windows: no display answers (DISPLAY={display or ''}); {SAVES}"
+    )
 
 
 def test_an_opencv_without_windows_says_so(

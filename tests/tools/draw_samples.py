@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Draw the sample pictures of images/: two bank cards and a cheque, each with a changed copy.
+"""Draw the samples of images/: two bank cards and a cheque, each with a changed copy.
 
-Everything on them is invented: the banks, the people, the card scheme and the numbers (the card
-numbers fail the check digit on purpose).  The drawing is the same every time it is run, and a
-changed copy is the very same scene drawn with a flag, so that nothing else in it differs.
+Everything on them is invented: the banks, the people, the card scheme and the numbers
+(the card numbers fail the check digit on purpose).  The drawing is the same every time
+it is run, and a changed copy is the very same scene drawn with a flag, so that nothing
 
-    python tests/draw_samples.py            # writes the six pictures to images/
-    python tests/draw_samples.py somewhere  # writes them to another folder
+    python tests/tools/draw_samples.py            # writes the six pictures to images/
+    python tests/tools/draw_samples.py somewhere  # writes them to another folder
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+import checkout
+
 Shape: TypeAlias = Image.Image  # a picture in gray: white where the shape is
 Point: TypeAlias = tuple[float, float]
 Points: TypeAlias = Sequence[Point] | NDArray[np.float64]
@@ -30,14 +32,26 @@ Box: TypeAlias = tuple[float, float, float, float]
 Colour: TypeAlias = tuple[int, int, int]
 Floats: TypeAlias = NDArray[np.float32]
 
-SCALE = 4  # every scene is drawn this many times larger, then reduced, which makes it smooth
-IMAGES = Path(__file__).resolve().parent.parent / "images"
+SCALE = 4  # every scene is drawn so many times larger, then reduced, and so is smooth
+IMAGES = checkout.ROOT / "images"
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 SILVER = ((250, 250, 252), (196, 200, 208), (236, 238, 242))
-GOLD = ((250, 236, 182), (214, 172, 84), (246, 222, 146), (190, 142, 58), (226, 188, 104))
-FOIL = ((255, 190, 220), (255, 236, 170), (176, 240, 200), (160, 214, 255), (206, 180, 255))
+GOLD = (
+    (250, 236, 182),
+    (214, 172, 84),
+    (246, 222, 146),
+    (190, 142, 58),
+    (226, 188, 104),
+)
+FOIL = (
+    (255, 190, 220),
+    (255, 236, 170),
+    (176, 240, 200),
+    (160, 214, 255),
+    (206, 180, 255),
+)
 
-# ---- tools: lengths and places are in pixels of the final picture -------------------------------
+# ------------------------- tools: lengths and places are in pixels of the final picture
 
 
 @dataclass(frozen=True)
@@ -55,8 +69,13 @@ class Gradient:
         y = np.arange(top, bottom, dtype=np.float32)[:, None] / SCALE - self.start[1]
         along = np.clip((x * dx + y * dy) / (dx * dx + dy * dy), 0, 1)
         fine, coarse = np.linspace(0, 1, 1024), np.linspace(0, 1, len(self.stops))
-        table = [np.interp(fine, coarse, channel) for channel in zip(*self.stops, strict=True)]
-        return np.stack(table, axis=-1).astype(np.float32)[(along * 1023).astype(np.intp)]
+        table = [
+            np.interp(fine, coarse, channel)
+            for channel in zip(*self.stops, strict=True)
+        ]
+        return np.stack(table, axis=-1).astype(np.float32)[
+            (along * 1023).astype(np.intp)
+        ]
 
 
 class Layer:
@@ -69,7 +88,9 @@ class Layer:
 
     def rounded(self, box: Box, radius: float) -> Layer:
         """Add a filled rectangle with rounded corners."""
-        self.draw.rounded_rectangle([round(v * SCALE) for v in box], round(radius * SCALE), 255)
+        self.draw.rounded_rectangle(
+            [round(v * SCALE) for v in box], round(radius * SCALE), 255
+        )
         return self
 
     def polygon(self, points: Points) -> Layer:
@@ -80,7 +101,9 @@ class Layer:
     def dot(self, x: float, y: float, width: float) -> Layer:
         """Add a filled circle."""
         half = width / 2
-        self.draw.ellipse([v * SCALE for v in (x - half, y - half, x + half, y + half)], 255)
+        self.draw.ellipse(
+            [v * SCALE for v in (x - half, y - half, x + half, y + half)], 255
+        )
         return self
 
     def line(self, points: Points, width: float, tone: int = 255) -> Layer:
@@ -98,7 +121,7 @@ class Layer:
         return self
 
     def pen(self, points: Points, width: float) -> Layer:
-        """Add a pen stroke: thin on the way up, thick on the way down, tapered at both ends."""
+        """Add a pen stroke: thin on the way up, thick on the way down, tapered."""
         path, thick = spline(points), width
         for i, ((x0, y0), (x1, y1)) in enumerate(pairwise(path)):
             length = math.hypot(x1 - x0, y1 - y0) or 1.0
@@ -109,15 +132,27 @@ class Layer:
         return self
 
     def text(
-        self, x: float, y: float, text: str, size: float, anchor: str, gap: float, bold: float = 0
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        anchor: str,
+        gap: float,
+        bold: float = 0,
     ) -> Layer:
-        """Add a line of text that begins, is centred or ends (l, m, r) at a point of its foot."""
+        """Add a line of text that begins, is centred or ends (l, m, r) at its foot."""
         font = ImageFont.load_default(size * SCALE)
         steps = [font.getlength(letter) + gap * SCALE for letter in text]
-        place = x * SCALE - (sum(steps) - gap * SCALE) * {"l": 0.0, "m": 0.5, "r": 1.0}[anchor]
+        place = (
+            x * SCALE
+            - (sum(steps) - gap * SCALE) * {"l": 0.0, "m": 0.5, "r": 1.0}[anchor]
+        )
         for letter, step in zip(text, steps, strict=True):
             foot = (round(place), round(y * SCALE))
-            self.draw.text(foot, letter, 255, font, "ls", stroke_width=round(bold * SCALE))
+            self.draw.text(
+                foot, letter, 255, font, "ls", stroke_width=round(bold * SCALE)
+            )
             place += step
         return self
 
@@ -126,7 +161,7 @@ class Scene:
     """A large picture that shapes are painted on."""
 
     def __init__(self, width: int, height: int, outline: Box, radius: float) -> None:
-        """Lay a blank sheet with a soft shadow on a light table; later paint stays on the sheet."""
+        """Lay a blank sheet with a shadow on a light table; later paint stays on it."""
         self.size = (width * SCALE, height * SCALE)
         self.pixels: Floats = np.zeros((height * SCALE, width * SCALE, 3), np.float32)
         self.clip: Shape = Image.new("L", self.size, 255)
@@ -141,7 +176,9 @@ class Scene:
         """Return an empty layer of the size of the scene."""
         return Layer(self.size)
 
-    def paint(self, shape: Shape, colour: Colour | Gradient, opacity: float = 1.0) -> None:
+    def paint(
+        self, shape: Shape, colour: Colour | Gradient, opacity: float = 1.0
+    ) -> None:
         """Lay a colour over the scene where the shape is."""
         shape = ImageChops.multiply(shape, self.clip)
         box = shape.getbbox()
@@ -149,8 +186,14 @@ class Scene:
             return
         left, top, right, bottom = box
         area = self.pixels[top:bottom, left:right]
-        alpha = np.asarray(shape.crop(box), np.float32)[..., None] * np.float32(opacity / 255)
-        flat = np.array(colour, np.float32) if isinstance(colour, tuple) else colour.within(*box)
+        alpha = np.asarray(shape.crop(box), np.float32)[..., None] * np.float32(
+            opacity / 255
+        )
+        flat = (
+            np.array(colour, np.float32)
+            if isinstance(colour, tuple)
+            else colour.within(*box)
+        )
         area += (flat - area) * alpha
 
     def emboss(self, shape: Shape, face: Gradient) -> None:
@@ -163,7 +206,7 @@ class Scene:
         self.paint(ImageChops.subtract(shape, moved(shape, -0.5)), (60, 60, 72), 0.55)
 
     def finish(self, grain: float) -> Image.Image:
-        """Reduce the scene to its final size, with a fine grain that is always the same."""
+        """Reduce the scene to its final size, with a grain that is always the same."""
         height, width = (n // SCALE for n in self.pixels.shape[:2])
         small = self.pixels.reshape(height, SCALE, width, SCALE, 3).mean((1, 3))
         sheet = np.asarray(self.clip, np.float32)[::SCALE, ::SCALE, None] / 255
@@ -184,7 +227,9 @@ def soft(shape: Shape, radius: float) -> Shape:
     wide = round(3 * radius * SCALE)
     part = shape.crop((left - wide, top - wide, right + wide, bottom + wide))
     blurred = Image.new("L", shape.size)
-    blurred.paste(part.filter(ImageFilter.GaussianBlur(radius * SCALE)), (left - wide, top - wide))
+    blurred.paste(
+        part.filter(ImageFilter.GaussianBlur(radius * SCALE)), (left - wide, top - wide)
+    )
     return blurred
 
 
@@ -193,7 +238,12 @@ def spline(points: Points) -> list[Point]:
     p = np.array([points[0], *points, points[-1]], float)
     a, b, c, d = (p[i : len(p) - 3 + i, None] for i in range(4))
     t = np.arange(0, 1, 1 / 12)[None, :, None]
-    curve = 2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * (b - c) + d - a) * t**3
+    curve = (
+        2 * b
+        + (c - a) * t
+        + (2 * a - 5 * b + 4 * c - d) * t**2
+        + (3 * (b - c) + d - a) * t**3
+    )
     return [(x, y) for x, y in (*(curve / 2).reshape(-1, 2).tolist(), points[-1])]
 
 
@@ -216,7 +266,9 @@ def curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]
     return np.stack((x, y), axis=1)
 
 
-def around(x: float, y: float, radius: NDArray[np.float64], angle: NDArray[np.float64]) -> Points:
+def around(
+    x: float, y: float, radius: NDArray[np.float64], angle: NDArray[np.float64]
+) -> Points:
     """Return the points of a curve around a centre."""
     return curve(x + radius * np.cos(angle), y + radius * np.sin(angle))
 
@@ -227,11 +279,14 @@ def glyphs(table: str) -> dict[str, tuple[float, list[list[Point]]]]:
     for line in table.strip().splitlines():
         sign, width, *rest = line.split(maxsplit=2)
         runs = [[float(v) for v in run.split()] for run in "".join(rest).split(";")]
-        found[sign] = (float(width), [list(zip(r[::2], r[1::2], strict=True)) for r in runs if r])
+        found[sign] = (
+            float(width),
+            [list(zip(r[::2], r[1::2], strict=True)) for r in runs if r],
+        )
     return found
 
 
-# ---- writing: the numbers of machines (4 wide, 6 high) and a hand (small letters 10 high) -------
+# - writing: the numbers of machines (4 wide, 6 high) and a hand (small letters 10 high)
 
 DIGITS = glyphs("""
 0 4  2 0 4 0 4 6 0 6 0 0 2 0
@@ -248,9 +303,11 @@ DIGITS = glyphs("""
 """)
 HAND = glyphs("""
 a 12 6.5 9.3 3.5 9.6 1 5.5 1.8 1 4.2 0.3 7 4.5 8.3 9.6 8 4 8.6 0.8 10.2 0.4 12 3
-d 12 6.5 9.2 3.5 9.5 1 5.5 1.8 1 4.2 0.3 7 4.5 8.4 13 8.8 21 8.3 12 8.2 4 8.8 0.8 10.4 0.4 12 3
+d 12 6.5 9.2 3.5 9.5 1 5.5 1.8 1 4.2 0.3 7 4.5 8.4 13 8.8 21 \
+  8.3 12 8.2 4 8.8 0.8 10.4 0.4 12 3
 e 9  2 3.5 5 6.4 5.8 9 4 10 2 7.4 2 2.6 4.2 0.2 7 1 9 3.5
-h 13 1.5 3 5 12 6.8 20 5.7 22.5 4 19 3.2 10 3 0 3.6 4.5 6 9 8 9.6 9 7 9 3 9.8 0.5 11.4 0.8 13 3
+h 13 1.5 3 5 12 6.8 20 5.7 22.5 4 19 3.2 10 3 0 \
+  3.6 4.5 6 9 8 9.6 9 7 9 3 9.8 0.5 11.4 0.8 13 3
 l 8  1.5 3 5 12 6.6 20 5.4 22.5 3.6 18 3 8 3.6 1.5 5.4 0.2 8 3
 n 13 1.2 6 2.7 9.6 3.5 8.3 3.2 4 3 0 3.6 4.5 6 9 8 9.6 9 7.4 9 3 9.8 0.5 11.4 0.8 13 3
 o 10 4.8 9.7 1.7 7.4 1.2 2.6 4 0.2 6.9 3 6.9 7.4 4.8 9.7 6 7.9 8 7.6 10 8.6
@@ -259,7 +316,8 @@ t 8  1.5 4 4 11 5 18 4.4 10 4 4 4.6 0.8 6.2 0.4 8 3; 0.6 12.4 4 13 8.8 13.4
 u 13 1.5 5 3 9.8 2.8 4 3.6 0.8 5.4 0.4 8 4 9.2 9.8 9 4 9.6 0.8 11.2 0.5 13 3
 y 12 1.5 5 3 9.8 2.8 4.5 3.8 1.6 5.6 1.6 8 5 9 9.8 9 2 8 -7 5 -11 3 -9 5 -4.6 9 0 12 3
 A 17 0 1.5 2.4 0.2 7.5 9 13 22.5 13.2 12 13.4 3.5 14.6 0.6 17 3; 4.8 8 9.6 9.4 15.4 8.6
-H 19 0.5 19 3 22 4 20 4 10 2.6 1 0.4 -0.6; 16 23 13 14 12 4 13 0 16 2; -0.6 9 5 11 12 11 18 13
+H 19 0.5 19 3 22 4 20 4 10 2.6 1 0.4 -0.6; 16 23 13 14 12 4 13 0 16 2; \
+  -0.6 9 5 11 12 11 18 13
 O 18 9 22 4 19 1 11 3 2 8 -0.3 13.6 5 14.6 14 11 21 7.5 20 9.4 17 14 18.2 18 20.5
 T 13 0 19 1.5 21.6 6 21.2 12 21 17 23; 9.4 21 8.6 11 7.2 2.5 4.4 -0.3 1.6 1.8
 0 12 6 17 2.4 14 1 7.4 3 1.2 6.6 0.4 9.6 6 9.2 13 6 17 4 16
@@ -269,7 +327,8 @@ T 13 0 19 1.5 21.6 6 21.2 12 21 17 23; 9.4 21 8.6 11 7.2 2.5 4.4 -0.3 1.6 1.8
 4 12 5 18 3.4 12 1 6.4 5 6.6 10.4 7; 8 12 7.4 6 7 -1
 . 6  2 0.2 2.6 0.6 2.8 0
 / 10 8 20 4.4 9 1 -3
-£ 12 10.4 14.5 8.6 17.6 4.6 17.2 3.2 12.5 4.4 7.5 3.6 3.5 0.4 0.6; 0 1 5 0.8 11 0.6; 0 8.4 8 8.4
+£ 12 10.4 14.5 8.6 17.6 4.6 17.2 3.2 12.5 4.4 7.5 3.6 3.5 0.4 0.6; \
+  0 1 5 0.8 11 0.6; 0 8.4 8 8.4
 ~ 30 -4 1 1 4 7 7 14 8 20 6 14 2 -20 -6 -70 -10 -115 -10.5
 """)
 JOINED = "adehlnortuy"
@@ -285,7 +344,7 @@ def embossed_number(layer: Layer, x: float, y: float, text: str, height: float) 
 
 
 def magnetic_number(layer: Layer, x: float, y: float, text: str, height: float) -> None:
-    """Add a line in the style of magnetic ink; `:` and `|` are two signs of that style."""
+    """Add a line in the style of magnetic ink; `:` and `|` are signs of that style."""
     unit = height / 6
     bars = {
         ":": ((0.3, 0.2, 1.3, 5.8), (2.4, 0.4, 3.8, 2.2), (2.4, 3.8, 3.8, 5.6)),
@@ -294,9 +353,14 @@ def magnetic_number(layer: Layer, x: float, y: float, text: str, height: float) 
     for i, sign in enumerate(text):
         left, top = x + i * 6.55 * unit, y - height
         for a, b, c, d in bars.get(sign, ()):
-            layer.rounded((left + a * unit, top + b * unit, left + c * unit, top + d * unit), 0)
+            layer.rounded(
+                (left + a * unit, top + b * unit, left + c * unit, top + d * unit), 0
+            )
         for run in DIGITS[sign][1] if sign in DIGITS else []:
-            layer.stroke(bent([(left + a * unit, top + b * unit) for a, b in run], 0.5 * unit), 1.4)
+            layer.stroke(
+                bent([(left + a * unit, top + b * unit) for a, b in run], 0.5 * unit),
+                1.4,
+            )
             for (a, b), (c, d) in pairwise(run):
                 if a == c > 2 and max(b, d) > 3:  # the heavy part, low on the right
                     low, high = top + max(3, min(b, d)) * unit, top + max(b, d) * unit
@@ -306,13 +370,17 @@ def magnetic_number(layer: Layer, x: float, y: float, text: str, height: float) 
 def handwriting(
     layer: Layer, x: float, y: float, text: str, size: float, slant: float, pen: float
 ) -> None:
-    """Write by hand, small letters joined; `size` is the height of the small letters."""
+    """Write by hand, small letters joined; `size` is the height of those."""
     joined: list[Point] = []
     for i, sign in enumerate(text + " "):
         width, strokes = HAND.get(sign, (9.0, []))
-        unit = size / 10 * (1 + 0.04 * math.sin(i * 2.3))  # no two letters are quite the same
+        # No two letters are quite the same.
+        unit = size / 10 * (1 + 0.04 * math.sin(i * 2.3))
         foot = y + size * 0.05 * math.sin(i * 1.7)
-        placed = [[(x + (a + b * slant) * unit, foot - b * unit) for a, b in s] for s in strokes]
+        placed = [
+            [(x + (a + b * slant) * unit, foot - b * unit) for a, b in s]
+            for s in strokes
+        ]
         if joined and (sign not in JOINED or text[i - 1] in "HOT"):
             layer.pen(joined, pen)
             joined = []
@@ -324,7 +392,7 @@ def handwriting(
         x += width * unit
 
 
-# ---- the parts of a card ------------------------------------------------------------------------
+# ------------------------------------------------------------------ the parts of a card
 
 
 def chip(scene: Scene, x: float, y: float) -> None:
@@ -337,8 +405,15 @@ def chip(scene: Scene, x: float, y: float) -> None:
     cuts, middle, centre = scene.layer(), x + 27, y + 21
     for side in (-1, 1):
         for row in (-7, 0, 7):
-            cuts.line([(middle + side * 27, centre + row), (middle + side * 10, centre + row)], 0.9)
-        for end in (-1, 1):  # a quarter of the middle pad, and the cut from its corner outwards
+            cuts.line(
+                [
+                    (middle + side * 27, centre + row),
+                    (middle + side * 10, centre + row),
+                ],
+                0.9,
+            )
+        # A quarter of the middle pad, and the cut from its corner outwards.
+        for end in (-1, 1):
             corner = (middle + side * 10, centre + end * 12)
             cuts.line(bent([(corner[0], centre), corner, (middle, corner[1])], 4), 0.9)
             slope = (corner[0] - side * 1.2, corner[1] - end * 1.2)
@@ -358,12 +433,24 @@ def contactless(scene: Scene, x: float, y: float) -> None:
 
 
 def diamonds(
-    scene: Scene, x: float, y: float, size: float, colours: Sequence[Colour], opacity: float
+    scene: Scene,
+    x: float,
+    y: float,
+    size: float,
+    colours: Sequence[Colour],
+    opacity: float,
 ) -> None:
     """Paint the sign of the (invented) card scheme."""
-    for middle, colour in zip((x - size * 0.95, x, x + size * 0.95), colours, strict=True):
+    for middle, colour in zip(
+        (x - size * 0.95, x, x + size * 0.95), colours, strict=True
+    ):
         side = (middle - size / 2, y - size / 2)
-        corners = [(middle, y - size), (middle + size, y), (middle, y + size), (middle - size, y)]
+        corners = [
+            (middle, y - size),
+            (middle + size, y),
+            (middle, y + size),
+            (middle - size, y),
+        ]
         path = bent([side, *corners, side], size * 0.35)
         scene.paint(scene.layer().polygon(path).shape, colour, opacity)
 
@@ -377,11 +464,15 @@ def hologram(scene: Scene, x: float, y: float) -> None:
     for angle in np.arange(0, 2 * np.pi, np.pi / 20):
         rays.line(around(x + 35, y + 23, np.array([0, 60.0]), np.full(2, angle)), 0.5)
     scene.paint(ImageChops.multiply(rays.shape, foil), (120, 90, 190), 0.3)
-    diamonds(scene, x + 35, y + 23, 14, ((104, 74, 168), (84, 92, 186), (40, 120, 190)), 0.72)
+    diamonds(
+        scene, x + 35, y + 23, 14, ((104, 74, 168), (84, 92, 186), (40, 120, 190)), 0.72
+    )
 
 
-def card_text(scene: Scene, number: str, valid: str, name: str, metal: Sequence[Colour]) -> None:
-    """Paint the raised number, the last month of use and the name (which may be empty)."""
+def card_text(
+    scene: Scene, number: str, valid: str, name: str, metal: Sequence[Colour]
+) -> None:
+    """Paint the raised number, the last month of use and the name (or none)."""
     labels, big, small = scene.layer(), scene.layer(), scene.layer()
     for i, word in enumerate(("VALID", "THRU")):
         labels.text(172, 250 + i * 7.5, word, 6.6, "r", 0.3, 0.12)
@@ -409,11 +500,14 @@ def card(stops: Sequence[Colour]) -> Scene:
 
 def draw_card_logo(modified: bool) -> Image.Image:
     """Draw a blue card; in the changed copy the logo of the card scheme is gone."""
-    scene = card(((10, 24, 62), (16, 60, 112), (18, 116, 138), (22, 52, 104), (38, 24, 84)))
+    scene = card(
+        ((10, 24, 62), (16, 60, 112), (18, 116, 138), (22, 52, 104), (38, 24, 84))
+    )
     u = np.linspace(0, 1, 160)
     first = 268 - 96 * u + 50 * np.sin(5.2 * u + 0.9)
     second = 92 + 110 * u + 82 * np.sin(6.4 * u + 2.9)
-    for half in (0, 1):  # a woven ribbon: the curves turn slowly from one wave into another
+    # A woven ribbon: the curves turn slowly from one wave into another.
+    for half in (0, 1):
         woven = scene.layer()
         for t in np.arange(half, 48, 2) / 47:
             woven.line(curve(20 + 520 * u, first * (1 - t) + second * t), 0.75)
@@ -431,29 +525,52 @@ def draw_card_logo(modified: bool) -> Image.Image:
     contactless(scene, 124, 133)
     card_text(scene, "0000 4127 9038 5561", "09/31", "ISOLDE MARCHBANK", SILVER)
     if not modified:
-        diamonds(scene, 461, 274, 20, ((255, 205, 92), (104, 222, 176), (112, 178, 255)), 0.88)
-        scene.paint(scene.layer().text(461, 309, "trigona", 15, "m", 0.8, 0.2).shape, WHITE)
+        diamonds(
+            scene,
+            461,
+            274,
+            20,
+            ((255, 205, 92), (104, 222, 176), (112, 178, 255)),
+            0.88,
+        )
+        scene.paint(
+            scene.layer().text(461, 309, "trigona", 15, "m", 0.8, 0.2).shape, WHITE
+        )
     return scene.finish(grain=2)
 
 
 def draw_card_chip(modified: bool) -> Image.Image:
-    """Draw a sunset card; in the changed copy the chip and the name of the holder are gone."""
+    """Draw a sunset card; in the changed copy chip and holder's name are gone."""
     scene = card(((255, 206, 138), (244, 138, 104), (196, 78, 112), (112, 40, 104)))
     sun = scene.layer().dot(306, 116, 148).shape
     scene.paint(soft(sun, 16), (255, 236, 190), 0.35)
-    scene.paint(sun, Gradient(((255, 240, 196), (250, 150, 120)), (306, 42), (306, 190)), 0.8)
+    scene.paint(
+        sun, Gradient(((255, 240, 196), (250, 150, 120)), (306, 42), (306, 190)), 0.8
+    )
     u = np.linspace(0, 1, 160)
-    sands = ((238, 130, 108), (206, 83, 105), (150, 51, 103), (94, 33, 92), (48, 20, 66))
+    sands = (
+        (238, 130, 108),
+        (206, 83, 105),
+        (150, 51, 103),
+        (94, 33, 92),
+        (48, 20, 66),
+    )
     for i, shades in enumerate(pairwise(sands)):
-        wave = np.sin(u * (5.6 - i * 0.5) + i * 2.2 - 0.9) + 0.35 * np.sin(u * (9.1 - i) + i)
+        wave = np.sin(u * (5.6 - i * 0.5) + i * 2.2 - 0.9) + 0.35 * np.sin(
+            u * (9.1 - i) + i
+        )
         crest = curve(20 + 520 * u, 142 + i * 45 - (20 - 2 * i) * wave)
         dune = scene.layer().polygon([*crest, (540, 340), (20, 340)]).shape
         scene.paint(dune, Gradient(shades, (200, 120 + i * 45), (240, 230 + i * 45)))
         ripples = scene.layer()
         for n in range(16):  # fading away from the crest
-            ripples.line(crest + np.array((0, 1 + n * (2.4 + n * 0.1))), 1, 255 - 16 * n)
+            ripples.line(
+                crest + np.array((0, 1 + n * (2.4 + n * 0.1))), 1, 255 - 16 * n
+            )
         scene.paint(ImageChops.multiply(ripples.shape, dune), (255, 226, 190), 0.16)
-    scene.paint(scene.layer().text(506, 66, "Emberfield", 27, "r", 0.2, 0.2).shape, WHITE)
+    scene.paint(
+        scene.layer().text(506, 66, "Emberfield", 27, "r", 0.2, 0.2).shape, WHITE
+    )
     scene.paint(scene.layer().text(505, 84, "debit", 13, "r", 0.8).shape, WHITE, 0.95)
     contactless(scene, 124, 133)
     if not modified:
@@ -465,7 +582,7 @@ def draw_card_chip(modified: bool) -> Image.Image:
     return scene.finish(grain=2)
 
 
-# ---- the parts of a cheque ----------------------------------------------------------------------
+# ---------------------------------------------------------------- the parts of a cheque
 
 
 def security_print(scene: Scene) -> None:
@@ -510,7 +627,7 @@ def date_symbol(scene: Scene, x: float, y: float, modified: bool) -> None:
 
 
 def draw_cheque(modified: bool) -> Image.Image:
-    """Draw a cheque; the changed copy has another name, number, sign by the date and signature."""
+    """Draw a cheque; the copy has another name, number, sign by the date, signature."""
     scene = Scene(600, 270, (8, 6, 592, 259), 2.5)
     tints = ((224, 240, 236), (246, 243, 230), (226, 236, 247))
     scene.paint(scene.clip, Gradient(tints, (0, 0), (600, 200)))
@@ -525,7 +642,9 @@ def draw_cheque(modified: bool) -> Image.Image:
     date_symbol(scene, 406, 75, modified)
 
     large, small, rules, ink = (scene.layer() for _ in range(4))
-    large.text(38, 46, "ADA M. HOLLAND" if modified else "ADA M. HOLDEN", 13, "l", 0.7, 0.2)
+    large.text(
+        38, 46, "ADA M. HOLLAND" if modified else "ADA M. HOLDEN", 13, "l", 0.7, 0.2
+    )
     large.text(262, 47, "Bank of Tarnwick", 17, "l", 0.1, 0.2)
     large.text(562, 46, "000471" if modified else "000417", 15, "r", 1.6, 0.1)
     handwriting(large, 456, 112, "£", 8.6, 0, 1.6)
@@ -562,7 +681,7 @@ def draw_cheque(modified: bool) -> Image.Image:
     return scene.finish(grain=3)
 
 
-# ---- all of them --------------------------------------------------------------------------------
+# -------------------------------------------------------------------------- all of them
 
 SCENES: dict[str, Callable[[bool], Image.Image]] = {
     "01": draw_card_logo,
@@ -583,7 +702,9 @@ def draw_all() -> dict[str, Image.Image]:
 def main() -> None:
     """Write the pictures."""
     parser = argparse.ArgumentParser(description="Draw the sample pictures.")
-    parser.add_argument("folder", nargs="?", type=Path, default=IMAGES, help="default: images/")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=IMAGES, help="default: images/"
+    )
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in draw_all().items():

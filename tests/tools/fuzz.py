@@ -1,18 +1,20 @@
 """Feed the command damaged picture files, and count what comes of it.
 
-    python tests/fuzz.py --files 20000 --seed 0
+    python tests/tools/fuzz.py --files 20000 --seed 0
 
-Every sample of samples.py is damaged in a way that chance chooses, and compared with the sample by
-`main`, thousands of files in one process, whose memory is capped. Each file must end well:
+Every sample of samples.py is damaged in a way that chance chooses, and compared with
+the sample by `main`, thousands of files in one process, whose memory is capped. Each
+file must end well:
 
     right    it was read, and its pixels are the sample's
     refused  status 2, one line `error: ...` on stderr, and nothing on stdout
-    other    it was read and shows something else, where nobody could know: the damage hit contents
-             or a header of a format without checksums, and the codec read what it found there
+    other    it was read and shows something else, where nobody could know: the damage
+             hit contents or a header of a format without checksums, and the codec read
+             what it found there
 
-Everything else is a failure, and the file is kept: a crash, a hang, an exception, too much memory,
-a cut file that shows something else, a PNG that does, or pixels that come from memory that was
-never written to.
+Everything else is a failure, and the file is kept: a crash, a hang, an exception, too
+much memory, a cut file that shows something else, a PNG that does, or pixels that come
+from memory that was never written to.
 """
 
 import argparse
@@ -32,28 +34,30 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import numpy as np
+
+import checkout
+import image_diff
 from samples import HEIGHT, WIDTH, Picture, Sample, samples
 
-import image_diff
-
-MEMORY = 3 << 30  # bytes of address space that a process may take besides those of its start
-PATIENCE = 10.0  # seconds a file, of processors: the machine may be busy with something else
+MEMORY = 3 << 30  # bytes of address space beyond those that a process starts with
+PATIENCE = 10.0  # seconds a file, of processors: the machine may be busy otherwise
 KNOWN = "right", "refused", "other"
 Random = random.Random
 
 
-# --- Damage --------------------------------------------------------------------------------------
+# --- Damage ---------------------------------------------------------------------------
 
 
 def cut(data: bytes, rng: Random) -> bytes:
     """The file without its end."""
-    return data[: rng.choice((rng.randrange(len(data)), len(data) - rng.randrange(1, 40)))]
+    return data[
+        : rng.choice((rng.randrange(len(data)), len(data) - rng.randrange(1, 40)))
+    ]
 
 
 def flip(data: bytes, rng: Random) -> bytes:
@@ -106,34 +110,64 @@ def nothing(data: bytes, rng: Random) -> bytes:
 
 
 def claim(data: bytes, rng: Random) -> bytes:
-    """A header that claims a larger width or height, with the checksum that belongs to it."""
+    """A header that claims a larger width or height, with the right checksum."""
     sizes = 100, 1000, 2**14 - 1, 2**15, 2**16 - 1, 2**20, 2**31 - 1, WIDTH * 2
-    width, height = rng.choice(((rng.choice(sizes), HEIGHT), (WIDTH, rng.choice(sizes))))
+    wider, higher = (rng.choice(sizes), HEIGHT), (WIDTH, rng.choice(sizes))
+    width, height = rng.choice((wider, higher))
     if rng.random() < 0.2:
         width, height = rng.choice(sizes), rng.choice(sizes)
-    if data.startswith(b"\x89PNG"):
-        header = struct.pack(">II", width, height) + data[24:29]
-        return data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
-    if data.startswith((b"P1", b"P2", b"P3", b"P5", b"P6", b"PF")):
-        return data.replace(b"%d %d" % (WIDTH, HEIGHT), b"%d %d" % (width, height), 1)
-    if data.startswith(b"#?"):
-        return data.replace(b"-Y %d +X %d" % (HEIGHT, WIDTH), b"-Y %d +X %d" % (height, width))
-    if data.startswith((b"II", b"MM")):
-        order = "<" if data.startswith(b"II") else ">"
-        for tag, size in ((256, width), (257, height)):
-            for kind, code in ((3, "H"), (4, "I")):  # SHORT, LONG
-                place = data.find(struct.pack(f"{order}HH", tag, kind))
-                place += 12 if data[2:3] in b"+" else 8
-                if place > 20:
-                    limit = 256 ** struct.calcsize(code) - 1
-                    value = struct.pack(f"{order}{code}", min(size, limit))
-                    data = data[:place] + value + data[place + len(value) :]
-        return data
-    if (place := data.find(b"VP8L")) >= 0:
-        bits = int.from_bytes(data[place + 9 : place + 13], "little") >> 28 << 28
-        bits |= min(width, 2**14) - 1 | min(height, 2**14) - 1 << 14
-        return data[: place + 9] + struct.pack("<I", bits) + data[place + 13 :]
-    for code in ("<I", ">I", "<H", ">H"):  # where both stand side by side
+    for starts, rewrite in CLAIMS.items():
+        if data.startswith(starts):
+            return rewrite(data, width, height)
+    return claim_webp(data, width, height)
+
+
+def claim_png(data: bytes, width: int, height: int) -> bytes:
+    """A PNG with another size in its header."""
+    header = struct.pack(">II", width, height) + data[24:29]
+    checksum = struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return data[:16] + header + checksum + data[33:]
+
+
+def claim_pnm(data: bytes, width: int, height: int) -> bytes:
+    """A PNM or PFM with another size in its header."""
+    return data.replace(b"%d %d" % (WIDTH, HEIGHT), b"%d %d" % (width, height), 1)
+
+
+def claim_hdr(data: bytes, width: int, height: int) -> bytes:
+    """A Radiance picture with another size in its header."""
+    return data.replace(
+        b"-Y %d +X %d" % (HEIGHT, WIDTH), b"-Y %d +X %d" % (height, width)
+    )
+
+
+def claim_tiff(data: bytes, width: int, height: int) -> bytes:
+    """A TIFF with another size in its tags, however wide those are."""
+    order = "<" if data.startswith(b"II") else ">"
+    tags = (256, width), (257, height)
+    for (tag, size), (kind, code) in product(tags, ((3, "H"), (4, "I"))):  # SHORT, LONG
+        place = data.find(struct.pack(f"{order}HH", tag, kind))
+        place += 12 if data[2:3] in b"+" else 8
+        if place > 20:
+            limit = 256 ** struct.calcsize(code) - 1
+            value = struct.pack(f"{order}{code}", min(size, limit))
+            data = data[:place] + value + data[place + len(value) :]
+    return data
+
+
+def claim_webp(data: bytes, width: int, height: int) -> bytes:
+    """A lossless WebP with another size in its header; other formats by their bytes."""
+    place = data.find(b"VP8L")
+    if place < 0:
+        return claim_anywhere(data, width, height)
+    bits = int.from_bytes(data[place + 9 : place + 13], "little") >> 28 << 28
+    bits |= min(width, 2**14) - 1 | min(height, 2**14) - 1 << 14
+    return data[: place + 9] + struct.pack("<I", bits) + data[place + 13 :]
+
+
+def claim_anywhere(data: bytes, width: int, height: int) -> bytes:
+    """Another size wherever width and height stand side by side."""
+    for code in ("<I", ">I", "<H", ">H"):
         limit = 256 ** struct.calcsize(code) - 1
         new = [struct.pack(code, min(size, limit)) for size in (width, height)]
         old = [struct.pack(code, size) for size in (WIDTH, HEIGHT)]
@@ -142,16 +176,23 @@ def claim(data: bytes, rng: Random) -> bytes:
     return data
 
 
+CLAIMS: dict[tuple[bytes, ...], Callable[[bytes, int, int], bytes]] = {
+    (b"\x89PNG",): claim_png,
+    (b"P1", b"P2", b"P3", b"P5", b"P6", b"PF"): claim_pnm,
+    (b"#?",): claim_hdr,
+    (b"II", b"MM"): claim_tiff,
+}
 DAMAGES: dict[str, Callable[[bytes, Random], bytes]] = {
     damage.__name__: damage
     for damage in (cut, flip, blank, swap, drop_or_repeat, splice, more, nothing, claim)
 }
-# Damage after which nobody can know that the picture was another: contents of the right form.
+# Damage after which nobody can know that the picture was another: contents of the right
+# form.
 CONTENTS = {"flip", "blank", "swap", "drop_or_repeat", "splice"}
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """The chunks, segments or boxes of a file; 16 equal parts where the format has none."""
+    """The chunks, segments or boxes of a file; 16 equal parts where it has none."""
     starts = [0]
     if data.startswith(b"\x89PNG"):
         place = 8
@@ -162,7 +203,9 @@ def pieces(data: bytes) -> list[bytes]:
         place = 12
         while place < len(data):
             starts.append(place)
-            place += 8 + (int.from_bytes(data[place + 4 : place + 8], "little") + 1) // 2 * 2
+            place += (
+                8 + (int.from_bytes(data[place + 4 : place + 8], "little") + 1) // 2 * 2
+            )
     elif data.startswith(b"\xff\xd8"):
         place = 2
         while data[place] == 0xFF and data[place + 1] != 0xDA:
@@ -180,7 +223,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def damaged(seed: int, number: int) -> tuple[Sample, str, str, bytes]:
-    """The file of this number: its sample, the name of the damage, its suffix and its bytes."""
+    """The file of this number: its sample, the damage's name, its suffix and bytes."""
     rng = random.Random(f"{seed} {number}")
     sample = rng.choice(list(samples().values()))
     damage = rng.choice(list(DAMAGES))
@@ -194,7 +237,7 @@ def damaged(seed: int, number: int) -> tuple[Sample, str, str, bytes]:
     return sample, damage, suffix, data
 
 
-# --- Verdict -------------------------------------------------------------------------------------
+# --- Verdict --------------------------------------------------------------------------
 
 
 def is_right(image: Picture, sample: Sample) -> bool:
@@ -202,11 +245,13 @@ def is_right(image: Picture, sample: Sample) -> bool:
     if image.shape != sample.expected.shape or image.dtype != sample.expected.dtype:
         return False
     with np.errstate(invalid="ignore"):
-        return bool(np.abs(image.astype(float) - sample.expected).max() <= sample.tolerance)
+        return bool(
+            np.abs(image.astype(float) - sample.expected).max() <= sample.tolerance
+        )
 
 
 def written_to(path: Path) -> bool:
-    """Whether every pixel was decoded: whatever fresh memory holds, the picture is the same."""
+    """Whether every pixel was decoded: whatever fresh memory holds, nothing changes."""
     images = []
     for filler in (1, 0x5A) if sys.platform == "linux" else ():
         ctypes.CDLL(None).mallopt(-6, filler)  # M_PERTURB
@@ -223,7 +268,9 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
         pair = ["-f", str(path), "-s", str(original)]
         status = image_diff.main([*pair, "--no-window", "--json"])
     lines = err.getvalue().splitlines()
-    if status == 2 and (len(lines) != 1 or not lines[0].startswith("error: ") or out.getvalue()):
+    if status == 2 and (
+        len(lines) != 1 or not lines[0].startswith("error: ") or out.getvalue()
+    ):
         return f"status 2 with {lines} and {out.getvalue()[:100]}"
     if status == 0:
         json.loads(out.getvalue())
@@ -240,9 +287,11 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
     if not written_to(path):
         return "pixels that were never written to"
     foreign = damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
-    # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is scaled to it;
-    # and lossy WebP goes on with what its last bytes give.
-    optional = damage == "claim" and sample.name.endswith((".jp2", ".j2k", ".avif", ".webp"))
+    # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is
+    # scaled to it; and lossy WebP goes on with what its last bytes give.
+    optional = damage == "claim" and sample.name.endswith(
+        (".jp2", ".j2k", ".avif", ".webp")
+    )
     if damage not in CONTENTS and damage != "several" and not optional:
         return f"another picture was accepted after {damage}"
     if sample.data.startswith(b"\x89PNG") and not foreign and not is_any_sample(image):
@@ -255,7 +304,7 @@ def is_any_sample(image: Picture) -> bool:
     return any(is_right(image, sample) for sample in samples().values())
 
 
-# --- Processes -----------------------------------------------------------------------------------
+# --- Processes ------------------------------------------------------------------------
 
 
 def work(seed: int, start: int, stop: int, keep: Path) -> None:
@@ -267,8 +316,13 @@ def work(seed: int, start: int, stop: int, keep: Path) -> None:
             originals[sample.name].write_bytes(sample.data)
         first = next(iter(originals.values()))
         with contextlib.redirect_stdout(io.StringIO()):
-            image_diff.main(["-f", str(first), "-s", str(first), "--no-window", "--json"])
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            image_diff.main(
+                ["-f", str(first), "-s", str(first), "--no-window", "--json"]
+            )
+        taken = (
+            int(Path("/proc/self/statm").read_text().split()[0])
+            * resource.getpagesize()
+        )
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
         for number in range(start, stop):
             sample, damage, suffix, data = damaged(seed, number)
@@ -284,7 +338,11 @@ def work(seed: int, start: int, stop: int, keep: Path) -> None:
             if text not in KNOWN:
                 (keep / f"{seed}_{number}{suffix}").write_bytes(data)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print("end", json.dumps([number, sample.name, damage, text, seconds, peak]), flush=True)
+            print(
+                "end",
+                json.dumps([number, sample.name, damage, text, seconds, peak]),
+                flush=True,
+            )
             path.unlink()
 
 
@@ -292,9 +350,11 @@ def work(seed: int, start: int, stop: int, keep: Path) -> None:
 class Report:
     """What came of a run."""
 
-    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)  # format, verdict
+    # By format and verdict.
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    longest: tuple[float, float, str] = 0.0, 0.0, ""  # of processors, of the clock, which file
+    # Seconds of processors, of the clock, which file.
+    longest: tuple[float, float, str] = (0.0, 0.0, "")
     peak: tuple[int, str] = 0, ""  # kilobytes, the first file that took so much
 
     def count(self, number: int, name: str, damage: str, text: str) -> None:
@@ -308,13 +368,15 @@ class Report:
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
     """What a process has used so far."""
     with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        )
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
 def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """The lines that a process prints, until it ends, or takes too long for one and is killed."""
+    """The lines that a process prints, until it ends, or hangs and is killed."""
     assert process.stdout is not None
     buffer, since, used = b"", time.monotonic(), 0.0
     while True:
@@ -325,7 +387,10 @@ def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
             if not data:
                 return
             since, used = time.monotonic(), processor_seconds(process)
-        elif processor_seconds(process) - used > PATIENCE or time.monotonic() - since > 90:
+        elif (
+            processor_seconds(process) - used > PATIENCE
+            or time.monotonic() - since > 90
+        ):
             process.kill()
 
 
@@ -334,7 +399,15 @@ def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
     report, number, stop = Report(), start, start + files
     keep.mkdir(parents=True, exist_ok=True)
     while number < stop:
-        command = [sys.executable, __file__, "--work", str(seed), str(number), str(stop), str(keep)]
+        command = [
+            sys.executable,
+            __file__,
+            "--work",
+            str(seed),
+            str(number),
+            str(stop),
+            str(keep),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             begun = False
             for line in lines_of(process):
@@ -352,10 +425,14 @@ def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
         if number + 1 >= stop and not begun:
             break
         if not begun:
-            raise RuntimeError(f"the process ended with {process.returncode} between two files")
+            raise RuntimeError(
+                f"the process ended with {process.returncode} between two files"
+            )
         sample, damage, suffix, data = damaged(seed, number)
         (keep / f"{seed}_{number}{suffix}").write_bytes(data)
-        what = "hung" if process.returncode == -9 else f"ended with {process.returncode}"
+        what = (
+            "hung" if process.returncode == -9 else f"ended with {process.returncode}"
+        )
         report.count(number, sample.name, damage, f"the process {what}")
         number += 1
     return report
@@ -371,10 +448,18 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=int, default=0, help="number of the first file")
-    parser.add_argument("--keep", type=Path, default=Path("failed"), help="where failed files go")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=checkout.ROOT / "failed",
+        help="where failed files go",
+    )
     arguments = parser.parse_args()
     report = fuzz(arguments.files, arguments.seed, arguments.keep, arguments.start)
-    print("| format | files | right | refused | other | failed |\n|---|---|---|---|---|---|")
+    print(
+        "| format | files | right | refused | other | failed |\n"
+        "|---|---|---|---|---|---|"
+    )
     for kind in sorted({kind for kind, _ in report.verdicts}):
         counts = [report.verdicts[kind, text] for text in (*KNOWN, "failed")]
         print(f"| {kind} | {sum(counts)} | {' | '.join(map(str, counts))} |")

@@ -1,18 +1,20 @@
 """How fast and how large, beside other programs and beside what is required.
 
-    python tests/benchmark.py                             # all: two tables in Markdown, on stdout
-    python tests/benchmark.py --cases card 4k --contestants odiff "ImageMagick compare"
-    python tests/benchmark.py --tables required --rounds 9
-    python tests/benchmark.py --plot images/scaling.png   # growth with pixels and with change
+    python tests/tools/benchmark.py                             # all: two tables in Markdown, on stdout
+    python tests/tools/benchmark.py --cases card 4k --contestants odiff "ImageMagick compare"
+    python tests/tools/benchmark.py --tables required --rounds 9
+    python tests/tools/benchmark.py --plot images/scaling.png   # growth with pixels and with change
 
-Every figure is of a whole process, as a command is used, from its start to its end, with its
-largest resident memory. Each runs once to warm up; then all contestants of a case take turns, so
-that a slow moment of the machine meets them all. Medians, and ratios within one run: those hold on
-any machine. What takes seconds runs fewer times. Unix alone tells the memory; 11 MB or less, which
-is what the measuring itself takes, show as 11.
+Every figure is of a whole process, as a command is used, from its start to its end,
+with its largest resident memory. Each runs once to warm up; then all contestants of a
+case take turns, so that a slow moment of the machine meets them all. Medians, and
+ratios within one run: those hold on any machine. What takes seconds runs fewer times.
+Unix alone tells the memory; 11 MB or less, which is what the measuring itself takes,
+show as 11.
 
-The floor is a process that imports cv2 and decodes both files at the same time, and does no more.
-A contestant that is not installed is left out, and how to install it is printed.
+The floor is a process that imports cv2 and decodes both files at the same time, and
+does no more. A contestant that is not installed is left out, and how to install it is
+printed.
 """
 
 import argparse
@@ -40,21 +42,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).resolve().parent.parent
+import checkout
+
+ROOT = checkout.ROOT
 SCRIPT = ROOT / "image_diff.py"
 
 Picture = NDArray[np.uint8]
 Pair = tuple[Path, Path]
 Command = Sequence[str | Path]
 
-# --- Pictures ------------------------------------------------------------------------------------
+# --- Pictures -------------------------------------------------------------------------
 
 
 def card() -> tuple[Picture, Picture]:
     """A 500x314 card with two edits."""
     sample = cv2.imread(str(ROOT / "images/original_02.png"))
     assert sample is not None
-    first = cv2.resize(sample, (500, 314), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    first = cv2.resize(sample, (500, 314), interpolation=cv2.INTER_AREA).astype(
+        np.uint8
+    )
     second = first.copy()
     second[100:140, 200:260] = 0
     second[30:50, 30:100] = 255
@@ -62,12 +68,14 @@ def card() -> tuple[Picture, Picture]:
 
 
 def photo() -> tuple[Picture, Picture]:
-    """A 1000x667 photo with two edits, made from one that is in the scikit-image wheel."""
+    """A 1000x667 photo with two edits, made from one in the scikit-image wheel."""
     import skimage
 
     coffee = cv2.imread(str(Path(skimage.__file__).parent / "data/coffee.png"))
     assert coffee is not None
-    first = cv2.resize(coffee, (1000, 667), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    first = cv2.resize(coffee, (1000, 667), interpolation=cv2.INTER_CUBIC).astype(
+        np.uint8
+    )
     second = first.copy()
     second[100:180, 150:260] = first[400:480, 600:710]
     cv2.circle(second, (700, 300), 40, (30, 60, 200), cv2.FILLED)
@@ -75,7 +83,7 @@ def photo() -> tuple[Picture, Picture]:
 
 
 def noisy_4k() -> tuple[Picture, Picture]:
-    """A 3840x2160 scene taken twice with a camera's noise, so that all differs; six edits."""
+    """A 3840x2160 scene taken twice with a camera's noise: all differs; six edits."""
     rng = np.random.default_rng(0)
     scene = cv2.resize(rng.integers(0, 256, (54, 96, 3), dtype=np.uint8), (3840, 2160))
     noise = rng.normal(0, 2, (2, *scene.shape))
@@ -85,10 +93,12 @@ def noisy_4k() -> tuple[Picture, Picture]:
 
 
 def gray_4k() -> tuple[Picture, Picture, Picture]:
-    """A 3840x2160 gray picture, one that differs from it everywhere, one that does in six spots."""
+    """A 3840x2160 gray picture, one that differs everywhere, one in six spots."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (270, 480), dtype=np.uint8)
-    first = cv2.resize(small, (3840, 2160), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    first = cv2.resize(small, (3840, 2160), interpolation=cv2.INTER_CUBIC).astype(
+        np.uint8
+    )
     everywhere = np.clip(first.astype(int) + rng.integers(-9, 10, first.shape), 0, 255)
     spots = first.copy()
     edit_spots(spots)
@@ -98,7 +108,9 @@ def gray_4k() -> tuple[Picture, Picture, Picture]:
 def edit_spots(picture: Picture) -> None:
     """Darken six spots of a 3840x2160 picture."""
     for index in range(6):
-        picture[100 + 300 * index : 130 + 300 * index, 500 * index + 100 : 500 * index + 150] //= 2
+        picture[
+            100 + 300 * index : 130 + 300 * index, 500 * index + 100 : 500 * index + 150
+        ] //= 2
 
 
 PAGE = 10728, 3446  # height and width of 37 megapixels
@@ -106,7 +118,7 @@ BLOCK = 256, 512  # height and width of what changes at once
 
 
 def page(photos: int, grain: int) -> Picture:
-    """A page of 37 megapixels, of text and photos, like a screenshot of a long web page."""
+    """A page of 37 megapixels, of text and photos, like that of a long web page."""
     rng = np.random.default_rng(1)
     height, width = PAGE
     paper = Image.new("RGB", (width, height), "white")
@@ -117,7 +129,9 @@ def page(photos: int, grain: int) -> Picture:
         draw.text((120, y), "".join(letters), fill=(20, 20, 40), font=font)
     picture = np.array(paper)[..., ::-1].copy()
     colours = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    scene = cv2.resize(colours, (width - 240, 1500), interpolation=cv2.INTER_CUBIC).astype(int)
+    scene = cv2.resize(
+        colours, (width - 240, 1500), interpolation=cv2.INTER_CUBIC
+    ).astype(int)
     for top in range(800, 800 + 3000 * photos, 3000):
         noise = rng.integers(-grain, grain + 1, scene.shape)
         picture[top : top + 1500, 120:-120] = np.clip(scene + noise, 0, 255)
@@ -125,11 +139,13 @@ def page(photos: int, grain: int) -> Picture:
 
 
 def changed(picture: Picture, share: float) -> Picture:
-    """A copy, inverted in a share of its tiles, chosen at random, but for an edge of 10 pixels."""
+    """A copy, inverted in a share of its tiles by chance, but for their edges."""
     second = picture.copy()
     (height, width), (high, wide) = picture.shape[:2], BLOCK
     tiles = [(y, x) for y in range(0, height, high) for x in range(0, width, wide)]
-    for y, x in np.random.default_rng(1).permutation(tiles)[: round(share * len(tiles))]:
+    for y, x in np.random.default_rng(1).permutation(tiles)[
+        : round(share * len(tiles))
+    ]:
         second[y + 10 : y + high - 10, x + 10 : x + wide - 10] ^= 255
     return second
 
@@ -138,7 +154,9 @@ def write_pair(
     folder: Path, name: str, pair: tuple[Picture, Picture], suffix: str = ".png"
 ) -> Pair:
     """Write two pictures; return where they are."""
-    first, second = (folder / f"{name}_{which}{suffix}" for which in ("first", "second"))
+    first, second = (
+        folder / f"{name}_{which}{suffix}" for which in ("first", "second")
+    )
     for path, picture in zip((first, second), pair, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(str(path), picture):
@@ -146,8 +164,10 @@ def write_pair(
     return first, second
 
 
-def write_folders(folder: Path, name: str, count: int, pair: tuple[Picture, Picture]) -> Pair:
-    """Write two folders of pictures, no two alike; every other one is the same file in both."""
+def write_folders(
+    folder: Path, name: str, count: int, pair: tuple[Picture, Picture]
+) -> Pair:
+    """Write two folders of pictures, no two alike; every other pair is the same."""
     first, second = folder / name / "first", folder / name / "second"
     for index in range(count):
         for path, picture in zip((first, second), pair, strict=True):
@@ -159,15 +179,22 @@ def write_folders(folder: Path, name: str, count: int, pair: tuple[Picture, Pict
 
 CASES: Mapping[str, tuple[str, Callable[[Path], Pair]]] = {
     "card": ("500x314 card, PNG", lambda folder: write_pair(folder, "card", card())),
-    "photo": ("1000x667 photo, JPEG", lambda folder: write_pair(folder, "photo", photo(), ".jpg")),
+    "photo": (
+        "1000x667 photo, JPEG",
+        lambda folder: write_pair(folder, "photo", photo(), ".jpg"),
+    ),
     "4k": ("4K with noise, PNG", lambda folder: write_pair(folder, "4k", noisy_4k())),
     "page": (
         "37 MP page, 15 % of its tiles changed",
-        lambda folder: write_pair(folder, "page", (page(3, 6), changed(page(3, 6), 0.15))),
+        lambda folder: write_pair(
+            folder, "page", (page(3, 6), changed(page(3, 6), 0.15))
+        ),
     ),
     "page-all": (
         "37 MP page, every tile changed",
-        lambda folder: write_pair(folder, "page-all", (page(3, 6), changed(page(3, 6), 1))),
+        lambda folder: write_pair(
+            folder, "page-all", (page(3, 6), changed(page(3, 6), 1))
+        ),
     ),
     "folders": (
         "300 pairs of 500x314 in folders",
@@ -175,7 +202,7 @@ CASES: Mapping[str, tuple[str, Callable[[Path], Pair]]] = {
     ),
 }
 
-# --- Contestants ---------------------------------------------------------------------------------
+# --- Contestants ----------------------------------------------------------------------
 
 # Python programs of a few lines, each as its user would write it.
 FLOOR = """
@@ -213,7 +240,8 @@ SKIMAGE = """
 import sys
 import cv2
 from skimage.metrics import structural_similarity
-print(structural_similarity(*(cv2.imread(file, 0) for file in sys.argv[1:]), full=True)[0])
+first, second = (cv2.imread(file, 0) for file in sys.argv[1:])
+print(structural_similarity(first, second, full=True)[0])
 """
 BLAZEDIFF = """
 import sys
@@ -226,7 +254,8 @@ require("looks-same")(...process.argv.slice(1), {shouldCluster: true})
 """
 # Debian's limits on memory refuse a page of 37 megapixels.
 LIMITS = "".join(
-    f'<policy domain="resource" name="{name}" value="16GiB"/>' for name in ("memory", "map", "disk")
+    f'<policy domain="resource" name="{name}" value="16GiB"/>'
+    for name in ("memory", "map", "disk")
 )
 
 NPM = "npm install --prefix ~/peers {} && export NODE_PATH=~/peers/node_modules"
@@ -239,9 +268,11 @@ class Contestant(NamedTuple):
     does: str  # what is asked of it
     install: str
     version: Callable[[], str | None]  # None: not installed
-    command: Callable[[Path, Path, Path], Command]  # of first, second and a folder to write to
+    # Of the first picture, the second, and a folder to write to.
+    command: Callable[[Path, Path, Path], Command]
     cases: Sequence[str] = ("card", "photo", "4k", "page", "page-all")
-    statuses: Sequence[int] = (0,)  # which are success; some tell by others that pictures differ
+    # Which are success; some programs tell by others that pictures differ.
+    statuses: Sequence[int] = (0,)
 
 
 def pypi(package: str) -> Callable[[], str | None]:
@@ -273,12 +304,14 @@ def npm(package: str) -> Callable[[], str | None]:
 
 
 def program(name: str, word: int) -> Callable[[], str | None]:
-    """The version of a program on the path: one word of what it prints when asked for it."""
+    """The version of a program on the path: one word of what it prints of itself."""
 
     def version() -> str | None:
         if not shutil.which(name):
             return None
-        asked = subprocess.run([name, "--version"], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [name, "--version"], capture_output=True, text=True, check=False
+        )
         return asked.stdout.split()[word]
 
     return version
@@ -291,7 +324,9 @@ def python(code: str, *arguments: str | Path) -> Command:
 
 def odiff(first: Path, second: Path) -> Command:
     """The program itself: npm's wrapper of it in Node takes 40 ms to start."""
-    native = [path for path in node_modules().glob("@odiff/*/odiff*") if path.suffix != ".js"]
+    native = [
+        path for path in node_modules().glob("@odiff/*/odiff*") if path.suffix != ".js"
+    ]
     return [native[0] if native else node_modules() / ".bin/odiff", first, second]
 
 
@@ -317,7 +352,11 @@ CONTESTANTS = (
         "and saves pictures and report",
         "",
         lambda: "this",
-        lambda first, second, out: [*image_diff(first, second), "--output", out / "ours"],
+        lambda first, second, out: [
+            *image_diff(first, second),
+            "--output",
+            out / "ours",
+        ],
         ALL,
     ),
     Contestant(
@@ -407,7 +446,13 @@ CONTESTANTS = (
         NPM.format("reg-cli"),
         npm("reg-cli"),
         lambda first, second, out: [
-            *(node_modules() / ".bin/reg-cli", second, first, out / "reg", "--ignoreChange"),
+            *(
+                node_modules() / ".bin/reg-cli",
+                second,
+                first,
+                out / "reg",
+                "--ignoreChange",
+            ),
             *("--json", out / "reg.json", "--report", out / "reg.html"),
             *("--concurrency", str(os.cpu_count())),
         ],
@@ -415,10 +460,10 @@ CONTESTANTS = (
     ),
 )
 
-# --- Measuring -----------------------------------------------------------------------------------
+# --- Measuring ------------------------------------------------------------------------
 
-# A process begins as a copy of the one that starts it, and that counts as its memory: so a small
-# one starts it.
+# A process begins as a copy of the one that starts it, and that counts as its memory:
+# so a small one starts it.
 MEASURE = """
 import json, os, subprocess, sys, time
 start = time.perf_counter()
@@ -430,7 +475,8 @@ print(json.dumps([seconds, peak, os.waitstatus_to_exitcode(status)]))
 """
 
 
-# The memory of a run over folders: of its main process, and for each core of its largest worker.
+# The memory of a run over folders: of its main process, and for each core of its
+# largest worker.
 PEAK = f"""
 import contextlib, os, resource, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -447,7 +493,7 @@ class Sample(NamedTuple):
     """One run of a command."""
 
     seconds: float
-    peak: int  # bytes that the process held at most, or the largest of its own processes
+    peak: int  # bytes held at most, by the process or the largest of its own
     status: int
 
 
@@ -456,7 +502,9 @@ def measure(command: Command, environment: Mapping[str, str] | None = None) -> S
     outer = [sys.executable, "-S", "-E", "-c", MEASURE, *map(str, command)]
     env = {**os.environ, **(environment or {})}
     return Sample(
-        *json.loads(subprocess.run(outer, check=True, capture_output=True, env=env).stdout)
+        *json.loads(
+            subprocess.run(outer, check=True, capture_output=True, env=env).stdout
+        )
     )
 
 
@@ -466,7 +514,9 @@ def seconds_of(command: Command) -> Callable[[], float]:
     def take() -> float:
         sample = measure(command)
         if sample.status:
-            raise RuntimeError(f"status {sample.status} of: {' '.join(map(str, command))}")
+            raise RuntimeError(
+                f"status {sample.status} of: {' '.join(map(str, command))}"
+            )
         return sample.seconds
 
     return take
@@ -478,10 +528,11 @@ def race(
     environment: Mapping[str, str],
     out: Path,
 ) -> dict[str, list[Sample]]:
-    """Run each command once to warm up, then all of them in turns; those that fail have none.
+    """Run each command once to warm up, then all in turns; those that fail have none.
 
-    What takes seconds runs fewer times, but twice; beyond 20 seconds the first run counts. The
-    folder they write to is emptied before each, as folders are not compared again.
+    What takes seconds runs fewer times, but twice; beyond 20 seconds the first run
+    counts. The folder they write to is emptied before each, as folders are not compared
+    again.
     """
 
     def run(command: Command) -> Sample:
@@ -512,10 +563,12 @@ def medians(
     """Median seconds of both, measured in turns after one warm-up."""
     ours(), other()
     times = [(ours(), other()) for _ in range(rounds)]
-    return statistics.median(t for t, _ in times), statistics.median(t for _, t in times)
+    return statistics.median(t for t, _ in times), statistics.median(
+        t for _, t in times
+    )
 
 
-# --- The table of peers --------------------------------------------------------------------------
+# --- The table of peers ---------------------------------------------------------------
 
 
 def milliseconds(seconds: float) -> str:
@@ -531,13 +584,17 @@ def cell(samples: Sequence[Sample], ours: Sequence[Sample]) -> str:
     least = min(sample.seconds for sample in samples)
     parts = [f"**{milliseconds(median)}** ({milliseconds(least)})"]
     if ours:
-        parts.append(f"x {median / statistics.median(sample.seconds for sample in ours):.2f}")
+        parts.append(
+            f"x {median / statistics.median(sample.seconds for sample in ours):.2f}"
+        )
     parts.append(f"{max(sample.peak for sample in samples) / 2**20:.0f} MB")
     return "<br>".join(parts)
 
 
-def print_peers(cases: Iterable[str], names: Iterable[str], rounds: int, folder: Path) -> None:
-    """Run the contestants on the cases; print the table, and how to install what is missing."""
+def print_peers(
+    cases: Iterable[str], names: Iterable[str], rounds: int, folder: Path
+) -> None:
+    """Run the contestants on the cases; print the table, and what to install."""
     chosen = [contestant for contestant in CONTESTANTS if contestant.name in names]
     versions = {contestant.name: contestant.version() for contestant in chosen}
     present = [contestant for contestant in chosen if versions[contestant.name]]
@@ -564,8 +621,13 @@ def print_peers(cases: Iterable[str], names: Iterable[str], rounds: int, folder:
             cell(samples.get(contestant.name, []), samples.get(OURS, []))
             for samples in columns.values()
         )
-        print(f"| {contestant.name}: {contestant.does} |", *(f"{text} |" for text in cells))
-    peers = [f"{c.name} {versions[c.name]}" for c in present if versions[c.name] != "this"]
+        print(
+            f"| {contestant.name}: {contestant.does} |",
+            *(f"{text} |" for text in cells),
+        )
+    peers = [
+        f"{c.name} {versions[c.name]}" for c in present if versions[c.name] != "this"
+    ]
     print(f"\nMedian (least), ratio to image_diff, largest memory. {', '.join(peers)}.")
     for contestant in chosen:
         if not versions[contestant.name]:
@@ -573,7 +635,7 @@ def print_peers(cases: Iterable[str], names: Iterable[str], rounds: int, folder:
     print(flush=True)
 
 
-# --- The table of what is required ---------------------------------------------------------------
+# --- The table of what is required ----------------------------------------------------
 
 
 def row(name: str, ours: str, other: str, ratio: float, limit: str) -> None:
@@ -582,25 +644,35 @@ def row(name: str, ours: str, other: str, ratio: float, limit: str) -> None:
     met = ratio <= bound if limit.startswith("<=") else ratio >= bound
     required = f"at {'most' if limit.startswith('<=') else 'least'} {limit[2:]}"
     print(
-        f"| {name} | {ours} | {other} | {ratio:.2f} | {required} | {'yes' if met else '**no**'} |"
+        f"| {name} | {ours} | {other} | {ratio:.2f} | {required} | "
+        f"{'yes' if met else '**no**'} |"
     )
     sys.stdout.flush()
 
 
-def ssim_alone(module: str, call: str, first: Path, second: Path) -> Callable[[], float]:
-    """Seconds that one call on two arrays takes, the first call in a new Python process."""
+def ssim_alone(
+    module: str, call: str, first: Path, second: Path
+) -> Callable[[], float]:
+    """Seconds that one call on two arrays takes, the first in a new Python process."""
     code = (
         f"import sys, time, numpy; sys.path.insert(0, {str(ROOT)!r}); import {module}\n"
         f"a, b = numpy.load({str(first)!r}), numpy.load({str(second)!r})\n"
-        f"start = time.perf_counter(); {module}.{call}; print(time.perf_counter() - start)"
+        f"start = time.perf_counter(); {module}.{call}\n"
+        "print(time.perf_counter() - start)"
     )
-    return lambda: float(subprocess.run(python(code), check=True, capture_output=True).stdout)
+    return lambda: float(
+        subprocess.run(python(code), check=True, capture_output=True).stdout
+    )
 
 
 def compared(
-    name: str, rounds: int, ours: Callable[[], float], other: Callable[[], float], limit: str
+    name: str,
+    rounds: int,
+    ours: Callable[[], float],
+    other: Callable[[], float],
+    limit: str,
 ) -> None:
-    """One row: the times of ours and of another, and how many times the larger is allowed."""
+    """One row: the times of ours and of another, and the limit of their ratio."""
     a, b = medians(rounds, ours, other)
     ratio = a / b if limit.startswith("<=") else b / a
     row(name, milliseconds(a), milliseconds(b), ratio, limit)
@@ -608,7 +680,10 @@ def compared(
 
 def print_required(cases: Iterable[str], rounds: int, folder: Path) -> None:
     """Print the table of what is required of us, case by case."""
-    print("| measured | ours | other | ratio | required | met |\n|---|---|---|---|---|---|")
+    print(
+        "| measured | ours | other | ratio | required | met |\n"
+        "|---|---|---|---|---|---|"
+    )
     pairs = {
         "card": ("500x314 PNG, whole process / floor", "<=1.1", card),
         "4k": ("4K PNG with noise, the same", "<=1.15", noisy_4k),
@@ -643,7 +718,11 @@ def print_required(cases: Iterable[str], rounds: int, folder: Path) -> None:
             np.save(file, array)
         skimage = "skimage.metrics", "structural_similarity(a, b, full=True)"
         for name, second, limit in (
-            ("4K gray pair that differs everywhere, scikit-image / ours", arrays[1], ">=20"),
+            (
+                "4K gray pair that differs everywhere, scikit-image / ours",
+                arrays[1],
+                ">=20",
+            ),
             ("4K gray pair that differs in six spots, the same", arrays[2], ">=60"),
         ):
             ours = ssim_alone("image_diff", "similarity(a, b)", arrays[0], second)
@@ -651,7 +730,9 @@ def print_required(cases: Iterable[str], rounds: int, folder: Path) -> None:
             compared(name, rounds, ours, other, limit)
     if "photo" in cases:
         slider = slider_milliseconds()
-        row("a slider moved on 2 megapixels, ms", f"{slider:.1f} ms", "", slider, "<=50")
+        row(
+            "a slider moved on 2 megapixels, ms", f"{slider:.1f} ms", "", slider, "<=50"
+        )
     if "folders" in cases:
         print_folders(rounds, folder)
     print(flush=True)
@@ -660,8 +741,12 @@ def print_required(cases: Iterable[str], rounds: int, folder: Path) -> None:
 def print_folders(rounds: int, folder: Path) -> None:
     """The rows of folders of pictures."""
     first, second = write_folders(folder, "folders", 300, card())
-    ours, floor = seconds_of(image_diff(first, second)), seconds_of(python(FLOOR, first, second))
-    # Start-up is a run of two pairs, as it begins and ends whatever compares pairs at once.
+    ours, floor = (
+        seconds_of(image_diff(first, second)),
+        seconds_of(python(FLOOR, first, second)),
+    )
+    # Start-up is a run of two pairs, as it begins and ends whatever compares pairs at
+    # once.
     two = write_folders(folder, "two", 2, card())
     starts = seconds_of(image_diff(*two)), seconds_of(python("import cv2"))
     whole, decoding = medians(rounds, ours, floor)
@@ -670,15 +755,21 @@ def print_folders(rounds: int, folder: Path) -> None:
     a, b = whole - startup, decoding - importing
     row(name, milliseconds(a), milliseconds(b), a / b, "<=1.5")
     names = [f"{index:05}.png" for index in range(0, 300, 37)]
-    times = [seconds_of(python(ARTICLE, first / name, second / name))() for name in names]
+    times = [
+        seconds_of(python(ARTICLE, first / name, second / name))() for name in names
+    ]
     article = 300 * statistics.median(times)
     name = "the article's script run 300 times / 300 pairs in folders"
     row(name, milliseconds(whole), milliseconds(article), article / whole, ">=80")
     tiny = card()[0][:32, :48], card()[1][20:52, 20:68]
     peaks = [
-        float(subprocess.run(python(PEAK, *pair), check=True, capture_output=True).stdout) / 2**20
+        float(
+            subprocess.run(python(PEAK, *pair), check=True, capture_output=True).stdout
+        )
+        / 2**20
         for pair in (
-            write_folders(folder, f"folders_{count}", count, tiny) for count in (10_000, 100)
+            write_folders(folder, f"folders_{count}", count, tiny)
+            for count in (10_000, 100)
         )
     ]
     name = "10,000 pairs in folders, memory beyond that of 100, MB"
@@ -686,11 +777,13 @@ def print_folders(rounds: int, folder: Path) -> None:
 
 
 def slider_milliseconds() -> float:
-    """The median time of what one move of a slider costs but for the drawing by the desktop."""
+    """What one move of a slider costs, median, but for the drawing by the desktop."""
     sys.path.insert(0, str(ROOT))
     image_diff = importlib.import_module("image_diff")
     rng = np.random.default_rng(2)
-    first = cv2.resize(rng.integers(0, 256, (150, 200, 3), dtype=np.uint8), (1733, 1155))
+    first = cv2.resize(
+        rng.integers(0, 256, (150, 200, 3), dtype=np.uint8), (1733, 1155)
+    )
     second = cv2.GaussianBlur(first, (0, 0), 3)
     second[::40] = first[::40]
     comparison = image_diff.compare_images(first, second)
@@ -700,7 +793,9 @@ def slider_milliseconds() -> float:
         options = image_diff.Options(threshold=level / 255, min_area=50)
         threshold, mask = image_diff.find_threshold(comparison.evidence, 1, options)
         mask, regions = image_diff.find_regions(mask, comparison.evidence, options)
-        shown = dataclasses.replace(comparison, threshold=threshold, mask=mask, regions=regions)
+        shown = dataclasses.replace(
+            comparison, threshold=threshold, mask=mask, regions=regions
+        )
         for title in ("Original", "Modified", "Thresh"):
             picture = image_diff.draw(shown, title)
             cv2.resize(picture, (866, 577), interpolation=cv2.INTER_AREA)
@@ -709,14 +804,16 @@ def slider_milliseconds() -> float:
     return statistics.median(map(move, range(40, 220, 10)))
 
 
-# --- Growth --------------------------------------------------------------------------------------
+# --- Growth ---------------------------------------------------------------------------
 
 MEGAPIXELS = 1, 5, 10, 15, 20, 25, 30, 37
 SHARES = 0, 0.15, 0.3, 0.45, 0.6, 0.8, 1
 
 
-def grow(rounds: int, folder: Path) -> tuple[dict[float, list[float]], dict[float, list[float]]]:
-    """Seconds of ours and of the floor by megapixels, and by the changed share of 37 of them.
+def grow(
+    rounds: int, folder: Path
+) -> tuple[dict[float, list[float]], dict[float, list[float]]]:
+    """Seconds of ours and of the floor by megapixels, and by the changed share of 37.
 
     The least of the rounds: what the work takes when nothing disturbs it.
     """
@@ -730,34 +827,50 @@ def grow(rounds: int, folder: Path) -> tuple[dict[float, list[float]], dict[floa
     for share in SHARES:
         pair = whole, changed(whole, share)
         pairs["share", 100 * share] = write_pair(folder, f"share_{share}", pair)
-    commands = {key: (image_diff(*pair), python(FLOOR, *pair)) for key, pair in pairs.items()}
+    commands = {
+        key: (image_diff(*pair), python(FLOOR, *pair)) for key, pair in pairs.items()
+    }
     least = {key: [math.inf, math.inf] for key in pairs}
     for number in range(rounds):
         for key, both in commands.items():
             seconds = [seconds_of(command)() for command in both]
-            least[key] = [min(old, new) for old, new in zip(least[key], seconds, strict=True)]
+            least[key] = [
+                min(old, new) for old, new in zip(least[key], seconds, strict=True)
+            ]
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     by_pixels = {x: times for (kind, x), times in least.items() if kind == "pixels"}
-    return by_pixels, {x: times for (kind, x), times in least.items() if kind == "share"}
+    return by_pixels, {
+        x: times for (kind, x), times in least.items() if kind == "share"
+    }
 
 
 def plot(path: Path, rounds: int, folder: Path) -> None:
     """Draw the growth; print it, and how far from a straight line it is."""
     pyplot = importlib.import_module("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
-    labels = "megapixels, 15 % of the tiles changed", "% of the tiles of 37 megapixels changed"
+    figure, axes = pyplot.subplots(
+        1, 2, figsize=(10, 3.8), layout="constrained", sharey=True
+    )
+    labels = (
+        "megapixels, 15 % of the tiles changed",
+        "% of the tiles of 37 megapixels changed",
+    )
     for axis, label, growth in zip(axes, labels, grow(rounds, folder), strict=True):
         x = np.array(list(growth))
         print(f"\n| {label} | {' | '.join(f'{value:.3g}' for value in x)} |")
         print("|---|" + "---|" * len(x))
-        for index, (name, colour) in enumerate((("image_diff", "#c8102e"), ("floor", "#8a8f98"))):
+        for index, (name, colour) in enumerate(
+            (("image_diff", "#c8102e"), ("floor", "#8a8f98"))
+        ):
             y = np.array([times[index] for times in growth.values()])
             slope, start = np.polyfit(x, y, 1)
             off = float(np.abs(y - slope * x - start).max() / y.max())
             axis.plot(x, slope * x + start, color=colour, linewidth=1.2)
             axis.plot(x, y, "o", color=colour, markersize=5, label=name)
             print(f"| {name}, s | {' | '.join(f'{value:.3f}' for value in y)} |")
-            print(f"{name} is at most {100 * off:.1f} % off a straight line", file=sys.stderr)
+            print(
+                f"{name} is at most {100 * off:.1f} % off a straight line",
+                file=sys.stderr,
+            )
         axis.set_xlabel(label)
         axis.set_xlim(left=0)
         axis.grid(color="#e4e6ea", linewidth=0.8)
@@ -769,7 +882,7 @@ def plot(path: Path, rounds: int, folder: Path) -> None:
     figure.savefig(path, dpi=160)
 
 
-# --- Command line --------------------------------------------------------------------------------
+# --- Command line ---------------------------------------------------------------------
 
 
 def machine() -> str:
@@ -777,7 +890,9 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     with_names = Path("/proc/cpuinfo")
     if with_names.is_file():
-        names = [line for line in with_names.read_text().splitlines() if "model name" in line]
+        names = [
+            line for line in with_names.read_text().splitlines() if "model name" in line
+        ]
         cpu = names[0].split(":")[1].strip() if names else cpu
     packages = f"OpenCV {cv2.__version__}, NumPy {np.__version__}"
     return (
@@ -793,19 +908,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--cases", nargs="+", choices=CASES, default=list(CASES))
     add("--contestants", nargs="+", choices=names, default=names)
-    add("--tables", nargs="+", choices=("peers", "required"), default=["peers", "required"])
+    add(
+        "--tables",
+        nargs="+",
+        choices=("peers", "required"),
+        default=["peers", "required"],
+    )
     add("--rounds", type=int, default=5, help="of each measurement [%(default)s]")
-    add("--plot", type=Path, metavar="FILE", help="draw the growth in place of the tables")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the growth in place of the tables",
+    )
     options = parser.parse_args(argv)
     print(f"{machine()}, medians of {options.rounds}.\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.plot:
             if not importlib.util.find_spec("matplotlib"):
-                parser.error("--plot needs matplotlib: python -m pip install matplotlib")
+                parser.error(
+                    "--plot needs matplotlib: python -m pip install matplotlib"
+                )
             plot(options.plot, options.rounds, Path(folder))
             return 0
         if "peers" in options.tables:
-            print_peers(options.cases, options.contestants, options.rounds, Path(folder))
+            print_peers(
+                options.cases, options.contestants, options.rounds, Path(folder)
+            )
         if "required" in options.tables:
             print_required(options.cases, options.rounds, Path(folder))
     return 0

@@ -1,18 +1,19 @@
-"""How many real changes are found, and how much else: pictures of known truth, measured.
+"""How many real changes are found, and how much else, on pictures of known truth.
 
-    python tests/detection.py [--half dev|held-out] [--short]
+    python tests/tools/detection.py [--half dev|held-out] [--short]
                               [--color | --geometry | --boards | --parts]
 
-base -> edited (three boxes known) -> disturbed (noise, JPEG, ...) -> boxes found -> scores
+base -> edited (three boxes known) -> disturbed (noise, JPEG, ...) -> boxes found ->
+scores
 
-Rules and constants are tuned on the `dev` half of the bases only; figures for the README come from
-the `held-out` half. Every picture follows from the names of its base, edit and nuisance alone.
+Rules and constants are tuned on the `dev` half of the bases only; figures for the
+README come from the `held-out` half. Every picture follows from the names of its base,
+edit and nuisance alone.
 """
 
 import argparse
 import math
 import os
-import sys
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +27,15 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import skimage
-from article import article as tutorial
-from line_art import DEFECTS, FINE, LineArt, Point, board, line_art, part, plan
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import checkout
+import image_diff
+from article import article as tutorial
+from line_art import DEFECTS, FINE, LineArt, Point, board, line_art, part, plan
 
-import image_diff  # noqa: E402  (stands beside this folder, wherever this is started from)
+ROOT = checkout.ROOT
 
 Picture = NDArray[np.uint8]  # (H, W, 3) BGR
 Random = np.random.Generator
@@ -59,9 +60,11 @@ class Box(NamedTuple):
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
     def grown(self, margin: int) -> "Box":
-        """The box with `margin` pixels more on every side (cut at the picture's origin)."""
+        """The box with `margin` pixels more a side (cut at the picture's origin)."""
         x, y = max(0, self.x - margin), max(0, self.y - margin)
-        return Box(x, y, self.x + self.width + margin - x, self.y + self.height + margin - y)
+        return Box(
+            x, y, self.x + self.width + margin - x, self.y + self.height + margin - y
+        )
 
     def touches(self, other: "Box") -> bool:
         """Whether the two share a pixel."""
@@ -81,13 +84,15 @@ def random_of(*names: object) -> Random:
     return np.random.default_rng(zlib.crc32("/".join(map(str, names)).encode()))
 
 
-# ---------------------------------------------------------------------------------------- bases
+# -------------------------------------------------------------------------------- bases
 
 TEXT = (
-    "the quick report of all parts was sent on Monday with 12 figures and one table; prices from "
-    "4.50 to 1,299.00 are valid until 31 March. Please check every page, sign below and return it"
+    "the quick report of all parts was sent on Monday with 12 figures and one table; "
+    "prices from 4.50 to 1,299.00 are valid until 31 March. "
+    "Please check every page, sign below and return it"
 )
-LARGEST = 512, 640  # height and width that bases are cut down to, so that a run takes minutes
+# Height and width that bases are cut down to, so that a run takes minutes.
+LARGEST = 512, 640
 
 
 def photo(name: str) -> Picture:
@@ -109,7 +114,9 @@ def middle(path: Path) -> Picture:
     return picture[top : top + LARGEST[0], left : left + LARGEST[1]].astype(np.uint8)
 
 
-def text(draw: ImageDraw.ImageDraw, box: Box, size: int, ink: str, random: Random) -> None:
+def text(
+    draw: ImageDraw.ImageDraw, box: Box, size: int, ink: str, random: Random
+) -> None:
     """Fill a box with lines of words in Pillow's own font."""
     font = ImageFont.load_default(size)
     for y in range(box.y, box.y + box.height - size, size * 3 // 2):
@@ -148,7 +155,10 @@ def screen(paper: str, panel: str, ink: str, accent: str) -> Picture:
         draw.rounded_rectangle((left, 52, left + 140, 150), 8, panel, accent)
         text(draw, Box(left + 12, 62, 120, 30), 13, ink, random)
         draw.text(
-            (left + 12, 100), str(random.integers(10, 999)), accent, ImageFont.load_default(32)
+            (left + 12, 100),
+            str(random.integers(10, 999)),
+            accent,
+            ImageFont.load_default(32),
         )
     for row in range(9):
         if row % 2:
@@ -194,7 +204,7 @@ BASES: dict[str, dict[str, Callable[[], Picture]]] = {
     },
 }
 
-# ---------------------------------------------------------------------------------------- edits
+# -------------------------------------------------------------------------------- edits
 
 
 def rounded(values: NDArray[Any]) -> Picture:
@@ -216,7 +226,10 @@ def remove(picture: Picture, box: Box, random: Random) -> None:
     """An object is gone: an ellipse is filled in from its surroundings."""
     around = picture[box.grown(8).window]
     mask = np.zeros(around.shape[:2], np.uint8)
-    centre = box.x - box.grown(8).x + box.width // 2, box.y - box.grown(8).y + box.height // 2
+    centre = (
+        box.x - box.grown(8).x + box.width // 2,
+        box.y - box.grown(8).y + box.height // 2,
+    )
     cv2.ellipse(mask, centre, (box.width // 2, box.height // 2), 0, 0, 360, 255, -1)
     around[:] = cv2.inpaint(np.ascontiguousarray(around), mask, 3, cv2.INPAINT_TELEA)
 
@@ -233,7 +246,9 @@ def write(picture: Picture, box: Box, random: Random) -> None:
     patch = Image.fromarray(picture[box.window][:, :, ::-1])
     ink = "black" if luma(picture)[box.window].mean() > 127 else "white"
     font = ImageFont.load_default(box.height * 0.8)
-    ImageDraw.Draw(patch).text((1, 1), str(random.choice(["SOLD", "2,750", "draft"])), ink, font)
+    ImageDraw.Draw(patch).text(
+        (1, 1), str(random.choice(["SOLD", "2,750", "draft"])), ink, font
+    )
     picture[box.window] = np.asarray(patch)[:, :, ::-1]
 
 
@@ -243,7 +258,7 @@ def blur(picture: Picture, box: Box, random: Random) -> None:
 
 
 def turn_hue(picture: Picture, box: Box, random: Random) -> None:
-    """Hue turned by 60 degrees at equal gray; colours outside the gamut lose saturation."""
+    """Hue turned by 60 degrees at equal gray; outside the gamut saturation is lost."""
     blue, green, red = np.moveaxis(picture[box.window].astype(np.float64), 2, 0)
     gray = 0.299 * red + 0.587 * green + 0.114 * blue
     cr, cb = (red - gray) * 0.713, (blue - gray) * 0.564
@@ -252,7 +267,9 @@ def turn_hue(picture: Picture, box: Box, random: Random) -> None:
     red, blue = cr / 0.713, cb / 0.564
     away = np.stack([blue, -(0.299 * red + 0.114 * blue) / 0.587, red], axis=2)
     room = np.where(away > 0, 255 - gray[:, :, None], gray[:, :, None])
-    fits = np.minimum(1, (room / np.maximum(np.abs(away), 1e-9)).min(axis=2, keepdims=True))
+    fits = np.minimum(
+        1, (room / np.maximum(np.abs(away), 1e-9)).min(axis=2, keepdims=True)
+    )
     picture[box.window] = np.rint(gray[:, :, None] + fits * away)
 
 
@@ -269,7 +286,7 @@ def brighten(picture: Picture, box: Box, random: Random) -> None:
 
 
 class Edit(NamedTuple):
-    """A kind of edit; `visible`: the least mean change in each quarter of the box, in levels."""
+    """A kind of edit; `visible`: the least mean change, in levels, of its quarters."""
 
     draw: Callable[[Picture, Box, Random], None]
     width: tuple[int, int]
@@ -278,8 +295,8 @@ class Edit(NamedTuple):
     in_gray: bool = True
 
 
-# 8 levels in the mean: twice what noise of sigma 5 does to a pixel, and seen at a glance when the
-# two pictures are blinked.
+# 8 levels in the mean: twice what noise of sigma 5 does to a pixel, and seen at a
+# glance when the two pictures are blinked.
 EDITS = {
     "removed": Edit(remove, (24, 56), (24, 56), 8),
     "pasted": Edit(paste, (20, 56), (20, 56), 8),
@@ -289,7 +306,7 @@ EDITS = {
     "dot": Edit(dot, (6, 6), (6, 6), 50),
     "brighter": Edit(brighten, (20, 56), (20, 56), 22),
 }
-EDITED_PICTURES = 3  # of every base, with three edits each: every kind comes once at least
+EDITED_PICTURES = 3  # of every base, with three edits each: no kind is left out
 APART = 24  # pixels between two edits, so that a box of sane size belongs to one
 TRIES = 300
 
@@ -315,11 +332,15 @@ def least_change(first: Picture, second: Picture, box: Box, in_gray: bool) -> fl
     change = np.abs(seen(second[box.window]) - seen(first[box.window]))
     change = change if in_gray else np.hypot(change[:, :, 0], change[:, :, 1])
     halves = np.array_split(change, 2, axis=0)
-    return min(float(part.mean()) for half in halves for part in np.array_split(half, 2, axis=1))
+    return min(
+        float(part.mean())
+        for half in halves
+        for part in np.array_split(half, 2, axis=1)
+    )
 
 
 def edited(name: str, base: Picture, number: int) -> Truth:
-    """A base with three visible edits: hue if it has any, and the other kinds in turn."""
+    """A base with three visible edits: hue if it has any, and other kinds in turn."""
     random = random_of(name, "edits", number)
     in_gray = [kind for kind, edit in EDITS.items() if edit.in_gray]
     start = 2 * number % len(in_gray)
@@ -349,7 +370,7 @@ def edited(name: str, base: Picture, number: int) -> Truth:
     return truth
 
 
-# ------------------------------------------------------------------------------------ nuisances
+# ---------------------------------------------------------------------------- nuisances
 
 
 def noise(picture: Picture, sigma: float, random: Random) -> Picture:
@@ -382,35 +403,48 @@ NUISANCES: dict[str, Nuisance] = {
     "noise 2": lambda picture, random: noise(picture, 2, random),
     "noise 3": lambda picture, random: noise(picture, 3, random),
     "noise 5": lambda picture, random: noise(picture, 5, random),
-    "JPEG 95": lambda picture, random: coded(picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 95),
-    "JPEG 85": lambda picture, random: coded(picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 85),
-    "JPEG 70": lambda picture, random: coded(picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 70),
-    "WebP 80": lambda picture, random: coded(picture, ".webp", cv2.IMWRITE_WEBP_QUALITY, 80),
+    "JPEG 95": lambda picture, random: coded(
+        picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 95
+    ),
+    "JPEG 85": lambda picture, random: coded(
+        picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 85
+    ),
+    "JPEG 70": lambda picture, random: coded(
+        picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 70
+    ),
+    "WebP 80": lambda picture, random: coded(
+        picture, ".webp", cv2.IMWRITE_WEBP_QUALITY, 80
+    ),
     "brightness +5": lambda picture, random: rounded(picture + 5.0),
     "brightness +10": lambda picture, random: rounded(picture + 10.0),
     "gamma 1.05": lambda picture, random: rounded(255 * (picture / 255) ** (1 / 1.05)),
     "half a pixel": lambda picture, random: shifted(picture, 0.5, 0.5),
 }
 
-# ------------------------------------------------------------------------------------- geometry
+# ----------------------------------------------------------------------------- geometry
 
-Matrix = NDArray[np.float64]  # (3, 3), maps (x, y, 1) of the first picture's pixels to the second's
+# (3, 3), maps (x, y, 1) of the first picture's pixels to the second's.
+Matrix = NDArray[np.float64]
 Size = tuple[int, int]  # width, height
 DRIFT_SIGMA = 30  # pixels over which a smooth warp varies
 
 
 @dataclass(frozen=True)
 class Warp:
-    """How the second picture lies: its size, and where in the first its pixels come from."""
+    """How the second picture lies: its size, and where its pixels come from."""
 
     size: Size
     matrix: Matrix | None = None  # of a rigid one
-    field: NDArray[np.float32] | None = None  # (H, W, 2) of a smooth one: what to add to x, y
+    # (H, W, 2) of a smooth one: what to add to x and y.
+    field: NDArray[np.float32] | None = None
 
-    def render(self, picture: NDArray[np.uint8], plain: Any, fine: int = 1) -> NDArray[np.uint8]:
-        """The picture warped at `fine` times its size, on a plain background if it is rigid.
+    def render(
+        self, picture: NDArray[np.uint8], plain: Any, fine: int = 1
+    ) -> NDArray[np.uint8]:
+        """The picture warped at `fine` times its size, if it is rigid on plain ground.
 
-        A pixel at the picture's rim is mixed with the background by the share that each covers.
+        A pixel at the picture's rim is mixed with the background by the share that each
+        covers.
         """
         size = fine * self.size[0], fine * self.size[1]
         across, down = ((np.arange(side) + 0.5) / fine - 0.5 for side in size)
@@ -437,20 +471,27 @@ class Warp:
         """Whether the second picture has all of a box of the first one."""
         if self.matrix is None:
             return True
-        edges = (box.x - 0.5, box.x + box.width - 0.5), (box.y - 0.5, box.y + box.height - 0.5)
+        edges = (
+            (box.x - 0.5, box.x + box.width - 0.5),
+            (box.y - 0.5, box.y + box.height - 0.5),
+        )
         places = mapped(self.matrix, [*product(*edges)]) + 0.5
         return bool((places >= 0).all() and (places <= self.size).all())
 
 
 def mapped(matrix: Matrix, points: Sequence[Point]) -> NDArray[Any]:
     """Points through a projective transform: (N, 2)."""
-    return np.asarray(cv2.perspectiveTransform(np.array([points], np.float64), matrix)[0])
+    return np.asarray(
+        cv2.perspectiveTransform(np.array([points], np.float64), matrix)[0]
+    )
 
 
 def about_centre(size: Size, angle: float, scale: float) -> Warp:
     """Turned by degrees and scaled about the centre, on a canvas of the same size."""
     centre = (size[0] - 1) / 2, (size[1] - 1) / 2
-    return Warp(size, np.vstack([cv2.getRotationMatrix2D(centre, angle, scale), [0, 0, 1]]))
+    return Warp(
+        size, np.vstack([cv2.getRotationMatrix2D(centre, angle, scale), [0, 0, 1]])
+    )
 
 
 def moved(size: Size, x: float, y: float, canvas: Size | None = None) -> Warp:
@@ -475,9 +516,11 @@ def framed(size: Size, random: Random, share: float) -> Warp:
 
 
 def smooth(size: Size, random: Random, most: float) -> Warp:
-    """Gaussian noise blurred over `DRIFT_SIGMA`, and scaled so that it is `most` at the most."""
+    """Gaussian noise blurred over `DRIFT_SIGMA`, and scaled to `most` at the most."""
     noises = random.normal(size=(2, size[1], size[0]))
-    field = np.stack([cv2.GaussianBlur(noise, (0, 0), DRIFT_SIGMA) for noise in noises], axis=2)
+    field = np.stack(
+        [cv2.GaussianBlur(noise, (0, 0), DRIFT_SIGMA) for noise in noises], axis=2
+    )
     field *= most / np.linalg.norm(field, axis=2).max()
     return Warp(size, field=field.astype(np.float32))
 
@@ -498,12 +541,14 @@ RIGID: dict[str, Geometry] = {
     "smaller canvas": lambda size, random: framed(size, random, -0.1),
 }
 DRIFTS = 1, 2, 3  # pixels
-SMOOTH: dict[str, Geometry] = {f"warp {most}": partial(smooth, most=most) for most in DRIFTS}
+SMOOTH: dict[str, Geometry] = {
+    f"warp {most}": partial(smooth, most=most) for most in DRIFTS
+}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A base to be moved: the first picture, what becomes of it, and how a warp shows that."""
+    """A base to be moved: what it is, what becomes of it, how a warp shows that."""
 
     first: Picture
     truths: list[Truth]
@@ -511,25 +556,35 @@ class Subject:
 
 
 def pictured(half: str, name: str, count: int) -> Subject:
-    """A photo, page or screen with its edits, shown on white or on the colour of its own rim."""
+    """A photo, page or screen with its edits, on white or on the colour of its rim."""
     base = BASES[half][name]()
-    rim = np.median(np.concatenate([base[0], base[-1], base[:, 0], base[:, -1]]), axis=0)
+    rim = np.median(
+        np.concatenate([base[0], base[-1], base[:, 0], base[:, -1]]), axis=0
+    )
     plain = rim if random_of(name, "plain").integers(2) else np.full(3, 255.0)
     truths = [edited(name, base, i) for i in range(count)]
-    return Subject(base, [Truth(base, []), *truths], lambda t, warp: warp.render(t.picture, plain))
+    return Subject(
+        base, [Truth(base, []), *truths], lambda t, warp: warp.render(t.picture, plain)
+    )
 
 
 LINE_ART: dict[str, dict[str, Callable[[], LineArt]]] = {
     "dev": {
         "drilled board": lambda: copper("one", 26, 7, drilled=True, binary=True),
         "flat board": lambda: copper("two", 24, 8, drilled=False, binary=False),
-        "wide board": lambda: copper("three", 32, 11, drilled=True, binary=True, negative=True),
+        "wide board": lambda: copper(
+            "three", 32, 11, drilled=True, binary=True, negative=True
+        ),
         "plan": lambda: line_art(plan(random_of("plan", 1)), binary=True),
         "part": lambda: line_art(part(random_of("part", 1)), binary=False),
     },
     "held-out": {
-        "drilled board 2": lambda: copper("four", 28, 8, drilled=True, binary=False, negative=True),
-        "flat board 2": lambda: copper("five", 26, 9, drilled=False, binary=True, negative=True),
+        "drilled board 2": lambda: copper(
+            "four", 28, 8, drilled=True, binary=False, negative=True
+        ),
+        "flat board 2": lambda: copper(
+            "five", 26, 9, drilled=False, binary=True, negative=True
+        ),
         "wide board 2": lambda: copper("six", 30, 10, drilled=False, binary=True),
         "plan 2": lambda: line_art(plan(random_of("plan", 2)), binary=False),
         "part 2": lambda: line_art(part(random_of("part", 2)), binary=True),
@@ -538,7 +593,9 @@ LINE_ART: dict[str, dict[str, Callable[[], LineArt]]] = {
 DEFECT_SIDES = 10, 40  # pixels that the longer side of a defect has
 
 
-def copper(name: str, pitch: int, width: float, *, drilled: bool, **paper: bool) -> LineArt:
+def copper(
+    name: str, pitch: int, width: float, *, drilled: bool, **paper: bool
+) -> LineArt:
     """A circuit board."""
     return line_art(board(random_of("board", name), pitch, width, drilled), **paper)
 
@@ -556,7 +613,9 @@ def spoiled(name: str, art: LineArt, number: int, count: int) -> Truth:
         place = Box(*cv2.boundingRect(drop[0].astype(np.float32))).grown(3)
         fits = place.x >= 8 and place.x + place.width <= first.shape[1] - 8
         fits = fits and place.y >= 8 and place.y + place.height <= first.shape[0] - 8
-        if not fits or any(place.grown(APART).touches(other) for _, other in truth.edits):
+        if not fits or any(
+            place.grown(APART).touches(other) for _, other in truth.edits
+        ):
             continue
         window = Box(*(FINE * value for value in place)).window
         before = truth.picture[window].copy()
@@ -585,7 +644,7 @@ def drawn(half: str, name: str, counts: Sequence[int]) -> Subject:
     return Subject(art.scan(art.ink), [Truth(art.ink, []), *truths], see)
 
 
-# ------------------------------------------------------------------------------------ detectors
+# ---------------------------------------------------------------------------- detectors
 
 
 def article(first: Picture, second: Picture) -> list[Box]:
@@ -599,15 +658,17 @@ def ours(color: bool) -> Detector:
 
     def find(first: Picture, second: Picture) -> list[Box]:
         regions = image_diff.compare_images(first, second, options).regions
-        return [Box(region.x, region.y, region.width, region.height) for region in regions]
+        return [
+            Box(region.x, region.y, region.width, region.height) for region in regions
+        ]
 
     return find
 
 
-# --------------------------------------------------------------------------------------- scores
+# ------------------------------------------------------------------------------- scores
 
 HALF_WINDOW = 3  # by which a 7x7 window spreads a change
-SANE = 4  # times the edit's grown box: a box larger than that says nothing of where the edit is
+SANE = 4  # times the edit's grown box: a larger box says nothing of where the edit is
 
 
 @dataclass
@@ -628,7 +689,9 @@ class Score:
         """Count one picture; lost: edits that are out of sight, wholly or in part."""
         self.pictures += 1
         grown = [box.grown(HALF_WINDOW) for _, box in [*edits, *lost]]
-        self.false_boxes += sum(not any(box.touches(edit) for edit in grown) for box in boxes)
+        self.false_boxes += sum(
+            not any(box.touches(edit) for edit in grown) for box in boxes
+        )
         for kind, edit in edits:
             self.edits[kind] += 1
             self.found[kind] += is_found(edit, boxes)
@@ -638,9 +701,11 @@ class Score:
         return self.false_boxes / max(1, self.pictures)
 
     def recall(self, kinds: Sequence[str]) -> float:
-        """The share of the edits of these kinds that were found; NaN where there are none."""
+        """The share found of the edits of these kinds; NaN where there are none."""
         edits = sum(self.edits[kind] for kind in kinds)
-        return sum(self.found[kind] for kind in kinds) / edits if edits else float("nan")
+        return (
+            sum(self.found[kind] for kind in kinds) / edits if edits else float("nan")
+        )
 
 
 def is_found(edit: Box, boxes: Sequence[Box]) -> bool:
@@ -655,7 +720,7 @@ def is_found(edit: Box, boxes: Sequence[Box]) -> bool:
 def pairs(
     half: str, short: bool = False, nuisances: dict[str, Nuisance] = NUISANCES
 ) -> Iterator[tuple[str, Picture, Picture, Truth]]:
-    """Every (nuisance, first, second, truth): each base unedited and edited, disturbed in turn."""
+    """Every (nuisance, first, second, truth): each base unedited, edited, disturbed."""
     names = list(BASES[half])[:: 4 if short else 1]
     for name in names:
         base = BASES[half][name]()
@@ -683,27 +748,39 @@ def tables(scores: dict[tuple[str, str], Score]) -> str:
     nuisances = list(dict.fromkeys(nuisance for _, nuisance in scores))
     gray_kinds = [kind for kind, edit in EDITS.items() if edit.in_gray]
     wide = f"{'':15}" + "".join(f"{name:^34}" for name in detectors)
-    lines = [wide, f"{'nuisance':15}" + "   false boxes  in gray   all edits" * len(detectors)]
+    lines = [
+        wide,
+        f"{'nuisance':15}" + "   false boxes  in gray   all edits" * len(detectors),
+    ]
     for nuisance in nuisances:
         cells = ""
         for detector in detectors:
             score = scores[detector, nuisance]
             recalls = score.recall(gray_kinds), score.recall(list(EDITS))
-            cells += f"{score.false_rate():14.2f}" + "".join(f"{value:10.3f}" for value in recalls)
+            cells += f"{score.false_rate():14.2f}" + "".join(
+                f"{value:10.3f}" for value in recalls
+            )
         lines.append(f"{nuisance:15}{cells}")
-    lines += ["", wide, f"{'kind of edit':15}" + f"{'none':>14}{'others':>20}" * len(detectors)]
+    lines += [
+        "",
+        wide,
+        f"{'kind of edit':15}" + f"{'none':>14}{'others':>20}" * len(detectors),
+    ]
     for kind in EDITS:
         cells = ""
         for detector in detectors:
             alone = scores[detector, "none"]
             found = [scores[detector, name] for name in nuisances if name != "none"]
-            edits, hits = sum(s.edits[kind] for s in found), sum(s.found[kind] for s in found)
+            edits, hits = (
+                sum(s.edits[kind] for s in found),
+                sum(s.found[kind] for s in found),
+            )
             cells += f"{alone.recall([kind]):14.3f}{hits / max(1, edits):20.3f}"
         lines.append(f"{kind:15}{cells}")
     return "\n".join(lines)
 
 
-# ---------------------------------------------------------------- scores of pictures that moved
+# -------------------------------------------------------- scores of pictures that moved
 
 PERSPECTIVE: dict[str, Any] = {"align": "perspective"}
 ELASTIC: dict[str, Any] = {"align": "elastic", "tolerance": 2}
@@ -714,18 +791,23 @@ GRAY_KINDS = [*(kind for kind, edit in EDITS.items() if edit.in_gray), *DEFECTS]
 def registered(
     first: Picture, second: Picture, recipe: dict[str, Any]
 ) -> tuple[list[Box], Matrix | None]:
-    """The boxes of `image_diff` with these options and its transform; None where it refuses."""
+    """The boxes of `image_diff` with these options, and its transform or None."""
     try:
-        comparison = image_diff.compare_images(first, second, image_diff.Options(**recipe))
+        comparison = image_diff.compare_images(
+            first, second, image_diff.Options(**recipe)
+        )
     except image_diff.ImageDiffError:
         return [], None
-    boxes = [Box(region.x, region.y, region.width, region.height) for region in comparison.regions]
+    boxes = [
+        Box(region.x, region.y, region.width, region.height)
+        for region in comparison.regions
+    ]
     alignment = comparison.alignment
     return boxes, None if alignment is None else np.array(alignment.transform)
 
 
 def resized(picture: Picture, size: Size) -> Picture:
-    """Scaled to a size, as whoever has pictures of different sizes does for the tutorial."""
+    """Scaled to a size, as the tutorial needs it of pictures of different sizes."""
     if picture.shape[1::-1] == size:
         return picture
     how = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_CUBIC
@@ -733,17 +815,20 @@ def resized(picture: Picture, size: Size) -> Picture:
 
 
 def transform_error(found: Matrix, matrix: Matrix, size: Size) -> float:
-    """The RMS over the first picture's corners, in pixels, of how far they come back from there.
+    """The RMS, in pixels, of how far from them the first picture's corners come back.
 
-    found: of the second picture's pixels to the first's; matrix: the truth, the other way.
+    found: of the second picture's pixels to the first's; matrix: the truth, the other
+    way.
     """
     corners = [*product((0.0, size[0] - 1.0), (0.0, size[1] - 1.0))]
-    return float(np.sqrt(((mapped(found @ matrix, corners) - corners) ** 2).sum(axis=1).mean()))
+    return float(
+        np.sqrt(((mapped(found @ matrix, corners) - corners) ** 2).sum(axis=1).mean())
+    )
 
 
 @dataclass
 class Moved(Score):
-    """A score, and what only moved pictures have; `untouched`: boxes of the unedited ones."""
+    """A score, and what moved pictures have; `untouched`: boxes of unedited ones."""
 
     untouched: int = 0
     refused: int = 0
@@ -751,7 +836,9 @@ class Moved(Score):
 
     def __add__(self, other: "Moved") -> "Moved":
         """The counts of both."""
-        total = Moved(**{name: getattr(self, name) + getattr(other, name) for name in SUMS})
+        total = Moved(
+            **{name: getattr(self, name) + getattr(other, name) for name in SUMS}
+        )
         for kind in {**self.edits, **other.edits}:
             total.edits[kind] = self.edits[kind] + other.edits[kind]
             total.found[kind] = self.found[kind] + other.found[kind]
@@ -771,7 +858,9 @@ class Job(NamedTuple):
     rows: str  # a key of TABLES
 
 
-TABLES: dict[str, tuple[dict[str, Geometry], dict[str, Any], bool]] = {  # geometry, options, drawn
+TABLES: dict[
+    str, tuple[dict[str, Geometry], dict[str, Any], bool]
+] = {  # geometry, options, drawn
     "rigid, photos and pages": (RIGID, PERSPECTIVE, False),
     "rigid, line art": (RIGID, PERSPECTIVE, True),
     "smooth, photos and pages": ({"warp 3": SMOOTH["warp 3"]}, ELASTIC, False),
@@ -780,7 +869,7 @@ TABLES: dict[str, tuple[dict[str, Geometry], dict[str, Any], bool]] = {  # geome
 
 
 def measure_moved(job: Job) -> MovedScores:
-    """The scores of one base; "still" is ours without a nuisance and without registration."""
+    """The scores of one base; "still" is ours where nothing moved, unregistered."""
     geometries, recipe, is_drawn = TABLES[job.rows]
     if is_drawn:
         subject = drawn(job.half, job.name, [3] * job.edited)
@@ -794,7 +883,11 @@ def measure_moved(job: Job) -> MovedScores:
         for name, geometry in geometries.items():
             warp = geometry(size, random_of(job.name, number, name))
             clean = subject.see(truth, warp)
-            edits = [(kind, box) for kind, box in truth.edits if warp.shows(box.grown(HALF_WINDOW))]
+            edits = [
+                (kind, box)
+                for kind, box in truth.edits
+                if warp.shows(box.grown(HALF_WINDOW))
+            ]
             lost = [edit for edit in truth.edits if edit not in edits]
             jpeg = coded(clean, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 85)
             for row, second in ((name, clean), (f"{name}, JPEG 85", jpeg)):
@@ -811,16 +904,22 @@ def measure_moved(job: Job) -> MovedScores:
     return dict(scores)
 
 
-def in_processes(work: Callable[[Any], Any], jobs: Sequence[Any], processes: int) -> list[Any]:
+def in_processes(
+    work: Callable[[Any], Any], jobs: Sequence[Any], processes: int
+) -> list[Any]:
     """The result of every job, in their order, each computed in one thread."""
     if processes == 1:
         return [work(job) for job in jobs]
-    with ProcessPoolExecutor(processes, initializer=cv2.setNumThreads, initargs=(1,)) as executor:
+    with ProcessPoolExecutor(
+        processes, initializer=cv2.setNumThreads, initargs=(1,)
+    ) as executor:
         return list(executor.map(work, jobs))
 
 
-def add_up(results: Sequence[dict[Any, Any]], zero: Callable[[], Any]) -> dict[Any, Any]:
-    """One result in place of several: what stands under each key, added in their order."""
+def add_up(
+    results: Sequence[dict[Any, Any]], zero: Callable[[], Any]
+) -> dict[Any, Any]:
+    """One result in place of several: what stands under each key, added in order."""
     totals: dict[Any, Any] = defaultdict(zero)
     for result in results:
         for key, value in result.items():
@@ -841,7 +940,10 @@ def geometry_tables(half: str, short: bool, processes: int) -> Iterator[str]:
         scores = total_moved(table, half, short, processes)
         still = scores["still", ""].recall(GRAY_KINDS)
         options = " ".join(f"--{name} {value}" for name, value in recipe.items())
-        lines = [f"{table}; ours: {options}; where nothing moved and without: recall {still:.3f}"]
+        lines = [
+            f"{table}; ours: {options}; "
+            f"where nothing moved and without: recall {still:.3f}"
+        ]
         lines += [f"{'':24}{'article':^16}{'ours':^54}"]
         lines += [
             f"{'nuisance':24}   false  recall   false  untouched  recall   ratio"
@@ -855,13 +957,14 @@ def geometry_tables(half: str, short: bool, processes: int) -> Iterator[str]:
             recall = score.recall(GRAY_KINDS)
             lines.append(
                 f"{row:24}{theirs.false_rate():8.2f}{theirs.recall(GRAY_KINDS):8.3f}"
-                f"{score.false_rate():8.2f}{score.untouched:11}{recall:8.3f}{recall / still:8.3f}"
+                f"{score.false_rate():8.2f}{score.untouched:11}"
+                f"{recall:8.3f}{recall / still:8.3f}"
                 f"{np.median(errors):15.3f}{max(errors):8.3f}{score.refused:9}"
             )
         yield "\n".join([*lines, ""])
 
 
-# ----------------------------------------------------------------- scores of boards with defects
+# -------------------------------------------------------- scores of boards with defects
 
 LOOSE = 6  # pixels by which people draw a box larger than the defect
 LEAST_OVERLAP = 0.33
@@ -878,8 +981,10 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def pair_off(found: Sequence[Box], true: Sequence[Box]) -> list[int]:
-    """The numbers of the true boxes that are found: one to one, the best overlaps first."""
-    overlaps = [(overlap(found[i], true[j]), i, j) for i, j in np.ndindex(len(found), len(true))]
+    """The numbers of the true boxes that are found: one to one, best overlaps first."""
+    overlaps = [
+        (overlap(found[i], true[j]), i, j) for i, j in np.ndindex(len(found), len(true))
+    ]
     pairs: dict[int, int] = {}
     for share, i, j in sorted(overlaps, reverse=True):
         if share > LEAST_OVERLAP and i not in pairs and j not in pairs.values():
@@ -904,7 +1009,9 @@ class Detection:
 
     def __add__(self, other: "Detection") -> "Detection":
         """The counts of both."""
-        return Detection(self.found + other.found, self.true + other.true, self.hits + other.hits)
+        return Detection(
+            self.found + other.found, self.true + other.true, self.hits + other.hits
+        )
 
     @property
     def precision(self) -> float:
@@ -936,7 +1043,7 @@ INSPECTORS: dict[str, Detector] = {"article": article, "ours": inspect}
 def measure_boards(
     job: tuple[str, str, int], detectors: dict[str, Detector] = INSPECTORS
 ) -> Detections:
-    """The detections on one piece of line art, of which there are so many spoiled copies."""
+    """The detections on so many spoiled copies of one piece of line art."""
     half, name, copies = job
     kind = "boards" if "board" in name else "drawings"
     least, most = DEFECT_COUNT
@@ -954,10 +1061,12 @@ def measure_boards(
 
 
 def board_tables(half: str, short: bool, processes: int) -> str:
-    """The detections as text: a row a kind of line art and drift, then a row a kind of defect."""
+    """The detections as text: a row a kind of art and drift, then a kind of defect."""
     names = list(LINE_ART[half])[:: 4 if short else 1]
     jobs = [(half, name, 1 if short else SPOILED_PICTURES) for name in names]
-    scores: Detections = add_up(in_processes(measure_boards, jobs, processes), Detection)
+    scores: Detections = add_up(
+        in_processes(measure_boards, jobs, processes), Detection
+    )
     rows = list(dict.fromkeys(row for _, row in scores))
     for detector in INSPECTORS:
         for group in ("boards", "drawings", ""):
@@ -975,20 +1084,23 @@ def board_tables(half: str, short: bool, processes: int) -> str:
     for kind in DEFECTS:
         both = [scores[name, "both, all"] for name in INSPECTORS]
         shares = [score.hits[kind] / max(1, score.true[kind]) for score in both]
-        lines.append(f"{kind:20}{shares[0]:11.3f}{shares[1]:9.3f}{both[0].true[kind]:7}")
+        lines.append(
+            f"{kind:20}{shares[0]:11.3f}{shares[1]:9.3f}{both[0].true[kind]:7}"
+        )
     return "\n".join(lines)
 
 
-# ------------------------------------------------------------- parts that moved, taken for drift
+# ---------------------------------------------------- parts that moved, taken for drift
 
 PART_SIZES = 10, 20, 40, 80, 160  # pixels a side
 PART_STEPS = 2, 4, 6  # pixels by which a part has moved
 PARTS = 3  # of every fourth base, of every size and step
-Parts = dict[tuple[int, int, float], Counter[bool]]  # by size, step, tolerance; whether boxed
+# Whether boxed, by size, step and tolerance.
+Parts = dict[tuple[int, int, float], Counter[bool]]
 
 
 def measure_parts(job: tuple[str, str, int]) -> Parts:
-    """Squares of one base that moved sideways as a whole, and whether elastic shows them."""
+    """Squares of one base that moved sideways, and whether elastic shows them."""
     half, name, parts = job
     base = BASES[half][name]()
     found: Parts = defaultdict(Counter)
@@ -1017,13 +1129,17 @@ def part_tables(half: str, short: bool, processes: int) -> str:
     jobs = [(half, name, 1 if short else PARTS) for name in names]
     found: Parts = add_up(in_processes(measure_parts, jobs, processes), Counter)
     columns = [(step, tolerance) for tolerance in (0, 2) for step in PART_STEPS]
-    heads = "".join(f"{f'moved {step}, tolerance {reach}':>22}" for step, reach in columns)
+    heads = "".join(
+        f"{f'moved {step}, tolerance {reach}':>22}" for step, reach in columns
+    )
     lines = [f"{'size of the part':18}{heads}"]
     for size in PART_SIZES:
         cells = ""
         for step, tolerance in columns:
             counts = found[size, step, tolerance]
-            cells += f"{counts[True] / max(1, counts.total()):16.2f} of {counts.total():2}"
+            cells += (
+                f"{counts[True] / max(1, counts.total()):16.2f} of {counts.total():2}"
+            )
         lines.append(f"{f'{size} x {size}':18}{cells}")
     return "\n".join(lines)
 
@@ -1034,12 +1150,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Recall and false boxes on pictures of known truth."
     )
     parser.add_argument("--half", choices=list(BASES), default="dev")
-    parser.add_argument("--short", action="store_true", help="few pictures: seconds, not minutes")
-    parser.add_argument("--color", action="store_true", help="measure ours with --color")
+    parser.add_argument(
+        "--short", action="store_true", help="few pictures: seconds, not minutes"
+    )
+    parser.add_argument(
+        "--color", action="store_true", help="measure ours with --color"
+    )
     measures = parser.add_mutually_exclusive_group()
-    measures.add_argument("--geometry", action="store_true", help="moved and warped pictures")
-    measures.add_argument("--boards", action="store_true", help="line art with small defects")
-    measures.add_argument("--parts", action="store_true", help="what elastic takes for drift")
+    measures.add_argument(
+        "--geometry", action="store_true", help="moved and warped pictures"
+    )
+    measures.add_argument(
+        "--boards", action="store_true", help="line art with small defects"
+    )
+    measures.add_argument(
+        "--parts", action="store_true", help="what elastic takes for drift"
+    )
     options = parser.parse_args(argv)
     if options.parts:
         print(part_tables(options.half, options.short, os.cpu_count() or 1))
