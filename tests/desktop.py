@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+import processes
 
 PROGRAMS = "Xvfb", "openbox", "xdotool", "xwininfo", "import"
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -29,16 +31,13 @@ class Desktop:
 
     def do(self, *command: str) -> str:
         """Run an X program to its end."""
-        result = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=30
-        )
-        return result.stdout
+        return str(processes.run(command, env=self.environment).stdout)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start the script in a process of its own."""
         script = Path(__file__).parent.parent / "image_diff.py"
-        process = subprocess.Popen(
-            [sys.executable, str(script), *map(str, arguments)],
+        process = processes.start(
+            [sys.executable, script, *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,13 +67,6 @@ class Desktop:
         """The titles of all windows."""
         return self.do("xwininfo", "-root", "-tree")
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        """Wait until the condition holds."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "nothing happened in time"
-            time.sleep(0.05)
-
     def wait_for_stillness(self, seconds: float = 1.0) -> None:
         """Wait until no window has come, gone or moved for a while."""
         before, since = self.windows(), time.monotonic()
@@ -95,14 +87,13 @@ class Desktop:
         """Click on the close button of a window."""
         x, y, width, _ = self.windows()[title]
         self.do("xdotool", "mousemove", str(x + width - 10), str(y - 10), "click", "1")
-        self.wait_for(lambda: title not in self.windows())
+        processes.wait_for(lambda: title not in self.windows())
 
     def screenshot(self) -> NDArray[np.uint8]:
         """What is on the screen, (H, W, 3) BGR."""
         command = ["import", "-window", "root", "png:-"]
-        data = subprocess.run(
-            command, env=self.environment, capture_output=True, timeout=30
-        ).stdout
+        result = processes.run(command, env=self.environment, text=False)
+        data = result.stdout
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert picture is not None
         return picture.astype(np.uint8)
@@ -123,15 +114,15 @@ def desktop() -> Iterator[Desktop]:
         "-nolisten",
         "tcp",
     ]
-    server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
+    server = processes.start(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     with os.fdopen(reader) as lines:
         display = f":{lines.readline().strip()}"
     environment = os.environ | {"DISPLAY": display}
-    manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    manager = processes.start(["openbox"], env=environment, stderr=subprocess.DEVNULL)
     try:
         running = Desktop(display)
-        running.wait_for(
+        processes.wait_for(
             lambda: (
                 "window id" in running.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
             )

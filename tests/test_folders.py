@@ -28,7 +28,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 import image_diff
+import processes
 from image_diff import Options, compare_files, find_pairs, main
+from processes import PATIENCE
 from test_image_diff import PAIRS, SCRIPT, random_picture
 from test_report import DESKTOP, MISSING, PHONE, Report, browser, contrast  # noqa: F401
 
@@ -118,7 +120,7 @@ def records_of(text: str) -> list[Record]:
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """The script in a process group of its own, as a shell starts it."""
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    command = [sys.executable, SCRIPT, *arguments]
     pipe = subprocess.PIPE
     options = {
         "stdout": pipe,
@@ -126,7 +128,7 @@ def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         "text": True,
         "start_new_session": True,
     } | options
-    return subprocess.Popen(command, **options)
+    return processes.start(command, **options)
 
 
 # --- Pairs ----------------------------------------------------------------------------
@@ -297,25 +299,31 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     )
     assert summary.endswith(" pairs a second")
     assert last == "error: 2 of 11 pairs could not be compared; their lines say why"
-    # The folder of a pair holds what a run of that pair alone saves, and two small
-    # pictures.
-    pair = tree / "pair"
+
+
+def test_the_folder_of_a_pair_holds_what_a_run_of_it_alone_saves(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And two small pictures."""
+    output, pair = tree / "out", tree / "pair"
+    assert main([*folders(tree), "--json", "-o", str(output)]) == 2
+    records = {record["name"]: record for record in records_of(capsys.readouterr().out)}
+    first = str(tree / "first/only.png")
     assert main(["-f", first, "-s", first, "--no-window", "-o", str(pair)]) == 0
     names = {*(path.name for path in pair.iterdir()), *image_diff.SMALL}
-    saved = [
-        path.parent for path in output.rglob("index.html") if path.parent != output
-    ]
-    assert {str(path.relative_to(output)) for path in saved} == {
-        name for name, status in STATUSES.items() if status == "different"
+    saved = {
+        str(path.parent.relative_to(output))
+        for path in output.rglob("index.html")
+        if path.parent != output
     }
-    for folder in saved:
+    different = {name for name, status in STATUSES.items() if status == "different"}
+    assert saved == different
+    for name in saved:
+        folder = output / name
         assert {path.name for path in folder.iterdir()} == names
-        record = next(
-            r for r in records if r["name"] == str(folder.relative_to(output))
-        )
-        assert json.loads((folder / "result.json").read_text()) == record
-        for name in image_diff.SMALL:
-            small = cv2.imread(str(folder / name))
+        assert json.loads((folder / "result.json").read_text()) == records[name]
+        for thumbnail in image_diff.SMALL:
+            small = cv2.imread(str(folder / thumbnail))
             assert small is not None
             assert small.shape == (40, 60, 3)
 
@@ -474,7 +482,7 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     output = tmp_path / "out"
     for environment in ({}, {"PYTHONIOENCODING": "ascii"}):
         run = process(*folders(tmp_path), "-o", output, env=os.environ | environment)
-        out, err = run.communicate(timeout=60)
+        out, err = run.communicate(timeout=PATIENCE)
         assert (run.returncode, err) == (0, "")
         lines = out.splitlines()
         assert len(lines) == len(names) + 1
@@ -595,7 +603,7 @@ def test_a_reader_that_has_enough_ends_the_run(tree: Path) -> None:
     assert run.stderr is not None
     assert run.stdout.readline()
     run.stdout.close()
-    assert run.wait(timeout=60) == 2
+    assert run.wait(timeout=PATIENCE) == 2
     assert run.stderr.read() == ""
     run.stderr.close()
 
@@ -793,14 +801,19 @@ def family(pid: int) -> set[int]:
     return below
 
 
-def gone(pids: set[int], seconds: float = 20) -> bool:
-    """Whether processes end in time."""
-    end = time.monotonic() + seconds
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
+def workers_of(pid: int) -> list[int]:
+    """The processes below a process that compare pairs."""
+    lines = {
+        child: Path(f"/proc/{child}/cmdline").read_bytes() for child in family(pid)
+    }
+    return [child for child, line in lines.items() if b"spawn_main" in line]
+
+
+def wait_until_gone(pids: set[int]) -> None:
+    """Wait until processes have ended."""
+    processes.wait_for(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all end"
+    )
 
 
 def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
@@ -811,14 +824,10 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
         run = process(*arguments)
         lines_of(run, done + 9)
         workers = family(run.pid)
-        begun = time.monotonic()
         os.killpg(run.pid, signal.SIGINT)  # to all, as a terminal does
-        out, err = run.communicate(timeout=30)
-        assert (
-            time.monotonic() - begun < 5
-        )  # a second, on a machine that has nothing else to do
+        out, err = run.communicate(timeout=PATIENCE)
         assert run.returncode == 130
-        assert gone(workers)
+        wait_until_gone(workers)
         whole = (output / "results.jsonl").read_text()
         done = done + 9 + out.count("\n") if not done else 9 + done + out.count("\n")
         records = records_of(whole)
@@ -840,7 +849,7 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
         assert not list(output.rglob(".image_diff-*"))
         assert not list(output.rglob("*.part"))
     run = process(*arguments)
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
     assert err.startswith("120 pairs: 0 same, 120 different, ")
     names = [record["name"] for record in records_of(out)]
@@ -858,9 +867,9 @@ def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
     time.sleep(delay)
     workers = family(run.pid)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
-    assert gone(workers)
+    wait_until_gone(workers)
     assert err.startswith("stopped: ")
     assert " of 120 pairs left; " in err
     assert err.count("\n") == 1
@@ -869,14 +878,10 @@ def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
 def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
     run = process(*folders(many), "--json", "--jobs", "2", "-o", many / "out")
     lines_of(run, 5)
-    workers = [
-        pid
-        for pid in family(run.pid)
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    assert len(workers) == 2
+    processes.wait_for(lambda: len(workers_of(run.pid)) == 2, "both workers are there")
+    workers = workers_of(run.pid)
     os.kill(workers[0], signal.SIGKILL)
-    _, err = run.communicate(timeout=120)
+    _, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err.count("\n")) == (0, 1)
     records = records_of((many / "out/results.jsonl").read_text())
     assert [record["name"] for record in records] == [
@@ -898,7 +903,7 @@ def test_a_pair_that_kills_its_process_is_an_error_of_its_own(tree: Path) -> Non
         "filecmp.cmp = deadly\n"
     )
     run = process(*folders(tree), "--json", env=os.environ | {"PYTHONPATH": str(tree)})
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 2
     records = {record["name"]: record for record in records_of(out)}
     assert records["page 1.png"]["error"] == (
@@ -916,11 +921,11 @@ def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
     assert workers
     run.kill()
     run.communicate()
-    assert gone(workers)
+    wait_until_gone(workers)
     records = records_of((many / "out/results.jsonl").read_text())
     assert len(records) >= 5
     run = process(*folders(many), "-o", many / "out")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err) == (0, "")
     assert out.splitlines()[-1].startswith("120 pairs: 0 same, 120 different")
 
@@ -929,12 +934,11 @@ def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
 def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
     output = many / "out"
     output.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(output)], check=True
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "none", output]
+    processes.run(mount, check=True)
     try:
         run = process(*folders(many), "--json", "-o", output)
-        out, err = run.communicate(timeout=60)
+        out, err = run.communicate(timeout=PATIENCE)
         assert run.returncode == 2
         assert "Traceback" not in err
         assert "No space left on device; free or name another folder" in out + err
@@ -942,7 +946,7 @@ def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
         assert out.startswith(told)
         assert told == "" or told.endswith("\n")
     finally:
-        subprocess.run(["umount", str(output)], check=True)
+        processes.run(["umount", output], check=True)
 
 
 # --- Terminal -------------------------------------------------------------------------
@@ -953,7 +957,7 @@ def on_a_terminal(command: list[str], stdout: bool) -> tuple[int, str, str]:
     terminal, inside = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     out = inside if stdout else subprocess.PIPE
-    run = subprocess.Popen(command, stdout=out, stderr=inside)
+    run = processes.start(command, stdout=out, stderr=inside)
     os.close(inside)
     shown = b""
     piped: list[bytes] = []
@@ -993,7 +997,7 @@ def test_the_progress_is_shown_on_a_terminal_alone(tree: Path) -> None:
     assert "only.png" not in shown
     assert len(piped.splitlines()) == 12
     run = process(*folders(tree))
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=PATIENCE)
     assert err == "error: 2 of 11 pairs could not be compared; their lines say why\n"
 
 
@@ -1089,7 +1093,7 @@ def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) 
     run = process(*folders(many), "--json", "--scheduler", address, "-o", many / "out")
     lines_of(run, 5)
     os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
-    _, err = run.communicate(timeout=120)
+    _, err = run.communicate(timeout=PATIENCE)
     records = records_of((many / "out/results.jsonl").read_text())
     assert [record["error"] for record in records if record["error"]] == []
     assert (run.returncode, err.count("\n")) == (0, 1)
@@ -1104,7 +1108,7 @@ def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
     run = process(*folders(many), "--scheduler", address, "-o", many / "out")
     lines_of(run, 5)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert err.startswith("stopped: ")
     assert err.count("\n") == 1

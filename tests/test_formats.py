@@ -3,7 +3,6 @@
 import json
 import os
 import struct
-import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytest
 
 import fuzz
 import image_diff
+import processes
 from image_diff import (
     ImageDiffError,
     compare_files,
@@ -109,16 +109,8 @@ def test_pages_of_both_pictures(
 def test_pages_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     """In a process of its own, as OpenCV's count of pages ends it there."""
     path = stored(tmp_path, "\udcff.gif", SAMPLES["animated.gif"].data)
-    command = [
-        sys.executable,
-        str(SCRIPT),
-        "-f",
-        str(path),
-        "-s",
-        str(path),
-        "--no-window",
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    pair = ["-f", path, "-s", path, "--no-window"]
+    result = processes.run([sys.executable, SCRIPT, *pair])
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -394,11 +386,8 @@ def test_a_chunk_that_claims_gigabytes_costs_no_memory(tmp_path: Path) -> None:
         f"status = image_diff.main({arguments!r})\n"
         f"print(status, {PEAK})\n"
     )
-    command = [sys.executable, "-c", code]
-    output = subprocess.check_output(
-        command, cwd=SCRIPT.parent, text=True, stderr=subprocess.PIPE
-    )
-    status, kilobytes = map(int, output.split())
+    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+    status, kilobytes = map(int, result.stdout.split())
     assert status == 2
     assert kilobytes < 300_000
 
@@ -412,10 +401,7 @@ def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
         f"sys.exit(image_diff.main({arguments!r}))\n"
     )
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(
-        command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=60
-    )
+    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
     assert result.returncode == 2
     assert "more memory than there is; scale" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -497,7 +483,6 @@ def test_37_megapixels_take_at_most_15_bytes_a_pixel(tmp_path: Path) -> None:
         f"image_diff.main({arguments!r})\n"
         f"print(1024 * ({PEAK} - start) / (3446 * 10728))\n"
     )
-    command = [sys.executable, "-c", code]
-    output = subprocess.check_output(command, cwd=SCRIPT.parent, text=True)
-    assert "1 region, " in output
-    assert float(output.splitlines()[-1]) <= 15
+    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+    assert "1 region, " in result.stdout
+    assert float(result.stdout.splitlines()[-1]) <= 15

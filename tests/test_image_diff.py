@@ -19,6 +19,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 import image_diff
+import processes
 from article import article
 from draw_samples import draw_all
 from image_diff import (
@@ -78,10 +79,8 @@ def edited(picture: Picture) -> Picture:
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the script as a user does, in a process of its own, with no display."""
     variables = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(
-        command, env=variables | environment, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, SCRIPT, *arguments]
+    return processes.run(command, env=variables | environment)
 
 
 def drawn(comparison: image_diff.Comparison) -> dict[str, Picture]:
@@ -1367,11 +1366,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB, which a result of the samples does not fit twice."""
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1000k", "none", str(mounted)], check=True
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1000k", "none", mounted]
+    processes.run(mount, check=True)
     yield mounted
-    subprocess.run(["umount", str(mounted)], check=True)
+    processes.run(["umount", mounted], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
@@ -1511,10 +1509,7 @@ def test_the_short_path_imports_no_slow_library() -> None:
         f"status = image_diff.main({arguments!r})\n"
         "print(status, sorted({'skimage', 'scipy', 'imutils'} & set(sys.modules)))\n"
     )
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    result = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert result.stdout.splitlines()[-1] == "0 []"
 
 

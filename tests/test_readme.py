@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ import pytest
 
 import detection
 import image_diff
+import processes
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
 
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed = page.copy()
     detection.remove(changed, detection.Box(60, 200, 120, 20), random)
     screen = detection.BASES["dev"]["light screen"]()
-    board = detection.LINE_ART["held-out"][next(iter(detection.LINE_ART["held-out"]))]()
+    board = detection.LINE_ART["dev"]["drilled board"]()
     spoiled = detection.spoiled("README", board, 0, 4)
     drift = detection.smooth(size, random, 2)
     board_size = board.ink.shape[1] // FINE, board.ink.shape[0] // FINE
@@ -91,16 +91,7 @@ def run(
     environment["PATH"] = (
         f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     )
-    return subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return processes.run(command, shell=True, cwd=folder, env=environment)
 
 
 def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
@@ -161,7 +152,7 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
     )
     scheduler += f" --host tcp://{address} --dashboard-address 127.0.0.1:0"
     cluster = [
-        subprocess.Popen(
+        processes.start(
             [Path(sys.executable).parent / "dask", *shlex.split(line)[1:]],
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -171,11 +162,10 @@ def test_the_three_commands_of_a_cluster(folder: Path) -> None:
         for line in (scheduler, f"{worker} --dashboard-address 127.0.0.1:0")
     ]
     try:
-        deadline = time.monotonic() + 60
-        while (
-            result := run(command, folder)
-        ).returncode and time.monotonic() < deadline:
-            time.sleep(0.5)  # the cluster is starting
+        processes.wait_for(
+            lambda: not run(command, folder).returncode, "all have begun"
+        )
+        result = run(command, folder)
         assert "3 pairs: 2 same, 1 different" in result.stdout, result.stderr
     finally:
         for process in cluster:
@@ -208,10 +198,7 @@ def test_git_difftool_shows_pictures(tmp_path: Path) -> None:
 
 def test_the_python_in_it_runs(folder: Path) -> None:
     code = README.split("```python\n")[1].split("```")[0]
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=60
-    )
+    result = processes.run([sys.executable, "-c", code], cwd=folder)
     assert result.returncode == 0
     assert result.stdout.startswith("0.9636648778788")
 

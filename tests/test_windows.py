@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import image_diff
+import processes
 from desktop import MISSING, SIZE, Desktop, desktop
 
 ROOT = Path(image_diff.__file__).parent
@@ -37,7 +38,9 @@ def screen(running_desktop: Desktop) -> Iterator[Desktop]:
 def opened(screen: Desktop, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start the script and wait until its windows stand still."""
     process = screen.start(*arguments)
-    screen.wait_for(lambda: set(screen.windows()) == ALL or process.poll() is not None)
+    processes.wait_for(
+        lambda: set(screen.windows()) == ALL or process.poll() is not None
+    )
     assert process.poll() is None, process.communicate()
     screen.wait_for_stillness()
     return process
@@ -45,7 +48,7 @@ def opened(screen: Desktop, *arguments: str | Path) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit status, stdout and stderr of the script, which must end by itself."""
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=processes.PATIENCE)
     return process.returncode, out, err
 
 
@@ -68,7 +71,7 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
 
     for title in image_diff.TITLES:
         # A window is painted when the desktop has time.
-        screen.wait_for(partial(shows, title))
+        processes.wait_for(partial(shows, title))
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
     assert (status, err) == (0, "")
@@ -166,7 +169,7 @@ def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
     before = screen.screenshot()
     slide(screen, 1, MIN_AREA, 0.9)
-    screen.wait_for(lambda: '"Thresh: ' in screen.titles())
+    processes.wait_for(lambda: '"Thresh: ' in screen.titles())
     slide(screen, 0, THRESHOLD, 0.9)
     screen.wait_for_stillness()
     title = screen.titles().split('"Thresh: ')[1].split('"')[0]
@@ -198,9 +201,9 @@ def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
         pictures.add(seen())
         return len(pictures) == 3
 
-    screen.wait_for(has_blinked)
+    processes.wait_for(has_blinked)
     screen.type_into("Original", "b")
-    screen.wait_for(lambda: seen() == boxed)
+    processes.wait_for(lambda: seen() == boxed)
     screen.type_into("Original", "q")
     assert ended(process)[0] == 0
 
@@ -209,7 +212,7 @@ def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
 def test_h_shows_the_keys(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
     screen.type_into("Diff", "h")
-    screen.wait_for(lambda: image_diff.KEYS in screen.titles())
+    processes.wait_for(lambda: image_diff.KEYS in screen.titles())
     screen.type_into("Diff", "q")
     status, _, err = ended(process)
     assert (status, err) == (0, image_diff.KEYS + "\n")
@@ -247,14 +250,8 @@ def test_without_a_display_the_result_is_still_printed(display: str | None) -> N
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
     if display is not None:
         environment["DISPLAY"] = display
-    result = subprocess.run(
-        [sys.executable, "image_diff.py", *map(str, PAIR)],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command = [sys.executable, "image_diff.py", *PAIR]
+    result = processes.run(command, env=environment, cwd=ROOT)
     assert result.returncode == 0
     assert result.stdout.startswith("SSIM: ")
     assert (
