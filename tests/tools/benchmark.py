@@ -1,9 +1,10 @@
 """How fast and how large, beside other programs and beside what is required.
 
-    python tests/tools/benchmark.py                             # all: two tables in Markdown, on stdout
-    python tests/tools/benchmark.py --cases card 4k --contestants odiff "ImageMagick compare"
+    python tests/tools/benchmark.py     # all: two tables in Markdown, on stdout
+    python tests/tools/benchmark.py --cases card 4k --contestants odiff "NVIDIA FLIP"
     python tests/tools/benchmark.py --tables required --rounds 9
-    python tests/tools/benchmark.py --plot images/scaling.png   # growth with pixels and with change
+    python tests/tools/benchmark.py --plot images/scaling.png     # growth
+    python tests/tools/benchmark.py --script "old/image_diff.py --color" image_diff.py
 
 Every figure is of a whole process, as a command is used, from its start to its end,
 with its largest resident memory. Each runs once to warm up; then all contestants of a
@@ -12,13 +13,16 @@ ratios within one run: those hold on any machine. What takes seconds runs fewer 
 Unix alone tells the memory; 11 MB or less, which is what the measuring itself takes,
 show as 11.
 
+With `--script` only versions of the program are run, each with options of its own, and
+each once more with `--output`. Medians of wall time and of processor time, and their
+ratios to the first version: of the two, processor time is the less noisy.
+
 The floor is a process that imports cv2 and decodes both files at the same time, and
 does no more. A contestant that is not installed is left out, and how to install it is
 printed.
 """
 
 import argparse
-import dataclasses
 import datetime
 import importlib
 import importlib.metadata
@@ -27,6 +31,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -471,7 +476,8 @@ process = subprocess.Popen(sys.argv[1:], stdout=-3, stderr=-3)
 _, status, usage = os.wait4(process.pid, 0)
 seconds = time.perf_counter() - start
 peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([seconds, peak, os.waitstatus_to_exitcode(status)]))
+processor = usage.ru_utime + usage.ru_stime
+print(json.dumps([seconds, peak, os.waitstatus_to_exitcode(status), processor]))
 """
 
 
@@ -495,17 +501,15 @@ class Sample(NamedTuple):
     seconds: float
     peak: int  # bytes held at most, by the process or the largest of its own
     status: int
+    processor: float  # seconds of processors, of the user and of the system
 
 
 def measure(command: Command, environment: Mapping[str, str] | None = None) -> Sample:
     """Run a command from its start to its end."""
     outer = [sys.executable, "-S", "-E", "-c", MEASURE, *map(str, command)]
     env = {**os.environ, **(environment or {})}
-    return Sample(
-        *json.loads(
-            subprocess.run(outer, check=True, capture_output=True, env=env).stdout
-        )
-    )
+    result = subprocess.run(outer, check=True, capture_output=True, env=env)
+    return Sample(*json.loads(result.stdout))
 
 
 def seconds_of(command: Command) -> Callable[[], float]:
@@ -633,6 +637,59 @@ def print_peers(
         if not versions[contestant.name]:
             print(f"\n{contestant.name} is not installed: `{contestant.install}`")
     print(flush=True)
+
+
+# --- The table of scripts -------------------------------------------------------------
+
+
+def script_commands(
+    scripts: Sequence[str], first: Path, second: Path, out: Path
+) -> dict[str, tuple[Command, Sequence[int]]]:
+    """What each script is run as, with its own options, and what of it is success."""
+    rest: list[str | Path] = ["-f", first, "-s", second, "--no-window"]
+    commands: dict[str, tuple[Command, Sequence[int]]] = {}
+    for number, script in enumerate(scripts, 1):
+        command = [sys.executable, *shlex.split(script), *rest]
+        commands[f"{number}. {script}"] = command, (0,)
+        saving = [*command, "--output", out / str(number)]
+        commands[f"{number}. {script} --output"] = saving, (0,)
+    return commands
+
+
+def ratio(
+    samples: Sequence[Sample], others: Sequence[Sample], what: Callable[[Sample], float]
+) -> str:
+    """The ratio of the medians of something, where both were measured."""
+    if not samples or not others:
+        return "-"
+    own, other = (statistics.median(map(what, group)) for group in (samples, others))
+    return f"{own / other:.3f}"
+
+
+def print_scripts(
+    cases: Iterable[str], scripts: Sequence[str], rounds: int, folder: Path
+) -> None:
+    """Run versions of the program in turns, each also saving; print one row a run."""
+    print("| case | script | wall time | ratio | processor time | ratio | memory |")
+    print("|---|---|---|---|---|---|---|")
+    for case in cases:
+        out = folder / "out"
+        commands = script_commands(scripts, *CASES[case][1](folder), out)
+        runs = race(commands, rounds, {}, out)
+        names = list(runs)
+        for index, name in enumerate(names):
+            samples, base = runs[name], runs[names[index % 2]]
+            if not samples:
+                continue  # it failed, and that is told
+            wall = statistics.median(sample.seconds for sample in samples)
+            processor = statistics.median(sample.processor for sample in samples)
+            cells = [
+                *(CASES[case][0], f"`{name}`"),
+                *(milliseconds(wall), ratio(samples, base, lambda s: s.seconds)),
+                *(milliseconds(processor), ratio(samples, base, lambda s: s.processor)),
+                f"{max(sample.peak for sample in samples) / 2**20:.0f} MB",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 # --- The table of what is required ----------------------------------------------------
@@ -778,7 +835,6 @@ def print_folders(rounds: int, folder: Path) -> None:
 
 def slider_milliseconds() -> float:
     """What one move of a slider costs, median, but for the drawing by the desktop."""
-    sys.path.insert(0, str(ROOT))
     image_diff = importlib.import_module("image_diff")
     rng = np.random.default_rng(2)
     first = cv2.resize(
@@ -790,12 +846,7 @@ def slider_milliseconds() -> float:
 
     def move(level: int) -> float:
         start = time.perf_counter()
-        options = image_diff.Options(threshold=level / 255, min_area=50)
-        threshold, mask = image_diff.find_threshold(comparison.evidence, 1, options)
-        mask, regions = image_diff.find_regions(mask, comparison.evidence, options)
-        shown = dataclasses.replace(
-            comparison, threshold=threshold, mask=mask, regions=regions
-        )
+        shown = image_diff.with_threshold(comparison, level / 255, 50)
         for title in ("Original", "Modified", "Thresh"):
             picture = image_diff.draw(shown, title)
             cv2.resize(picture, (866, 577), interpolation=cv2.INTER_AREA)
@@ -921,6 +972,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="draw the growth in place of the tables",
     )
+    add(
+        "--script",
+        nargs="+",
+        metavar="'PATH [OPTION ...]'",
+        help="measure versions of the program beside the first of them, in turns, "
+        "in place of the tables",
+    )
     options = parser.parse_args(argv)
     print(f"{machine()}, medians of {options.rounds}.\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -930,6 +988,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "--plot needs matplotlib: python -m pip install matplotlib"
                 )
             plot(options.plot, options.rounds, Path(folder))
+            return 0
+        if options.script:
+            print_scripts(options.cases, options.script, options.rounds, Path(folder))
             return 0
         if "peers" in options.tables:
             print_peers(
