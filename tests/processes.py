@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -30,9 +29,9 @@ def is_ignored(number: int) -> bool:
 def default_signals() -> Iterator[None]:
     """Let what is started inside act on signals by default, whoever started the tests.
 
-    A handler does not outlive the start of another program, but "ignored" does. This is
-    for the main thread. A function run in the child before its program would do too, but
-    Python warns of those where there are threads.
+    A handler does not outlive the start of another program, but "ignored" does. This
+    is for the main thread. A function run in the child before its program would do too,
+    but Python warns of those where there are threads.
     """
     ignored = [number for number in SIGNALS if is_ignored(number)]
     for number in ignored:
@@ -44,14 +43,14 @@ def default_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
 
-def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[Any]:
+def start(command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
     """Start a process, as `subprocess.Popen` does."""
     with default_signals():
         return subprocess.Popen(command, **options)
 
 
 def run(
-    command: str | Sequence[str | Path], **options: Any
+    command: str | Sequence[Any], **options: Any
 ) -> subprocess.CompletedProcess[Any]:
     """Run a process to its end, as `subprocess.run` does; what it prints is text."""
     defaults = {"capture_output": True, "text": True, "timeout": PATIENCE}

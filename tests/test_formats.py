@@ -109,8 +109,8 @@ def test_pages_of_both_pictures(
 def test_pages_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     """In a process of its own, as OpenCV's count of pages ends it there."""
     path = stored(tmp_path, "\udcff.gif", SAMPLES["animated.gif"].data)
-    pair = ["-f", path, "-s", path, "--no-window"]
-    result = processes.run([sys.executable, SCRIPT, *pair])
+    command = [sys.executable, SCRIPT, "-f", path, "-s", path, "--no-window"]
+    result = processes.run(command)
     assert (result.returncode, result.stderr) == (0, "")
 
 

@@ -23,7 +23,8 @@ from test_image_diff import PAIRS, ROOT, SCRIPT
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (python image_diff\.py .*)$", README, re.MULTILINE)
-MEASURES = sorted(set(re.findall(r"`(python tests/[^`]*)`", README)))
+RESULTS = (ROOT / "tests/RESULTS.md").read_text()
+MEASURES = sorted(set(re.findall(r"`(python tests/tools/[^`]*)`", RESULTS)))
 
 
 def scanned(page: detection.Picture, warp: detection.Warp) -> detection.Picture:
@@ -234,11 +235,12 @@ def test_every_exit_status_is_told_once() -> None:
 
 SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
-    "detection.py": "--short",
+    "detection.py": "--short --half dev",
     "fuzz.py": "--files 20",
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", MEASURES)
 def test_what_measures_the_figures_runs(command: str) -> None:
     """In short: the last of two values of an option is the one that counts."""

@@ -110,6 +110,7 @@ def test_a_file_that_grows_too_large_leaves_what_was_there(
         signal.signal(signal.SIGXFSZ, ignored)
     assert capsys.readouterr().err == (
         f"error: cannot write to {tmp_path}: File too large; "
+        "free or name another folder\n"
     )
     assert contents(tmp_path) == before
 
@@ -417,8 +418,8 @@ def test_signals_while_saving(
 def test_the_shell_sees_130_and_143(tmp_path: Path) -> None:
     # It is read for ever, so that the signal never comes too late.
     os.mkfifo(tmp_path / "silent")
-    # With job control, as otherwise a shell has its background ignore SIGINT. To open the
-    # pipe takes until the other side is open as well.
+    # With job control, as otherwise a shell has its background ignore SIGINT. The pipe
+    # opens when its other side does.
     line = "set -m; $run & pid=$!; exec 3>$silent; kill -{} $pid; wait $pid"
     silent = tmp_path / "silent"
     command = f"{sys.executable} {SCRIPT} -f {silent} -s {silent} --no-window"
