@@ -402,6 +402,7 @@ def test_identical_files_are_the_same_without_decoding(
     ] * 2
 
 
+@pytest.mark.slow
 def test_the_number_of_jobs_changes_nothing(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -674,6 +675,7 @@ def test_what_holds_is_not_computed_again(
     assert len(contents_of(runs.output)) == len(files)
 
 
+@pytest.mark.slow
 def test_what_has_changed_is_computed_again(runs: Runs) -> None:
     runs()
     name = "nested/same.png"
@@ -701,6 +703,7 @@ def test_what_has_changed_is_computed_again(runs: Runs) -> None:
         assert runs() == set()
 
 
+@pytest.mark.slow
 def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) -> None:
     runs()
     assert runs("--threshold", "0.5") == COMPARED
@@ -749,6 +752,7 @@ def test_two_runs_do_not_share_an_output(
 @pytest.mark.parametrize(
     "state", ["", "{", "[]", "{}", '{"settings": 1}', "null", "\0\udcff"]
 )
+@pytest.mark.slow
 def test_a_state_that_is_not_whole_computes_all_again(runs: Runs, state: str) -> None:
     assert runs() == COMPARED
     (runs.output / "run.json").write_bytes(state.encode(errors="surrogateescape"))
@@ -816,6 +820,7 @@ def wait_until_gone(pids: set[int]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
     output = many / "out"
     arguments: list[str | Path] = [*folders(many), "--json", "-o", output]
@@ -860,6 +865,7 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3])
+@pytest.mark.slow
 def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
     run = process(*folders(many), "-o", many / "out")
     while not (many / "out/results.jsonl").exists():
@@ -875,6 +881,7 @@ def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
     run = process(*folders(many), "--json", "--jobs", "2", "-o", many / "out")
     lines_of(run, 5)
@@ -891,6 +898,7 @@ def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
     assert not list((many / "out").rglob(".image_diff-*"))
 
 
+@pytest.mark.slow
 def test_a_pair_that_kills_its_process_is_an_error_of_its_own(tree: Path) -> None:
     """As decoders that crash and pictures too large for the memory do."""
     (tree / "sitecustomize.py").write_text(
@@ -914,6 +922,7 @@ def test_a_pair_that_kills_its_process_is_an_error_of_its_own(tree: Path) -> Non
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
     run = process(*folders(many), "-o", many / "out")
     lines_of(run, 5)
@@ -931,6 +940,7 @@ def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.slow
 def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
     output = many / "out"
     output.mkdir()
@@ -981,6 +991,7 @@ def on_a_terminal(command: list[str], stdout: bool) -> tuple[int, str, str]:
     return status, shown.decode(), piped[0].decode()
 
 
+@pytest.mark.slow
 def test_the_progress_is_shown_on_a_terminal_alone(tree: Path) -> None:
     command = [sys.executable, str(SCRIPT), *folders(tree)]
     status, shown, _ = on_a_terminal(command, stdout=True)
@@ -1067,6 +1078,7 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_cluster_gives_what_this_machine_gives(
     tree: Path,
     cluster: Any,
@@ -1088,6 +1100,7 @@ def test_a_cluster_gives_what_this_machine_gives(
         assert clustered[name] == data
 
 
+@pytest.mark.slow
 def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) -> None:
     address = cluster.scheduler_address
     run = process(*folders(many), "--json", "--scheduler", address, "-o", many / "out")
@@ -1103,6 +1116,7 @@ def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) 
     assert {record["status"] for record in records} == {"different"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
     address = cluster.scheduler_address
     run = process(*folders(many), "--scheduler", address, "-o", many / "out")
@@ -1172,6 +1186,7 @@ def test_a_scheduler_that_is_gone_ends_the_run(
     assert len(out.splitlines()) == list(STATUSES).index("cut.png")
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1256,6 +1271,7 @@ def record(
     return result
 
 
+@pytest.mark.slow
 @in_browser
 def test_the_overview_shows_every_pair_and_leads_to_its_page(
     overview: Overview, tree: Path
@@ -1300,6 +1316,7 @@ def test_the_overview_shows_every_pair_and_leads_to_its_page(
     overview.wait_for(lambda: overview.told() == "11 of 11 pairs")
 
 
+@pytest.mark.slow
 @in_browser
 def test_names_are_shown_as_they_are_and_lead_to_their_pages(
     overview: Overview, tmp_path: Path
@@ -1360,6 +1377,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 @in_browser
 def test_10_000_pairs_are_filtered_searched_and_sorted(
     overview: Overview, large: Path
@@ -1403,6 +1421,7 @@ def test_10_000_pairs_are_filtered_searched_and_sorted(
     overview.wait_for(lambda: 0 < overview.place(overview.rows()[-1])[1] < DESKTOP[1])
 
 
+@pytest.mark.slow
 @in_browser
 def test_the_overview_is_the_same_after_a_look_at_a_pair(
     overview: Overview, tree: Path
@@ -1420,6 +1439,7 @@ def test_the_overview_is_the_same_after_a_look_at_a_pair(
     assert overview.told() == "1 of 11 pairs"
 
 
+@pytest.mark.slow
 @in_browser
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -1444,6 +1464,7 @@ def test_the_overview_can_be_read(
         assert control.size["height"] >= 24 or control.get_attribute("type") == "radio"
 
 
+@pytest.mark.slow
 @in_browser
 def test_the_controls_of_the_overview_have_names(
     overview: Overview, large: Path
@@ -1462,6 +1483,7 @@ def test_the_controls_of_the_overview_have_names(
     ]
 
 
+@pytest.mark.slow
 @in_browser
 def test_the_overview_of_a_ranking_begins_with_the_likest(
     overview: Overview, tmp_path: Path

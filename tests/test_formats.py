@@ -336,6 +336,7 @@ def test_the_damaged_one_of_two_is_named(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_decoder_that_says_very_much_is_heard_and_the_next_one_too(
     tmp_path: Path,
 ) -> None:
@@ -392,6 +393,7 @@ def test_a_chunk_that_claims_gigabytes_costs_no_memory(tmp_path: Path) -> None:
     assert kilobytes < 300_000
 
 
+@pytest.mark.slow
 def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     assert cv2.imwrite(str(path), np.zeros((12000, 20000), np.uint8))
@@ -407,6 +409,7 @@ def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_files_that_chance_damages(tmp_path: Path) -> None:
     report = fuzz.fuzz(files=400, seed=2, keep=tmp_path)
     assert report.failures == []
@@ -465,6 +468,7 @@ def test_black_against_white(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_37_megapixels_take_at_most_15_bytes_a_pixel(tmp_path: Path) -> None:
     picture = np.zeros((3446, 10728, 3), np.uint8)
     for text in range(20, 3400, 40):

@@ -748,6 +748,7 @@ def test_noise_of_a_pair() -> None:
     assert image_diff.estimate_noise(with_edit, np.vstack([gray] * 3)) == (0, 0)
 
 
+@pytest.mark.slow
 def test_noise_of_a_large_pair_is_estimated_on_a_lattice() -> None:
     first = random_picture(20, 2200, 3000, 3)
     _, sigma = image_diff.estimate_noise(first, noisy(first, 3))
@@ -1078,6 +1079,7 @@ def test_swapping_the_pictures_gives_the_same_regions(
 
 
 @pytest.mark.parametrize("align", ["none", "perspective", "elastic"])
+@pytest.mark.slow
 def test_the_number_of_threads_changes_nothing(align: str) -> None:
     first, second = photo("coffee"), edited(photo("coffee"))
     if align != "none":
@@ -1435,6 +1437,7 @@ def test_bad_usage_has_status_2() -> None:
     assert "the following arguments are required: -s/--second" in result.stderr
 
 
+@pytest.mark.slow
 def test_text_and_json_tell_how_the_pictures_were_registered(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -1648,6 +1651,7 @@ def test_ctrl_c_ends_with_status_130(
 # --- The samples ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_samples_are_what_their_script_draws() -> None:
     for name, picture in draw_all().items():
         committed = np.asarray(

@@ -136,6 +136,7 @@ def test_each_recipe_finds_what_there_is(command: str, folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_three_commands_of_a_cluster(folder: Path) -> None:
     commands = re.findall(
         r"^    (dask .*|python .* --scheduler .*)$", README, re.MULTILINE

@@ -31,7 +31,10 @@ FLAGS = (
 VIEWS = "side", "swipe", "blend", "toggle", "diff", "thresh"
 DESKTOP, PHONE = (1100, 800), (390, 844)
 Picture = NDArray[Any]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+]
 
 
 class Report:

@@ -80,6 +80,7 @@ def test_stdout_on_a_full_disk() -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.slow
 def test_closed_streams(tmp_path: Path, closed: str) -> None:
     result = shell(
         f'$run --exit-code -o "$folder" {closed}', folder=str(tmp_path / "out")
@@ -270,6 +271,7 @@ def test_an_output_that_links_to_an_input(
 # --- Two runs at once -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_runs_into_one_folder_leave_a_whole_result_of_one(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     commands, wholes = [], []
@@ -356,6 +358,7 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_signals_at_random_moments(
     tmp_path: Path, large: list[str], number: signal.Signals
 ) -> None:
@@ -389,6 +392,7 @@ def test_signals_at_random_moments(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_signals_while_saving(
     tmp_path: Path, large: list[str], number: signal.Signals
 ) -> None:
@@ -415,6 +419,7 @@ def test_signals_while_saving(
     assert wholes == [contents(tmp_path / "calm")] * 5
 
 
+@pytest.mark.slow
 def test_the_shell_sees_130_and_143(tmp_path: Path) -> None:
     # It is read for ever, so that the signal never comes too late.
     os.mkfifo(tmp_path / "silent")

@@ -52,6 +52,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 @needs_screen
 def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
@@ -78,6 +79,7 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
     assert out.startswith(f"SSIM: {comparison.score}\n")
 
 
+@pytest.mark.slow
 @needs_screen
 @pytest.mark.parametrize(
     "shape", [(314, 500), (270, 600), (900, 300), (300, 2500), (3000, 4000)]
@@ -106,6 +108,7 @@ def test_windows_fit_the_screen_and_do_not_cover_one_another(
     assert ended(process)[0] == 0
 
 
+@pytest.mark.slow
 @needs_screen
 def test_the_program_ends_when_the_last_window_is_closed_with_the_mouse(
     screen: Desktop,
@@ -119,6 +122,7 @@ def test_the_program_ends_when_the_last_window_is_closed_with_the_mouse(
     assert (status, err) == (0, "")
 
 
+@pytest.mark.slow
 @needs_screen
 def test_ctrl_c_closes_the_windows_with_status_130(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
@@ -128,6 +132,7 @@ def test_ctrl_c_closes_the_windows_with_status_130(screen: Desktop) -> None:
     assert out.startswith("SSIM: ")
 
 
+@pytest.mark.slow
 @needs_screen
 def test_no_window_opens_none(screen: Desktop) -> None:
     process = screen.start(*PAIR, "--no-window")
@@ -136,6 +141,7 @@ def test_no_window_opens_none(screen: Desktop) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @needs_screen
 def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
     screen.environment["QT_QPA_PLATFORM"] = "offscreen"
@@ -164,6 +170,7 @@ def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
 THRESHOLD, MIN_AREA = 138 / 254, 25 / 500
 
 
+@pytest.mark.slow
 @needs_screen
 def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
@@ -185,6 +192,7 @@ def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     assert lines != out.splitlines()
 
 
+@pytest.mark.slow
 @needs_screen
 def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
@@ -208,6 +216,7 @@ def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
     assert ended(process)[0] == 0
 
 
+@pytest.mark.slow
 @needs_screen
 def test_h_shows_the_keys(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
@@ -218,6 +227,7 @@ def test_h_shows_the_keys(screen: Desktop) -> None:
     assert (status, err) == (0, image_diff.KEYS + "\n")
 
 
+@pytest.mark.slow
 @needs_screen
 def test_s_saves_beside_the_second_picture_and_says_where(
     screen: Desktop, tmp_path: Path
@@ -234,6 +244,7 @@ def test_s_saves_beside_the_second_picture_and_says_where(
         assert (folder / "index.html").exists()
 
 
+@pytest.mark.slow
 @needs_screen
 def test_s_saves_to_the_output_folder(screen: Desktop, tmp_path: Path) -> None:
     process = opened(screen, *PAIR, "--output", tmp_path / "out")
