@@ -48,6 +48,7 @@ def test_in_folders_every_other_pair_is_the_same_and_no_two_pictures_are(
     assert len({(first / name).read_bytes() for name in names}) == 6
 
 
+@pytest.mark.slow
 def test_a_process_is_measured_from_start_to_end_with_its_own_memory() -> None:
     held = np.ones(300 << 20, np.uint8)  # this process's memory is not the other's
     code = (
@@ -76,6 +77,7 @@ def test_a_contestant_that_fails_has_no_figure(
     assert capfd.readouterr().err == "ill fails with status 3\n"
 
 
+@pytest.mark.slow
 def test_the_table_shows_each_contestant_and_how_to_install_the_missing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

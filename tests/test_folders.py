@@ -381,6 +381,7 @@ def test_a_line_of_text_a_pair_and_a_summary(
         (["nested/same.png", "page 1.png", "cut.png"], 2),
     ],
 )
+@pytest.mark.slow
 def test_exit_code(tree: Path, remaining: list[str], status: int) -> None:
     for path in [path for path in tree.rglob("*") if path.is_file()]:
         if "/".join(path.relative_to(tree).parts[1:]) not in remaining:
@@ -422,6 +423,7 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_a_folder_with_the_name_of_a_result_is_an_error_of_its_pairs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -720,6 +722,7 @@ def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
     runs()
     (runs.tree / "first/page 1.png").unlink()

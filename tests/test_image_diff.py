@@ -514,6 +514,7 @@ def test_a_smooth_warp_is_taken_out_and_a_local_change_is_not() -> None:
     assert np.abs(np.array([region.width, region.height]) - 30).max() <= 10
 
 
+@pytest.mark.slow
 def test_pictures_of_different_things_are_not_registered() -> None:
     pairs = [
         (photo("astronaut"), photo("camera"), r"\d of \d+ matches agree"),
@@ -1467,6 +1468,7 @@ def test_text_and_json_tell_how_the_pictures_were_registered(
 
 
 @pytest.mark.parametrize("option", [["--align", "perspective"], ["--resize"]])
+@pytest.mark.slow
 def test_what_is_saved_of_a_registered_png_is_the_registered_picture(
     folder: Path, option: list[str]
 ) -> None:

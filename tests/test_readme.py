@@ -127,6 +127,7 @@ EXPECTED = {  # by the first picture: the status, and a line that is printed
 @pytest.mark.parametrize(
     "command", [line for line in COMMANDS if "--scheduler" not in line]
 )
+@pytest.mark.slow
 def test_each_recipe_finds_what_there_is(command: str, folder: Path) -> None:
     status, line = EXPECTED[shlex.split(command)[3]]
     result = run(command, folder)
