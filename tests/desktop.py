@@ -80,8 +80,12 @@ class Desktop:
         """Click on a window and press keys."""
         x, y, _, _ = self.windows()[title]
         self.do("xdotool", "mousemove", str(x + 5), str(y + 5), "click", "1")
-        time.sleep(0.3)
+        processes.wait_for(lambda: self.focus().startswith(title), f"{title} has focus")
         self.do("xdotool", "key", "--delay", "100", *keys)
+
+    def focus(self) -> str:
+        """The title of the window that keys go to."""
+        return self.do("xdotool", "getwindowfocus", "getwindowname")
 
     def close(self, title: str) -> None:
         """Click on the close button of a window."""

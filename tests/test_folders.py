@@ -537,57 +537,86 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return err[7:-1]
 
 
+CLUSTER = "--scheduler", "tcp://a:1"
+PICTURE = "first/only.png"
+REFUSALS = [  # the options, paths being of the tree, and what the message begins with
+    (
+        ["-f", "empty", "-s", "empty", "-o", "out"],
+        "nothing to compare: empty and empty hold no pictures; they end ",
+    ),
+    (
+        ["-f", "first", "-s", PICTURE],
+        f"first is a folder and {PICTURE} is no folder; "
+        "give two folders, or the picture as --first",
+    ),
+    (
+        ["-f", "first", "-s", "none"],
+        "first is a folder and none is not there; give two folders",
+    ),
+    (
+        ["-f", "none", "-s", "second"],
+        "none cannot be read: No such file or directory; ",
+    ),
+    (
+        ["-f", "first/notes.txt", "-s", "second"],
+        "first/notes.txt is not a picture",
+    ),
+    *(
+        (
+            ["-f", "first", "-s", "second", "-o", output],
+            f"{output} is an input; name another folder for the output",
+        )
+        for output in ("first", "second", "first/nested/..")
+    ),
+    (
+        ["-f", "first", "-s", "second", "-o", PICTURE],
+        f"cannot write to {PICTURE}: File exists; free or name another folder",
+    ),
+    (
+        ["-f", "first", "-s", "second", "--jobs", "2", *CLUSTER],
+        "--jobs is for this machine; with --scheduler the workers decide",
+    ),
+    (
+        ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
+        "--scheduler is for two folders; leave it out for two pictures",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSALS)
 def test_what_cannot_be_run_is_refused_with_the_remedy(
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tree / "empty").mkdir()
+    (tree / "empty/notes.txt").touch()
+    monkeypatch.chdir(tree)
+    assert refusal(capsys, *arguments).startswith(message)
+    assert not (tree / "out").exists()
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "x"])
+def test_a_number_of_jobs_that_is_none(
+    tree: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*folders(tree), "--jobs", jobs])
+    assert f"{jobs} is not a number from 1 to 1024" in capsys.readouterr().err
+
+
+def test_a_cluster_without_the_package_tells_how_to_install_it(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = tree / "first", tree / "second"
-    picture, empty = first / "only.png", tree / "empty"
-    empty.mkdir()
-    (empty / "notes.txt").touch()
-    message = refusal(capsys, "-f", empty, "-s", empty, "-o", tree / "out")
-    assert message.startswith(
-        f"nothing to compare: {empty} and {empty} hold no pictures; they end "
-    )
-    assert not (tree / "out").exists()
-    assert refusal(capsys, "-f", first, "-s", picture) == (
-        f"{first} is a folder and {picture} is no folder; "
-        "give two folders, or the picture as --first"
-    )
-    none = tree / "none"
-    message = refusal(capsys, "-f", first, "-s", none)
-    assert message.startswith(
-        f"{first} is a folder and {none} is not there; give two folders"
-    )
-    assert refusal(capsys, "-f", tree / "none", "-s", second).startswith(
-        f"{tree}/none cannot be read: No such file or directory; "
-    )
-    assert refusal(capsys, "-f", first / "notes.txt", "-s", second).startswith(
-        f"{first}/notes.txt is not a picture"
-    )
-    for output in (first, second, tree / "first/nested/.."):
-        assert refusal(capsys, *folders(tree), "-o", output) == (
-            f"{output} is an input; name another folder for the output"
-        )
-    assert refusal(capsys, *folders(tree), "-o", picture).startswith(
-        f"cannot write to {picture}: File exists; free or name another folder"
-    )
-    assert refusal(
-        capsys, *folders(tree), "--jobs", "2", "--scheduler", "tcp://a:1"
-    ) == ("--jobs is for this machine; with --scheduler the workers decide")
-    assert refusal(
-        capsys, "-f", picture, "-s", picture, "--scheduler", "tcp://a:1"
-    ) == ("--scheduler is for two folders; leave it out for two pictures")
-    for jobs in ("0", "-1", "x"):
-        with pytest.raises(SystemExit):
-            main([*folders(tree), "--jobs", jobs])
-        assert f"{jobs} is not a number from 1 to 1024" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "distributed", None)
-    message = refusal(capsys, *folders(tree), "--scheduler", "tcp://a:1")
+    message = refusal(capsys, *folders(tree), *CLUSTER)
     assert message.startswith(
         "no worker at tcp://a:1 can compare: import of distributed halted; "
     )
-    remedy = f"{sys.executable} -m pip install distributed; dask scheduler; dask worker tcp://a:1"
-    assert message.endswith(f"; {remedy}")
+    remedy = f"{sys.executable} -m pip install distributed"
+    assert message.endswith(f"; {remedy}; dask scheduler; dask worker tcp://a:1")
 
 
 def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
