@@ -53,6 +53,11 @@ class Desktop:
             process.communicate()
         self.started.clear()
 
+    def has_manager(self) -> bool:
+        """Whether a window manager has begun its work."""
+        told = self.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
+        return "window id" in told
+
     def windows(self) -> dict[str, tuple[int, int, int, int]]:
         """The windows on the screen: the title's first word to x, y, width, height."""
         title = r'"(Original|Modified|Diff|Thresh)\b[^"]*".*'
@@ -108,16 +113,8 @@ def desktop() -> Iterator[Desktop]:
     """A new X server with a window manager, for as long as the context lasts."""
     reader, writer = os.pipe()
     screen = f"{SIZE[0]}x{SIZE[1]}x24"
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(writer),
-        "-screen",
-        "0",
-        screen,
-        "-nolisten",
-        "tcp",
-    ]
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", screen]
+    command += ["-nolisten", "tcp"]
     server = processes.start(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     with os.fdopen(reader) as lines:
@@ -126,11 +123,7 @@ def desktop() -> Iterator[Desktop]:
     manager = processes.start(["openbox"], env=environment, stderr=subprocess.DEVNULL)
     try:
         running = Desktop(display)
-        processes.wait_for(
-            lambda: (
-                "window id" in running.do("xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
-            )
-        )
+        processes.wait_for(running.has_manager, "the window manager runs")
         yield running
     finally:
         for process in (manager, server):

@@ -1,11 +1,15 @@
 """Folders: what is paired, told and saved, and what interruption and death leave."""
 
 import contextlib
+import errno
 import fcntl
 import json
+import multiprocessing
 import os
 import pty
+import random
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -17,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -35,6 +40,9 @@ from test_image_diff import PAIRS, SCRIPT, random_picture
 from test_report import DESKTOP, MISSING, PHONE, Report, browser, contrast  # noqa: F401
 
 Record = dict[str, Any]
+COUNT = 120  # pairs of `many`
+ALL_NAMES = [f"{number:03}.png" for number in range(COUNT)]
+ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 NAMES = "page 1.png", "nested/deep/über uns.png", "nested/same.png"
 
 
@@ -119,16 +127,92 @@ def records_of(text: str) -> list[Record]:
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """The script in a process group of its own, as a shell starts it."""
+    """The script in a process group of its own, as a shell starts it.
+
+    Its pipes are short: a run of `many` waits for a reader, and does not end before.
+    """
     command = [sys.executable, SCRIPT, *arguments]
-    pipe = subprocess.PIPE
-    options = {
-        "stdout": pipe,
-        "stderr": pipe,
-        "text": True,
-        "start_new_session": True,
-    } | options
-    return processes.start(command, **options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pipesize": 4096}
+    defaults = {"text": True, "start_new_session": True}
+    return processes.start(command, **(pipes | defaults | options))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Folders of 120 pairs that differ, 480x360 pixels of grain: a second of work."""
+    picture = np.random.default_rng(1).integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    one, other = write(tmp_path / "first/000.png", picture), tmp_path / "second/000.png"
+    write(other, changed(picture))
+    for name in ALL_NAMES[1:]:
+        for path in (one, other):
+            os.link(path, path.with_name(name))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_blocked() -> Iterator[None]:
+    """A run in this process leaves handlers as they were, and no signal blocked."""
+    before = [signal.getsignal(number) for number in ENDS]
+    yield
+    assert [signal.getsignal(number) for number in ENDS] == before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(ENDS)
+
+
+def lines_of(run: subprocess.Popen[str], count: int) -> None:
+    """Wait for lines on stdout."""
+    assert run.stdout is not None
+    for _ in range(count):
+        assert run.stdout.readline()
+
+
+def family(pid: int) -> set[int]:
+    """The processes below a process."""
+    below = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            child = int(path.parent.name)
+            below |= {child} | family(child)
+    return below
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes below a process that compare pairs."""
+    lines = {
+        child: Path(f"/proc/{child}/cmdline").read_bytes() for child in family(pid)
+    }
+    return [child for child, line in lines.items() if b"spawn_main" in line]
+
+
+def wait_until_gone(pids: set[int]) -> None:
+    """Wait until processes have ended."""
+    processes.wait_for(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all end"
+    )
+
+
+def assert_whole(output: Path, done: int) -> None:
+    """All that a run of `many` has left is whole, and the overview tells of it."""
+    records = records_of((output / "results.jsonl").read_text())
+    assert len(records) == done
+    page = (output / "index.html").read_text()
+    assert page.count("<b>") == done
+    assert (f"; the run was stopped, {COUNT - done} left" in page) == (done < COUNT)
+    for record in records:
+        assert record["status"] == "different"
+        assert record == json.loads(
+            (output / record["name"] / "result.json").read_text()
+        )
+    assert_nothing_half_written(output)
+
+
+def assert_nothing_half_written(output: Path) -> None:
+    """What waits for its place is gone."""
+    assert not list(output.rglob(".image_diff-*"))
+    assert not list(output.rglob("*.part"))
 
 
 # --- Pairs ----------------------------------------------------------------------------
@@ -174,14 +258,14 @@ def test_a_stem_that_leaves_no_choice_pairs(
 
 
 def test_every_extension_is_one_that_opencv_knows(tmp_path: Path) -> None:
-    for extension in image_diff.EXTENSIONS.split():
+    for extension in image_diff.EXTENSIONS:
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
         known = extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")
         assert known  # .jfif is JPEG
     (tmp_path / "first" / "a.txt").touch()
     (tmp_path / "first" / "png").touch()
-    assert len(found(tmp_path)) == len(image_diff.EXTENSIONS.split())
+    assert len(found(tmp_path)) == len(image_diff.EXTENSIONS)
 
 
 def test_links_are_followed_within_the_folder_alone(tree: Path) -> None:
@@ -234,7 +318,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
     assert [pair.name for pair in pairs[:-1]] == [
         name for name in STATUSES if "/" not in name
     ]
-    record = image_diff.compare_pair(pairs[-1], Options())
+    record = image_diff.compare_pair(pairs[-1], Options(), None)
     assert (record["status"], record["error"]) == ("error", fault)
 
 
@@ -246,7 +330,7 @@ def alone() -> Callable[[str, str], Record]:
     """What the command tells of one pair, for comparison."""
 
     def record(first: str, second: str) -> Record:
-        return image_diff.as_record(compare_files(first, second), first, second)
+        return image_diff.as_record(compare_files(first, second))
 
     return record
 
@@ -265,7 +349,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     for record in records:
         assert list(record) == keys
         first, second, name = record["first"], record["second"], record["name"]
-        assert (record["schema"], record["alignment"]) == (1, None)
+        assert (record["schema"], record["alignment"]) == (2, None)
         assert first == (
             None if record["status"] == "only_second" else f"{tree}/first/{name}"
         )
@@ -278,6 +362,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
         if record["status"] == "same":
             assert (record["ssim"], record["different_pixels"]) == (1.0, 0)
             assert (record["different_fraction"], record["error"]) == (0.0, None)
+            assert record["unequal_pixels"] == record["largest_difference"] == 0
         elif record["status"] != "different":
             assert (
                 record["ssim"]
@@ -454,7 +539,7 @@ def test_options_hold_for_every_pair(
         "0,0,100,100",
         "--threshold",
         "0.3",
-        "--color",
+        "--gray",
         "--min-area",
         "9",
     ]
@@ -508,7 +593,7 @@ def test_threads_that_read_at_once_hear_of_their_own_pictures(
 
     def read(pair: tuple[Path, Path]) -> str:
         try:
-            return str(image_diff.read_images(*pair)[0].shape)
+            return str(image_diff.read_images(*pair)[0].pixels.shape)
         except image_diff.ImageDiffError as problem:
             return str(problem)
 
@@ -574,11 +659,19 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--jobs", "2", *CLUSTER],
-        "--jobs is for this machine; with --scheduler the workers decide",
+        "--jobs is for this machine; with --scheduler the workers decide; see --help",
+    ),
+    (
+        ["-f", "first", "-s", "second", "--window"],
+        "--window is for two pictures; leave it out for folders; see --help",
+    ),
+    (
+        ["-f", PICTURE, "-s", PICTURE, "--jobs", "2"],
+        "--jobs is for folders; leave it out for two pictures; see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
-        "--scheduler is for two folders; leave it out for two pictures",
+        "--scheduler is for folders; leave it out for two pictures; see --help",
     ),
 ]
 
@@ -598,13 +691,12 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     assert not (tree / "out").exists()
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1", "x"])
+@pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "x"])
 def test_a_number_of_jobs_that_is_none(
     tree: Path, capsys: pytest.CaptureFixture[str], jobs: str
 ) -> None:
-    with pytest.raises(SystemExit):
-        main([*folders(tree), "--jobs", jobs])
-    assert f"{jobs} is not a number from 1 to 1024" in capsys.readouterr().err
+    fault = f"argument --jobs: {jobs} is not a whole number from 1 to 1024"
+    assert refusal(capsys, *folders(tree), f"--jobs={jobs}") == f"{fault}; see --help"
 
 
 def test_a_cluster_without_the_package_tells_how_to_install_it(
@@ -627,17 +719,160 @@ def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
         assert sorted(record["name"] for record in records) == sorted(STATUSES)
 
 
-def test_a_reader_that_has_enough_ends_the_run(tree: Path) -> None:
-    for number in range(300):
-        shutil.copyfile(tree / "first/only.png", tree / f"first/{number}.png")
-    run = process(*folders(tree))
+# --- What the system refuses ----------------------------------------------------------
+
+
+def refuse_processes(
+    patch: pytest.MonkeyPatch, allowed: int, *, deadly: bool = False
+) -> list[Any]:
+    """Have the system start so many processes alone; those that it has started.
+
+    deadly: it kills them at once.
+    """
+    process_class = multiprocessing.get_context("spawn").Process
+    start = process_class.start
+    started: list[Any] = []
+
+    def refusing(self: Any) -> None:
+        if len(started) == allowed:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.append(self)
+        start(self)
+        if deadly:
+            self.kill()
+
+    patch.setattr(process_class, "start", refusing)
+    return started
+
+
+NO_PROCESS = (
+    "the system refuses a process: Resource temporarily unavailable; "
+    "free its memory, files or processes, or give fewer --jobs"
+)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "jobs", "deadly"), [(0, "2", False), (1, "2", False), (1, "1", True)]
+)
+def test_a_refused_process_ends_the_run(
+    many: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: int,
+    jobs: str,
+    deadly: bool,
+) -> None:
+    """At the start, and in the place of one that died."""
+    started = refuse_processes(monkeypatch, allowed, deadly=deadly)
+    output = many / "out"
+    arguments = [*folders(many), "--jobs", jobs, "--output", str(output)]
+    assert refusal(capsys, *arguments) == NO_PROCESS
+    assert len(started) == allowed
+    assert all(worker.exitcode is not None for worker in started)
+    assert_whole(output, 0)
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_refused_thread_ends_the_run(
+    many: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: int,
+) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def refusing(self: threading.Thread) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    output = many / "out"
+    arguments = [*folders(many), "--jobs", "2", "--output", str(output)]
+    assert refusal(capsys, *arguments) == (
+        "the system refuses a thread: can't start new thread; "
+        "free its memory, files or processes, or give fewer --jobs"
+    )
+    assert_nothing_half_written(output)
+
+
+def test_a_limit_of_processes_ends_the_run() -> None:
+    """As another user, as root has no such limit; the modules are imported before."""
+    with TemporaryDirectory() as name:
+        tree = Path(name)
+        tree.chmod(0o755)
+        for number, side in enumerate(("first", "second")):
+            for stem in "ab":
+                path = tree / side / f"{stem}.png"
+                write(path, random_picture(number, 40, 60, 3))
+        (tree / "out").mkdir()
+        (tree / "out").chmod(0o777)
+        code = f"""
+import os, resource, signal
+import image_diff
+image_diff.main({[*folders(tree), "-o", f"{tree}/before"]})
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+if os.geteuid() == 0:
+    os.setuid(65534)
+status = image_diff.main({[*folders(tree), "-o", f"{tree}/out"]})
+print(status, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+        result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+        assert result.stderr == f"error: {NO_PROCESS}\n"
+        assert result.stdout.splitlines()[-1] == "2 set()"
+        assert (tree / "out/results.jsonl").read_text() == ""
+        assert_nothing_half_written(tree / "out")
+
+
+# --- Readers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_nothing(many: Path, form: str) -> None:
+    output = many / "out"
+    run = process(*folders(many), "--exit-code", "-o", output, *form.split())
+    lines_of(run, 1)
     assert run.stdout is not None
     assert run.stderr is not None
-    assert run.stdout.readline()
     run.stdout.close()
-    assert run.wait(timeout=PATIENCE) == 2
-    assert run.stderr.read() == ""
+    assert run.wait(timeout=PATIENCE) == 1  # as they differ
+    told = run.stderr.read()
     run.stderr.close()
+    if form:
+        assert told.startswith(f"{COUNT} pairs: 0 same, {COUNT} different, ")
+        assert told.count("\n") == 1
+    else:
+        assert told == ""
+    assert_whole(output, COUNT)
+
+
+@pytest.mark.slow
+def test_a_full_stdout_ends_the_run(many: Path) -> None:
+    output = many / "out"
+    with open("/dev/full", "w") as full:
+        run = process(*folders(many), "-o", output, stdout=full)
+        _, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 2
+    fault = "No space left on device; send it to another place"
+    assert err == f"error: cannot write the result: {fault}\n"
+    assert_whole(output, len((output / "results.jsonl").read_text().splitlines()))
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.slow
+def test_closed_streams(tree: Path, closed: str) -> None:
+    for name in ("cut.png", "size.png"):
+        (tree / "second" / name).unlink()
+    output = tree / "out"
+    command = [sys.executable, str(SCRIPT), *folders(tree), "-o", str(output)]
+    result = processes.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.stdout == "") == (">&- " in f"{closed} ".replace("2>&- ", ""))
+    assert len((output / "results.jsonl").read_text().splitlines()) == len(STATUSES)
+    assert_nothing_half_written(output)
 
 
 # --- Another run ----------------------------------------------------------------------
@@ -767,18 +1002,79 @@ def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
     assert not any("nested" in name for name in runs.records())
 
 
-def test_two_runs_do_not_share_an_output(
-    tree: Path, capsys: pytest.CaptureFixture[str]
+def inputs_of(tree: Path, kind: str) -> list[str]:
+    """The arguments of a run of two pictures, two folders, or a ranking."""
+    name = "/page 1.png"
+    first = "" if kind == "folders" else name
+    second = name if kind == "pictures" else ""
+    return ["-f", f"{tree}/first{first}", "-s", f"{tree}/second{second}", "--no-window"]
+
+
+KINDS = "pictures", "folders", "ranking"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_another_run_holds_is_refused_at_once(
+    tree: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     output = tree / "out"
     output.mkdir()
-    with open(output / "run.json", "a") as state:
-        fcntl.flock(state, fcntl.LOCK_EX)
-        assert refusal(capsys, *folders(tree), "-o", output) == (
-            f"cannot write to {output}: another run writes there; "
-            "free or name another folder"
+    arguments = [*inputs_of(tree, kind), "--output", str(output)]
+    if kind != "pictures":
+        arguments.remove("--no-window")
+    held = os.open(output, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(arguments) == 2
+        assert capsys.readouterr().err == (
+            f"error: another run is writing to {output}; "
+            "wait for it, or name another folder\n"
         )
-    assert list(output.iterdir()) == [output / "run.json"]
+        assert list(output.iterdir()) == []
+    finally:
+        os.close(held)
+    main(arguments)
+    assert (output / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_folders_holds_its_output_until_it_ends(many: Path) -> None:
+    """Held in the middle, as a slow one is, it keeps out all others."""
+    output = many / "out"
+    run = process(*folders(many), "--json", "--output", output)
+    lines_of(run, 3)
+    os.kill(run.pid, signal.SIGSTOP)
+    pair = ["-f", many / "first/000.png", "-s", many / "second/000.png", "--no-window"]
+    for arguments in (pair, folders(many)):
+        other = process(*arguments, "--output", output)
+        _, err = other.communicate(timeout=PATIENCE)
+        assert other.returncode == 2
+        assert err == (
+            f"error: another run is writing to {output}; "
+            "wait for it, or name another folder\n"
+        )
+    os.kill(run.pid, signal.SIGCONT)
+    _, err = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, err.count("\n")) == (0, 1)
+    assert_whole(output, COUNT)
+
+
+@pytest.mark.slow
+def test_of_runs_that_begin_at_once_one_writes_and_the_others_are_refused(
+    many: Path,
+) -> None:
+    output = many / "out"
+    begun = [process(*folders(many), "--json", "-o", output) for _ in range(3)]
+    told = [run.communicate(timeout=PATIENCE) for run in begun]
+    statuses = [run.returncode for run in begun]
+    assert 0 in statuses
+    assert set(statuses) <= {0, 2}
+    refused = f"error: another run is writing to {output}; "
+    for status, (out, err) in zip(statuses, told, strict=True):
+        assert err.startswith(refused if status else f"{COUNT} pairs: ")
+        assert out.count("\n") == (0 if status else COUNT)
+        assert err.count("\n") == 1
+    assert_whole(output, COUNT)
 
 
 @pytest.mark.parametrize(
@@ -804,54 +1100,6 @@ def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
 # --- Ctrl+C and other ends ------------------------------------------------------------
 
 
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """Folders of 120 pairs that differ, 480x360 pixels of grain: a second of work."""
-    picture = np.random.default_rng(1).integers(0, 256, (360, 480, 3), dtype=np.uint8)
-    one, other = write(tmp_path / "first/000.png", picture), tmp_path / "second/000.png"
-    write(other, changed(picture))
-    for number in range(1, 120):
-        for path in (one, other):
-            os.link(path, path.with_name(f"{number:03}.png"))
-    return tmp_path
-
-
-def lines_of(run: subprocess.Popen[str], count: int) -> None:
-    """Wait for lines on stdout."""
-    assert run.stdout is not None
-    for _ in range(count):
-        assert run.stdout.readline()
-
-
-def family(pid: int) -> set[int]:
-    """The processes below a process."""
-    below = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            child = int(path.parent.name)
-            below |= {child} | family(child)
-    return below
-
-
-def workers_of(pid: int) -> list[int]:
-    """The processes below a process that compare pairs."""
-    lines = {
-        child: Path(f"/proc/{child}/cmdline").read_bytes() for child in family(pid)
-    }
-    return [child for child, line in lines.items() if b"spawn_main" in line]
-
-
-def wait_until_gone(pids: set[int]) -> None:
-    """Wait until processes have ended."""
-    processes.wait_for(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all end"
-    )
-
-
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
     output = many / "out"
@@ -862,38 +1110,28 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
         lines_of(run, done + 9)
         workers = family(run.pid)
         os.killpg(run.pid, signal.SIGINT)  # to all, as a terminal does
-        out, err = run.communicate(timeout=PATIENCE)
+        _, err = run.communicate(timeout=PATIENCE)
         assert run.returncode == 130
         wait_until_gone(workers)
         whole = (output / "results.jsonl").read_text()
-        done = done + 9 + out.count("\n") if not done else 9 + done + out.count("\n")
         records = records_of(whole)
         assert whole.endswith("\n")
         done = len(records)
-        assert 9 <= done < 120
+        assert 9 <= done < COUNT
         assert err.splitlines()[-1] == (
-            f"stopped: {120 - done} of 120 pairs left; "
+            f"stopped: {COUNT - done} of {COUNT} pairs left; "
             "the same --output again goes on from here"
         )
         assert err.startswith(f"{done} pairs: 0 same, {done} different, ")
         assert err.count("\n") == 2
-        page = (output / "index.html").read_text()
-        assert page.count("<b>") == done
-        assert f"; the run was stopped, {120 - done} left" in page
-        for record in records:
-            result = output / record["name"] / "result.json"
-            assert json.loads(result.read_text()) == record
-        assert not list(output.rglob(".image_diff-*"))
-        assert not list(output.rglob("*.part"))
+        assert_whole(output, done)
     run = process(*arguments)
     out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
-    assert err.startswith("120 pairs: 0 same, 120 different, ")
-    names = [record["name"] for record in records_of(out)]
-    assert sorted(names) == [f"{number:03}.png" for number in range(120)]
+    assert err.startswith(f"{COUNT} pairs: 0 same, {COUNT} different, ")
+    assert sorted(record["name"] for record in records_of(out)) == ALL_NAMES
     assert (output / "results.jsonl").read_text() == out
-    page = (output / "index.html").read_text()
-    assert (page.count("<b>"), "the run was stopped" in page) == (120, False)
+    assert_whole(output, COUNT)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3])
@@ -909,8 +1147,187 @@ def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
     assert run.returncode == 130
     wait_until_gone(workers)
     assert err.startswith("stopped: ")
-    assert " of 120 pairs left; " in err
+    assert f" of {COUNT} pairs left; " in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])
+@pytest.mark.slow
+def test_a_signal_that_ends_the_run_leaves_nothing_half_written(
+    many: Path, number: signal.Signals, kill: Callable[[int, int], None]
+) -> None:
+    """Sent to the run, or to its workers too."""
+    output = many / "out"
+    run = process(*folders(many), "--json", "--jobs", "2", "-o", output)
+    lines_of(run, 9)
+    workers = family(run.pid)
+    kill(run.pid, number)
+    _, err = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, err) == (128 + number, "")
+    wait_until_gone(workers)
+    done = len(records_of((output / "results.jsonl").read_text()))
+    assert 9 <= done < COUNT
+    assert_whole(output, done)
+
+
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.slow
+def test_signals_at_random_moments(many: Path, number: signal.Signals) -> None:
+    """From the start of Python on; what is begun is whole or not there."""
+    chance = random.Random(number)
+    began = time.monotonic()
+    process(*folders(many), "-o", many / "calm").communicate(timeout=PATIENCE)
+    seconds = time.monotonic() - began
+    ends = set()
+    for turn in range(4):
+        output = many / f"out {turn}"
+        run = process(*folders(many), "--json", "-o", output, pipesize=-1)
+        time.sleep(chance.random() * seconds)
+        workers = family(run.pid)
+        os.killpg(run.pid, number)
+        _, err = run.communicate(timeout=PATIENCE)
+        wait_until_gone(workers)
+        ends.add(run.returncode)
+        # By Python's own ways, before the program has set its handlers.
+        assert run.returncode in (0, 128 + number, -number)
+        assert "Traceback" not in err
+        assert err.count("\n") <= 2
+        if (output / "run.json").exists():
+            assert_whole(
+                output, len((output / "results.jsonl").read_text().splitlines())
+            )
+        assert_nothing_half_written(output)
+    assert 128 + number in ends
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_at_once(many: Path) -> None:
+    output = many / "out"
+    run = process(*folders(many), "--jobs", "2", "-o", output)
+    lines_of(run, 5)
+    workers = family(run.pid)
+    os.killpg(run.pid, signal.SIGINT)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 130
+    assert "Traceback" not in err
+    wait_until_gone(workers)
+    assert_nothing_half_written(output)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.slow
+def test_a_signal_that_is_ignored_stays_so(many: Path, number: signal.Signals) -> None:
+    """As in a shell's background, and after nohup."""
+    trap = ["sh", "-c", f"trap '' {number.name[3:]}; exec \"$@\"", "sh"]
+    command = [*trap, sys.executable, SCRIPT, *folders(many), "--jobs", "2"]
+    run = processes.start(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    lines_of(run, 2)
+    os.killpg(run.pid, number)
+    out, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0
+    assert f"{COUNT} pairs: 0 same, {COUNT} different" in out
+
+
+def test_a_worker_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_diff, "PATIENCE", 0.5)
+    workers = image_diff.Workers(1, image_diff.Plan(Options(), None))
+    workers.start()
+    workers.compare(image_diff.Pair("a", None, None, "not there"))  # it has begun
+    (worker,) = workers.processes
+    os.kill(worker.pid, signal.SIGSTOP)
+    workers.stop()
+    assert worker.exitcode == -signal.SIGKILL
+
+
+def test_a_second_ctrl_c_lets_the_workers_tidy_up(many: Path) -> None:
+    """The one that is held here in the midst of a save goes on when it comes."""
+    output = many / "out"
+    pair = image_diff.Pair(
+        "000.png", str(many / "first/000.png"), str(many / "second/000.png")
+    )
+    workers = image_diff.Workers(1, image_diff.Plan(Options(), str(output)))
+    workers.start()
+    (worker,) = workers.processes
+    join = worker.join
+
+    def interrupted(timeout: float | None = None) -> None:
+        worker.join = join
+        os.kill(worker.pid, signal.SIGCONT)
+        raise image_diff.Stopped(signal.SIGINT)
+
+    def is_saving() -> bool:
+        return any(output.glob("*/.image_diff-*/*"))
+
+    worker.join = interrupted
+    try:
+        while True:
+            future = workers.submit(pair)
+            while not future.done() and not is_saving():
+                time.sleep(0.001)
+            os.kill(worker.pid, signal.SIGSTOP)
+            if is_saving():
+                break
+            os.kill(worker.pid, signal.SIGCONT)
+            future.result()
+    finally:
+        with pytest.raises(image_diff.Stopped):
+            workers.stop()
+    assert worker.exitcode == 0
+    assert_nothing_half_written(output)
+
+
+@pytest.mark.slow
+def test_a_worker_ends_by_sigterm_alone(many: Path) -> None:
+    """What a terminal sends is the run's to decide; a pair so lost is compared anew."""
+    output = many / "out"
+    run = process(*folders(many), "--json", "--jobs", "2", "-o", output)
+    lines_of(run, 5)
+    processes.wait_for(lambda: len(workers_of(run.pid)) == 2, "both workers are there")
+    workers = workers_of(run.pid)
+    for worker in workers:
+        os.kill(worker, signal.SIGINT)
+        os.kill(worker, signal.SIGHUP)
+    lines_of(run, 5)
+    assert set(workers) <= family(run.pid)
+    os.kill(workers[0], signal.SIGTERM)
+    _, err = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, err.count("\n")) == (0, 1)
+    assert_whole(output, COUNT)
+
+
+def test_a_line_is_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    image_diff.append_whole(str(path), "one\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6, limits[1]))
+        with pytest.raises(OSError, match="File too large"):
+            image_diff.append_whole(str(path), "two\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_text() == "one\n"
+    image_diff.append_whole(str(path), "two\n")
+    assert path.read_text() == "one\ntwo\n"
+
+
+def test_a_file_that_is_not_replaced_stays(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    path.write_text("before")
+
+    def pieces() -> Iterator[str]:
+        yield "half"
+        raise image_diff.Stopped(15)
+
+    with pytest.raises(image_diff.Stopped):
+        image_diff.replace_file(str(path), pieces())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["page"]
+    assert path.read_text() == "before"
 
 
 @pytest.mark.slow
@@ -923,11 +1340,8 @@ def test_the_death_of_a_worker_loses_nothing(many: Path) -> None:
     _, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err.count("\n")) == (0, 1)
     records = records_of((many / "out/results.jsonl").read_text())
-    assert [record["name"] for record in records] == [
-        f"{number:03}.png" for number in range(120)
-    ]
-    assert {record["status"] for record in records} == {"different"}
-    assert not list((many / "out").rglob(".image_diff-*"))
+    assert [record["name"] for record in records] == ALL_NAMES
+    assert_whole(many / "out", COUNT)
 
 
 @pytest.mark.slow
@@ -968,7 +1382,7 @@ def test_workers_do_not_outlive_a_killed_run(many: Path) -> None:
     run = process(*folders(many), "-o", many / "out")
     out, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err) == (0, "")
-    assert out.splitlines()[-1].startswith("120 pairs: 0 same, 120 different")
+    assert out.splitlines()[-1].startswith(f"{COUNT} pairs: 0 same, {COUNT} different")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
@@ -1091,6 +1505,28 @@ def test_a_picture_against_a_folder_ranks_it(
     assert (output / "inverted.png/index.html").exists()
 
 
+def test_a_ranking_may_register(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Registration scales by itself, and Options refuses both."""
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    write(tmp_path / "a.png", picture)
+    write(tmp_path / "all/b.png", changed(picture))
+    pair = ["-f", str(tmp_path / "a.png"), "-s", str(tmp_path / "all")]
+    assert main([*pair, "--align", "perspective", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["alignment"]["method"] == "perspective"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdin as a pipe")
+def test_a_picture_from_a_pipe_ranks_no_folder(tree: Path) -> None:
+    data = (tree / "first/only.png").read_bytes()
+    command = [sys.executable, SCRIPT, "/dev/stdin", str(tree / "second")]
+    run = processes.run(command, input=data, text=False)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr == b"error: /dev/stdin can be read but once; name a file\n"
+
+
 # --- A cluster ------------------------------------------------------------------------
 
 
@@ -1142,10 +1578,8 @@ def test_the_death_of_a_clusters_worker_loses_nothing(many: Path, cluster: Any) 
     records = records_of((many / "out/results.jsonl").read_text())
     assert [record["error"] for record in records if record["error"]] == []
     assert (run.returncode, err.count("\n")) == (0, 1)
-    assert [record["name"] for record in records] == [
-        f"{number:03}.png" for number in range(120)
-    ]
-    assert {record["status"] for record in records} == {"different"}
+    assert [record["name"] for record in records] == ALL_NAMES
+    assert_whole(many / "out", COUNT)
 
 
 @pytest.mark.slow
@@ -1172,7 +1606,7 @@ class Cluster:
         future: Future[Record] = Future()
         wrong = self.wrong.get(Path(pair.name).stem)
         if not wrong:
-            future.set_result(image_diff.compare_pair(pair, Options()))
+            future.set_result(image_diff.compare_pair(pair, Options(), None))
         elif isinstance(problem := wrong.pop(0), CancelledError):
             future.cancel()
             future.set_running_or_notify_cancel()
@@ -1181,7 +1615,7 @@ class Cluster:
         return future
 
     @contextlib.contextmanager
-    def __call__(self, options: Options) -> Iterator[Any]:
+    def __call__(self, plan: image_diff.Plan) -> Iterator[Any]:
         """What sends a pair."""
         yield self.send
 
@@ -1292,7 +1726,7 @@ def record(
 ) -> Record:
     """A record as in results.jsonl."""
     pair = image_diff.Pair(name, "none", "none", "is no picture")
-    result = image_diff.compare_pair(pair, Options()) | {
+    result = image_diff.compare_pair(pair, Options(), None) | {
         "error": None,
         "status": status,
     }

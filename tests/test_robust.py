@@ -1,16 +1,23 @@
-"""What happens around a comparison: writes, names, two runs at once, signals."""
+"""What happens around a comparison: writes, names, want of memory, signals."""
 
+import contextlib
+import inspect
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,15 +32,14 @@ SCRIPT = ROOT / "image_diff.py"
 FIRST, SECOND = ROOT / "images/original_02.png", ROOT / "images/modified_02.png"
 PAIR = ["--first", str(FIRST), "--second", str(SECOND), "--no-window"]
 FILES = {
-    *(
-        "original.png",
-        "modified.png",
-        "first.png",
-        "second.png",
-        "diff.png",
-        "thresh.png",
-    ),
-    *("result.json", "index.html"),
+    "original.png",
+    "modified.png",
+    "first.png",
+    "second.png",
+    "diff.png",
+    "thresh.png",
+    "result.json",
+    "index.html",
 }
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
 
@@ -45,6 +51,7 @@ def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder by name; there is nothing else in it."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -57,14 +64,18 @@ def write_png(path: Path, picture: object) -> Path:
 # --- Writes ---------------------------------------------------------------------------
 
 
-def test_a_reader_that_has_gone_is_no_trouble(tmp_path: Path) -> None:
-    for form in ("", "--json"):
-        folder = tmp_path / f"out{form}"
-        result = shell(
-            f'$run {form} -o "$folder" | true; echo ${{PIPESTATUS[0]}}',
-            folder=str(folder),
-        )
-        assert (result.stdout, result.stderr) == ("0\n", "")
+@pytest.mark.parametrize("reader", ["true", "head -1 > /dev/null"])
+@pytest.mark.parametrize("form", ["", "--json"])
+@pytest.mark.slow
+def test_a_reader_that_has_gone_is_no_trouble(
+    tmp_path: Path, form: str, reader: str
+) -> None:
+    for exit_code, status in (("", 0), ("--exit-code", 1)):
+        folder = tmp_path / f"out{exit_code}"
+        command = f'$run {form} {exit_code} -o "$folder" | {reader}'
+        result = shell(f"set -o pipefail; {command}", folder=str(folder))
+        told = result.returncode, result.stdout, result.stderr
+        assert told == (status, "", "")
         assert set(contents(folder)) == FILES
 
 
@@ -90,10 +101,6 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert result.stdout.startswith("SSIM: 0.96") or ">&-" in closed.split("2")[0]
     assert set(contents(tmp_path / "out")) == FILES
     assert shell(f"$run -f none {closed}").returncode == 2
-    folders = shell(
-        f'$run -f "$images" -s "$images" {closed}', images=os.path.dirname(PAIR[1])
-    )
-    assert (folders.returncode, folders.stderr) == (0, "")
 
 
 def test_a_file_that_grows_too_large_leaves_what_was_there(
@@ -119,8 +126,6 @@ def test_a_file_that_grows_too_large_leaves_what_was_there(
 def test_a_folder_that_is_removed_in_the_middle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     folder, draw = tmp_path / "out", image_diff.draw
 
     def remove_and_draw(*arguments: object) -> object:
@@ -181,7 +186,7 @@ def test_one_picture_as_both(
 ) -> None:
     pair = ["-f", str(FIRST), "-s", str(FIRST), "--no-window", "--exit-code"]
     assert main([*pair, "-o", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith("SSIM: 1.0\n0 regions")
+    assert capsys.readouterr().out == "SSIM: 1.0\nsame: the pictures are identical\n"
     files = contents(tmp_path)
     assert files["first.png"] == files["second.png"] == FIRST.read_bytes()
 
@@ -189,22 +194,18 @@ def test_one_picture_as_both(
 # --- Names ----------------------------------------------------------------------------
 
 NAMES = [
-    *(
-        "a\nb.png",
-        "\x1b[31mred.png",
-        "'quoted\" `id` $(id).png",
-        "-f.png",
-        "--help",
-        "%s%n%d.png",
-    ),
-    *(
-        "n" * 251 + ".png",
-        "\udcff\udcfe.png",
-        "图.png",
-        " .png",
-        "a;b&c|d>e<f.png",
-        "<b>&amp;.png",
-    ),
+    "a\nb.png",
+    "\x1b[31mred.png",
+    "'quoted\" `id` $(id).png",
+    "-f.png",
+    "--help",
+    "%s%n%d.png",
+    "n" * 251 + ".png",
+    "\udcff\udcfe.png",
+    "图.png",
+    " .png",
+    "a;b&c|d>e<f.png",
+    "<b>&amp;.png",
 ]
 
 
@@ -268,11 +269,96 @@ def test_an_output_that_links_to_an_input(
     assert picture.read_bytes() == FIRST.read_bytes()
 
 
+# --- What is saved --------------------------------------------------------------------
+
+
+def test_result_json_takes_its_place_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are whole by then: none is written once the first has been moved."""
+    moved: list[str] = []
+    replace = os.replace
+
+    def listening(source: str, target: str) -> None:
+        left = {path.name for path in Path(source).parent.iterdir()}
+        assert left == FILES - set(moved)
+        replace(source, target)
+        moved.append(os.path.basename(target))
+
+    monkeypatch.setattr(os, "replace", listening)
+    assert main([*PAIR, "-o", str(tmp_path / "out")]) == 0
+    assert set(moved) == FILES
+    assert moved[-1] == "result.json"
+
+
+def write_anew(path: Path) -> None:
+    """Change the pixels in place; the size stays."""
+    picture = decoded(path.read_bytes())
+    size = path.stat().st_size
+    write_png(path, np.roll(picture, 1, axis=1)[::-1])
+    os.truncate(path, size)
+
+
+def put_another(path: Path) -> None:
+    """Move another picture to its place, with its times."""
+    shutil.copyfile(SECOND, path.with_name("other.png"))
+    stat = path.stat()
+    times = stat.st_atime_ns, stat.st_mtime_ns
+    os.utime(path.with_name("other.png"), ns=times)
+    os.replace(path.with_name("other.png"), path)
+
+
+@pytest.mark.parametrize(
+    "change", [write_anew, put_another, Path.touch, Path.unlink, None]
+)
+def test_a_plain_png_that_changes_before_it_is_saved_is_saved_as_it_was_compared(
+    tmp_path: Path, change: Callable[[Path], None] | None
+) -> None:
+    """And copied byte by byte where it does not change."""
+    path = tmp_path / "first.png"
+    path.write_bytes(FIRST.read_bytes())
+    comparison = image_diff.compare_files(path, SECOND)
+    if change:
+        change(path)
+    image_diff.save(comparison, tmp_path / "out")
+    saved = contents(tmp_path / "out")
+    assert (saved["first.png"] == FIRST.read_bytes()) == (change is None)
+    assert saved["second.png"] == SECOND.read_bytes()
+    assert np.array_equal(decoded(saved["first.png"]), comparison.first)
+
+
+def decoded(data: bytes) -> Any:
+    """The pixels of a picture's bytes."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture
+
+
+def test_arrays_are_saved_without_paths(tmp_path: Path) -> None:
+    first, second = (image_diff.read_image(path).pixels for path in (FIRST, SECOND))
+    comparison = image_diff.compare_images(first, second)
+    record = image_diff.save(comparison, tmp_path / "arrays")
+    assert (record["name"], record["first"], record["second"]) == (None, None, None)
+    image_diff.compare_files(FIRST, SECOND).save(tmp_path / "files")
+    arrays, files = contents(tmp_path / "arrays"), contents(tmp_path / "files")
+    assert json.loads(arrays["result.json"]) == record
+    assert b"<title>second compared with first</title>" in arrays["index.html"]
+    for name in FILES - {"index.html", "result.json"}:
+        assert np.array_equal(decoded(arrays[name]), decoded(files[name])), name
+
+
 # --- Two runs at once -----------------------------------------------------------------
 
 
+def refusal_of(folder: Path) -> str:
+    """What is told of a folder that another run holds."""
+    return f"another run is writing to {folder}; wait for it, or name another folder"
+
+
 @pytest.mark.slow
-def test_two_runs_into_one_folder_leave_a_whole_result_of_one(tmp_path: Path) -> None:
+def test_of_runs_into_one_folder_at_once_each_saves_whole_or_is_refused(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "out"
     commands, wholes = [], []
     for threshold in ("0.1", "0.9"):
@@ -282,43 +368,45 @@ def test_two_runs_into_one_folder_leave_a_whole_result_of_one(tmp_path: Path) ->
         wholes.append(contents(tmp_path / threshold))
         commands.append([*command, str(folder)])
     assert wholes[0].keys() == wholes[1].keys() == FILES
-    for _ in range(2):
+    for _ in range(3):
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         started = [
-            processes.start(command, **streams) for command in [*commands, *commands]
+            processes.start(command, text=True, **streams) for command in commands * 2
         ]
-        for process in started:
-            assert process.communicate(timeout=processes.PATIENCE)[1] == b""
-            assert process.returncode == 0
+        ends = {
+            (process.communicate(timeout=processes.PATIENCE)[1], process.returncode)
+            for process in started
+        }
+        assert ("", 0) in ends
+        assert ends <= {("", 0), (f"error: {refusal_of(folder)}\n", 2)}
         assert contents(folder) in wholes
 
 
-def test_two_saves_at_the_same_moment(
+def test_of_saves_at_the_same_moment_one_is_whole_and_the_others_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each file is moved a little later than the one before: others could come in."""
-    move = os.replace
-
-    def slowly(source: str, target: str) -> None:
-        time.sleep(0.01)
-        move(source, target)
-
-    monkeypatch.setattr(os, "replace", slowly)
+    """The first waits in the middle of its moves until the others have ended."""
+    folder = tmp_path / "out"
     comparisons = [
-        image_diff.compare_files(FIRST, SECOND, image_diff.Options(threshold=threshold))
+        image_diff.compare_files(FIRST, SECOND, threshold=threshold)
         for threshold in (0.1, 0.9)
     ]
-    records = [
-        image_diff.as_record(comparison, FIRST, SECOND) for comparison in comparisons
-    ]
-    wholes = []
-    for comparison, record in zip(comparisons, records, strict=True):
-        image_diff.save(comparison, record, tmp_path / "alone")
-        wholes.append(contents(tmp_path / "alone"))
-    with ThreadPoolExecutor(4) as executor:
-        folders = [tmp_path / "out"] * 4
-        list(executor.map(image_diff.save, comparisons * 2, records * 2, folders))
-    assert contents(tmp_path / "out") in wholes
+    image_diff.save(comparisons[0], tmp_path / "alone")
+    replace = os.replace
+    refused: list[str] = []
+
+    def save_meanwhile(source: str, target: str) -> None:
+        if target.endswith("thresh.png"):
+            for _ in range(3):
+                with pytest.raises(image_diff.ImageDiffError) as caught:
+                    image_diff.save(comparisons[1], folder)
+                refused.append(str(caught.value))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", save_meanwhile)
+    image_diff.save(comparisons[0], folder)
+    assert refused == [refusal_of(folder)] * 3
+    assert contents(folder) == contents(tmp_path / "alone")
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
@@ -329,7 +417,159 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert set(contents(tmp_path)) == {*FILES, "mine.txt"}
 
 
+# --- Memory and threads ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A pair of 12 megapixels."""
+    folder = tmp_path_factory.mktemp("photographs")
+    grain = np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8)
+    picture = cv2.resize(grain, (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    first = write_png(folder / "a.png", picture)
+    picture[1000:1100, 1000:1300] = 0
+    return [str(first), str(write_png(folder / "b.png", picture)), "--no-window"]
+
+
+def with_memory(kilobytes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with so much memory, in addresses."""
+    limits = f"ulimit -c 0; ulimit -v {kilobytes}"
+    command = ["bash", "-c", f'{limits}; exec "$@"', "bash", sys.executable]
+    return processes.run([*command, str(SCRIPT), *arguments], env=ENVIRONMENT)
+
+
+def assert_compared_or_told(result: subprocess.CompletedProcess[str]) -> None:
+    """It has ended well, or with one line."""
+    if result.returncode == 0:
+        assert result.stderr == ""
+    else:
+        assert result.returncode == 2, result.stderr
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+
+
+MEMORY_OPTIONS = [
+    "",
+    "--gray",
+    "--align perspective",
+    "--align elastic",
+    "--tolerance 2 --output out",
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs ulimit -v")
+@pytest.mark.parametrize("options", MEMORY_OPTIONS)
+@pytest.mark.slow
+def test_memory_that_runs_out(
+    tmp_path: Path, photographs: list[str], options: str
+) -> None:
+    """From less than OpenCV's import needs, some 330 MB, to what most of these need."""
+    folder = tmp_path / "out"
+    words = options.replace(" out", f" {folder}").split()
+    ends = set()
+    for megabytes in np.linspace(250, 900, 9):
+        result = with_memory(round(1000 * megabytes), *photographs, *words)
+        assert_compared_or_told(result)
+        ends.add(result.returncode)
+        if "--output" in words:
+            left = contents(folder) if folder.exists() else {}
+            assert set(left) == (set() if result.returncode else FILES)
+            shutil.rmtree(folder, ignore_errors=True)
+    assert 2 in ends
+
+
+def memory_of_the_imports() -> int:
+    """How many kilobytes, in addresses, NumPy and OpenCV alone take."""
+    code = "import cv2; print(open('/proc/self/status').read())"
+    environment = ENVIRONMENT | {"OPENBLAS_NUM_THREADS": "1"}
+    result = processes.run([sys.executable, "-c", code], env=environment)
+    (line,) = (line for line in result.stdout.splitlines() if "VmPeak" in line)
+    return int(line.split()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs ulimit -v")
+@pytest.mark.slow
+def test_memory_that_runs_out_while_importing() -> None:
+    """Below 100 MB NumPy's OpenBLAS ends the process itself: this begins at a half."""
+    most = memory_of_the_imports()
+    limits = [*range(most // 2, most - 4000, 20_000), *range(most - 4000, most, 500)]
+    for kilobytes in limits:
+        result = with_memory(kilobytes, str(FIRST), str(SECOND), "--no-window")
+        assert_compared_or_told(result)
+        assert "apt-get" not in result.stderr or "failed to map" not in result.stderr
+
+
+@contextlib.contextmanager
+def refused_threads(allowed: int) -> Iterator[list[threading.Thread]]:
+    """Have the system start so many threads alone; those that it has started."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def refusing(self: threading.Thread) -> None:
+        if len(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refusing)
+        yield started
+
+
+NO_THREAD = (
+    "error: the system refuses: can't start new thread; "
+    "free its memory, files or processes\n"
+)
+
+
+def test_threads_that_the_system_refuses(
+    tmp_path: Path, large: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None at all, then one more each time, until there are enough."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    folder = tmp_path / "out"
+    ends: list[int] = []
+    try:
+        while 0 not in ends:
+            with refused_threads(len(ends)):
+                ends.append(main([*large, str(folder)]))
+            assert capsys.readouterr().err == (NO_THREAD if ends[-1] else "")
+            assert not folder.exists() or set(contents(folder)) in (set(), FILES)
+    finally:
+        cv2.setNumThreads(before)
+    assert ends[:-1] == [2] * (len(ends) - 1)
+
+
+def test_a_limit_of_threads() -> None:
+    """As another user, as root has no such limit; the modules are imported before."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        paths = [Path(name, f"{stem}.png") for stem in "ab"]
+        rng = np.random.default_rng(0)
+        for path in paths:
+            write_png(path, rng.integers(0, 256, (1200, 1600, 3), dtype=np.uint8))
+        arguments = [*map(str, paths), "--no-window"]
+        code = f"""
+import os, resource, signal
+import image_diff
+image_diff.main({arguments})
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+if os.geteuid() == 0:
+    os.setuid(65534)
+status = image_diff.main({arguments})
+print(status, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+        result = processes.run([sys.executable, "-c", code], cwd=ROOT)
+        assert result.stderr == NO_THREAD
+        assert result.stdout.splitlines()[-1] == "2 set()"
+
+
 # --- Signals --------------------------------------------------------------------------
+
+ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+# What ends it before its own handlers are set: for SIGINT one that looks alike.
+EARLY = {signal.SIGINT: 130, signal.SIGTERM: -15, signal.SIGHUP: -1}
 
 
 @pytest.fixture(scope="module")
@@ -353,11 +593,8 @@ def begun(command: list[str]) -> subprocess.Popen[bytes]:
     return process
 
 
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDS)
 @pytest.mark.slow
 def test_signals_at_random_moments(
     tmp_path: Path, large: list[str], number: signal.Signals
@@ -368,73 +605,235 @@ def test_signals_at_random_moments(
     with begun([*command, str(tmp_path / "whole")]) as process:
         process.communicate(timeout=processes.PATIENCE)
     seconds = time.monotonic() - began
-    expected, rng, ends = contents(tmp_path / "whole"), random.Random(number), set()
+    expected, chance, ends = contents(tmp_path / "whole"), random.Random(number), set()
     assert set(expected) == FILES
     for turn in range(25):
         folder = tmp_path / str(turn)
         with begun([*command, str(folder)]) as process:
-            if (
-                turn
-            ):  # the first is sent at once, so that one at least does not come late
-                time.sleep(rng.random() * seconds)
+            if turn:  # the first is sent at once, so that one at least is not late
+                time.sleep(chance.random() * seconds)
             process.send_signal(number)
             out, err = process.communicate(timeout=processes.PATIENCE)
         ends.add(process.returncode)
-        assert process.returncode in (0, STATUS[number])
+        assert process.returncode in (0, EARLY[number], 128 + number)
         assert err == b""
-        assert out == b"" or out.endswith((b"leaves a region\n", b"no region\n"))
+        assert out == b"" or out.endswith(b" or less differs\n")
         left = contents(folder) if folder.exists() else {}
         assert all(expected[name] == data for name, data in left.items())
         assert set(left) <= FILES
+        assert ("result.json" in left) == (set(left) == FILES)
         assert process.returncode != 0 or set(left) == FILES
-    assert STATUS[number] in ends
+    assert ends & {EARLY[number], 128 + number}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.slow
 def test_signals_while_saving(
-    tmp_path: Path, large: list[str], number: signal.Signals
+    tmp_path: Path, large: list[str], number: signal.Signals, times: int
 ) -> None:
-    """What was begun is ended first: all is there and whole, also over an older one."""
-    command = [sys.executable, str(SCRIPT), *large, str(tmp_path / "out")]
+    """Over an older result: each file is the old or the new one, and nothing else."""
+    command = [sys.executable, str(SCRIPT), *large]
     wholes = []
+    for threshold in ("0.1", "0.9"):
+        folder = str(tmp_path / threshold)
+        processes.run([*command, folder, "--threshold", threshold], check=True)
+        wholes.append(contents(tmp_path / threshold))
+    old, new = wholes
+    output = tmp_path / "out"
     ends = set()
     for _ in range(5):
-        with begun(command) as process:
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(tmp_path / "0.1", output)
+        with begun([*command, str(output), "--threshold", "0.9"]) as process:
 
             def is_saving(process: subprocess.Popen[bytes] = process) -> bool:
-                saving = any(tmp_path.glob("out/.image_diff-*/*"))
+                saving = any(output.glob(".image_diff-*/*"))
                 return saving or process.poll() is not None
 
             processes.wait_for(is_saving, "files are written")
-            process.send_signal(number)
+            for _ in range(times):  # as one who is impatient does
+                process.send_signal(number)
             _, err = process.communicate(timeout=processes.PATIENCE)
         assert err == b""
         ends.add(process.returncode)
-        wholes.append(contents(tmp_path / "out"))
-    assert ends <= {STATUS[number], 0}  # 0: the machine was busy with something else
-    processes.run([*command[:-1], str(tmp_path / "calm")], check=True)
-    assert set(wholes[0]) == FILES
-    assert wholes == [contents(tmp_path / "calm")] * 5
+        left = contents(output)
+        assert left.keys() == FILES
+        assert all(data in (old[name], new[name]) for name, data in left.items())
+        if left["result.json"] == new["result.json"]:
+            assert left == new
+    assert ends <= {128 + number, 0}  # 0: the machine was busy with something else
+
+
+def stopped_at(moment: int, action: Callable[[], object]) -> str | None:
+    """Have a signal end something at its so manieth step; where, None: it has fewer."""
+    left = moment
+    place = None
+
+    def step(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal left, place
+        if event == "return" and frame.f_code.co_flags & inspect.CO_GENERATOR:
+            return step  # at a yield there is no such moment
+        left -= 1
+        if left == 0:
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}, {event}"
+            raise image_diff.Stopped(signal.SIGTERM)
+        return step
+
+    before = sys.gettrace()
+    with contextlib.suppress(image_diff.Stopped):
+        sys.settrace(step)
+        try:
+            action()
+        finally:
+            sys.settrace(before)
+    return place
+
+
+def faults_of(action: Callable[[], object], folder: Path) -> dict[int, str]:
+    """What else a signal leaves of what an action writes into a folder, by its step.
+
+    Each file is to be there as the action alone writes it, as it was, or not at all.
+    """
+    before = contents(folder)
+    action()
+    whole = contents(folder)
+    faults = {}
+    for moment in range(1, 100_000):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name, data in before.items():
+            (folder / name).write_bytes(data)
+        place = None
+        try:
+            place = stopped_at(moment, action)
+        except image_diff.ImageDiffError as problem:
+            faults[moment] = str(problem)
+        for path in folder.iterdir():
+            name = path.name
+            known = name in whole and path.read_bytes() in (
+                before.get(name),
+                whole[name],
+            )
+            if not known:
+                faults[moment] = f"{name} at {place}"
+        if place is None and moment not in faults:
+            break
+    assert contents(folder) == whole
+    return faults
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.slow
+def test_a_signal_at_any_step_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """Python runs the handler of a signal between two steps of the main thread."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    picture = np.zeros((9, 9), np.uint8)
+    comparison = image_diff.compare_images(picture, picture)
+    image_diff.save(comparison, folder, "a.png")  # what it imports is imported
+    (folder / "result.json").write_text("older")
+    lines = str(folder / "index.html")
+    for action in (
+        lambda: image_diff.save(comparison, folder, "a.png"),
+        lambda: image_diff.replace_file(lines, iter(["half", "whole"])),
+        lambda: image_diff.append_whole(lines, "line"),
+    ):
+        assert faults_of(action, folder) == {}
 
 
 @pytest.mark.slow
-def test_the_shell_sees_130_and_143(tmp_path: Path) -> None:
+def test_the_shell_sees_130_143_and_129(tmp_path: Path) -> None:
     # It is read for ever, so that the signal never comes too late.
-    os.mkfifo(tmp_path / "silent")
+    silent = tmp_path / "silent"
+    os.mkfifo(silent)
     # With job control, as otherwise a shell has its background ignore SIGINT. The pipe
     # opens when its other side does.
-    line = "set -m; $run & pid=$!; exec 3>$silent; kill -{} $pid; wait $pid"
-    silent = tmp_path / "silent"
     command = f"{sys.executable} {SCRIPT} -f {silent} -s {silent} --no-window"
-    for name, status in (("INT", 130), ("TERM", 143)):
-        script = tmp_path / "script.sh"
-        run_line = line.format(name).replace("$run", command)
-        run_line = run_line.replace("$silent", str(silent))
-        script.write_text(f'{run_line}; echo "status $?"')
+    script = tmp_path / "script.sh"
+    for name, status in (("INT", 130), ("TERM", 143), ("HUP", 129)):
+        wait = f"exec 3>{silent}; kill -{name} $pid; wait $pid"
+        script.write_text(f'set -m; {command} & pid=$!; {wait}; echo "status $?"')
         result = processes.run(["bash", script], env=ENVIRONMENT)
         assert f"status {status}" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.slow
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, name: str) -> None:
+    """As in a shell's background, and after nohup."""
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+    command = [sys.executable, str(SCRIPT), str(slow), str(SECOND), "--no-window"]
+    trap = ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh"]
+    process = processes.start(
+        [*trap, *command], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    with open(slow, "wb") as pipe:  # once it is read
+        process.send_signal(signal.Signals[f"SIG{name}"])
+        pipe.write(FIRST.read_bytes())
+    out, _ = process.communicate(timeout=processes.PATIENCE)
+    assert process.returncode == 0
+    assert out.startswith("SSIM: 0.96")
+
+
+RUNS = {
+    "a pair": (PAIR, 0),
+    "a picture that is not there": (["none.png", str(SECOND)], 2),
+    "bad usage": (["--none"], 2),
+    "folders": ([str(ROOT / "images")] * 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_program_that_calls_main_keeps_its_handlers(name: str) -> None:
+    arguments, status = RUNS[name]
+
+    def own(number: int, frame: FrameType | None) -> None:
+        """Do nothing."""
+
+    before = {number: signal.signal(number, own) for number in ENDS}
+    try:
+        assert main(arguments) == status
+        assert [signal.getsignal(number) for number in ENDS] == [own] * len(ENDS)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_main_in_another_thread_sets_no_handlers() -> None:
+    before = [signal.getsignal(number) for number in ENDS]
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(main, PAIR).result() == 0
+    assert [signal.getsignal(number) for number in ENDS] == before
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_is_a_status_of_main_and_no_more(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    """And those that come on the way out change nothing."""
+
+    def interrupt(source: str, target: str) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for other in ENDS:
+                signal.raise_signal(other)
+
+    before = signal.signal(number, signal.SIG_DFL)
+    monkeypatch.setattr(os, "replace", interrupt)
+    try:
+        assert main([*PAIR, "-o", str(tmp_path / "out")]) == 128 + number
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert contents(tmp_path / "out") == {}
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -443,18 +842,15 @@ def test_a_program_that_imports_us_gets_its_own_interrupt(
 ) -> None:
     handler = signal.getsignal(signal.SIGINT)
     comparison = image_diff.compare_files(FIRST, SECOND)
-    record = image_diff.as_record(comparison, FIRST, SECOND)
-    page = image_diff.page
 
     def interrupt(source: str, target: str) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        image_diff.save(comparison, record, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+        comparison.save(tmp_path / "out")
+    assert contents(tmp_path / "out") == {}
     assert signal.getsignal(signal.SIGINT) is handler
-    assert image_diff.page is page
 
 
 # --- Repetition -----------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """The windows on a real screen: what is seen, and what keys, mouse and signals do."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -124,21 +126,60 @@ def test_the_program_ends_when_the_last_window_is_closed_with_the_mouse(
 
 @pytest.mark.slow
 @needs_screen
-def test_ctrl_c_closes_the_windows_with_status_130(screen: Desktop) -> None:
+@pytest.mark.parametrize("number", processes.SIGNALS)
+def test_a_signal_closes_the_windows_with_its_status(
+    screen: Desktop, number: signal.Signals
+) -> None:
     process = opened(screen, *PAIR)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     status, out, err = ended(process)
-    assert (status, err) == (130, "")
+    assert (status, err) == (128 + number, "")
     assert out.startswith("SSIM: ")
+    processes.wait_for(lambda: screen.windows() == {}, "the windows are closed")
 
 
 @pytest.mark.slow
 @needs_screen
-def test_no_window_opens_none(screen: Desktop) -> None:
-    process = screen.start(*PAIR, "--no-window")
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ("--no-window", 0),
+        ("--json", 0),
+        ("--exit-code", 1),
+        ("--json --exit-code", 1),
+        ("--no-window --exit-code", 1),
+    ],
+)
+def test_what_a_program_asks_for_opens_no_window(
+    screen: Desktop, options: str, status: int
+) -> None:
+    process = screen.start(*PAIR, *options.split())
     while process.poll() is None:
         assert screen.windows() == {}
-    assert process.returncode == 0
+    told, out, err = ended(process)
+    assert (told, err) == (status, "")
+    assert out.startswith('{"schema": 2, ' if "--json" in options else "SSIM: ")
+
+
+@pytest.mark.slow
+@needs_screen
+@pytest.mark.parametrize(("option", "status"), [("--json", 0), ("--exit-code", 1)])
+def test_windows_that_are_asked_for_open_all_the_same(
+    screen: Desktop, option: str, status: int
+) -> None:
+    process = opened(screen, *PAIR, option, "--window")
+    screen.type_into("Diff", "q")
+    told, _, err = ended(process)
+    assert (told, err) == (status, "")
+
+
+@pytest.mark.slow
+@needs_screen
+def test_folders_open_no_window(screen: Desktop) -> None:
+    process = screen.start(ROOT / "images", ROOT / "images")
+    while process.poll() is None:
+        assert screen.windows() == {}
+    assert ended(process)[0] == 0
 
 
 @pytest.mark.slow
@@ -151,7 +192,7 @@ def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
     del screen.environment["QT_QPA_PLATFORM"]
 
 
-def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
+def drag(screen: Desktop, slider: int, start: float, stop: float) -> None:
     """Drag the first or second slider under Thresh from one share of its way on."""
     x, y, width, height = screen.windows()["Thresh"]
     row = y + screen.windows()["Diff"][3] + 11 + 22 * slider
@@ -166,8 +207,18 @@ def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
     screen.do("xdotool", "mouseup", "1")
 
 
-# Where the handles stand: Otsu's level of 138 of 254, and 25 of 500 pixels.
-THRESHOLD, MIN_AREA = 138 / 254, 25 / 500
+def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
+    """Drag a slider, again where a busy machine missed it: the title tells."""
+    for _ in range(10):
+        drag(screen, slider, start, stop)
+        for _ in range(50):
+            if "Thresh: " in screen.titles():
+                return
+            time.sleep(0.1)
+
+
+# Where the handles stand: Otsu's level of 135 of 254, and 25 of 500 pixels.
+THRESHOLD, MIN_AREA = 135 / 254, 25 / 500
 
 
 @pytest.mark.slow
@@ -179,7 +230,7 @@ def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     processes.wait_for(lambda: '"Thresh: ' in screen.titles())
     slide(screen, 0, THRESHOLD, 0.9)
     screen.wait_for_stillness()
-    title = screen.titles().split('"Thresh: ')[1].split('"')[0]
+    (title,) = re.findall('"Thresh: ([^"]*)"', screen.titles())
     assert np.count_nonzero((before != screen.screenshot()).any(axis=2)) > 1000
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
@@ -188,7 +239,7 @@ def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     chosen = err.removeprefix("chosen: ").split()
     again = screen.start(*PAIR, "--no-window", *chosen)
     lines = ended(again)[1].splitlines()
-    assert lines[1] == title
+    assert lines[1] == f"different: {title}"
     assert lines != out.splitlines()
 
 

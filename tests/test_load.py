@@ -1,0 +1,610 @@
+"""How inputs are opened and read: once, pipes too, in any state of the streams."""
+
+import builtins
+import contextlib
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import image_diff
+import processes
+from image_diff import ImageDiffError, compare_files, read_image, read_images
+from samples import RGB, bgr, pillow, png, samples
+
+SAMPLES = samples()
+SCRIPT = Path(image_diff.__file__)
+JPEG = SAMPLES["baseline.jpg"].data
+DAMAGED = JPEG[:1200] + bytes(range(1, 60)) + JPEG[1259:]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and memfd")
+
+
+def stored(folder: Path, name: str, data: bytes) -> Path:
+    """The path of a new file."""
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def refused(*paths: str | os.PathLike[str]) -> str:
+    """The message with which pictures are refused, in one line."""
+    with pytest.raises(ImageDiffError) as caught:
+        read_images(*paths)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
+    """Make a named pipe through which bytes come, once."""
+    writers = []
+
+    def make(name: str, data: bytes) -> Path:
+        path = tmp_path / name
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_bytes, args=(data,), daemon=True)
+        writer.start()
+        writers.append(writer)
+        return path
+
+    yield make
+    for writer in writers:
+        writer.join(2)
+        assert not writer.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def limited_time() -> Iterator[None]:
+    """A test that hangs is ended, and fails."""
+
+    def end(number: int, frame: object) -> None:
+        raise TimeoutError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def run_code(code: str, *arguments: object, shell: str = "") -> tuple[int, str]:
+    """The status and stdout of Python code in a process of its own."""
+    program = f"import sys, os\nsys.path.insert(0, {str(SCRIPT.parent)!r})\n{code}"
+    command = ["bash", "-c", f'"$@" {shell}', "bash", sys.executable, "-c", program]
+    command += [str(argument) for argument in arguments]
+    result = processes.run(command)
+    return result.returncode, result.stdout
+
+
+def run(first: Path | str, second: Path, **environment: str) -> CompletedProcess[str]:
+    """Compare two files by the command, in a process of its own."""
+    command = [sys.executable, SCRIPT, "-f", first, "-s", second, "--no-window"]
+    return processes.run(command, env=os.environ | environment)
+
+
+# --- Pipes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_pipe_gives_what_its_file_gives(
+    tmp_path: Path, pipe: Callable[[str, bytes], Path], name: str
+) -> None:
+    data = SAMPLES[name].data
+    expected = read_image(stored(tmp_path, name, data))
+    picture = read_image(pipe("pipe", data))
+    assert np.array_equal(picture.pixels, expected.pixels)
+    assert picture.pixels.dtype == expected.pixels.dtype
+    assert picture.pages == expected.pages
+    assert picture.file.path == str(tmp_path / "pipe")
+    assert not picture.file.plain
+
+
+@linux
+def test_a_damaged_jpeg_through_a_pipe(pipe: Callable[[str, bytes], Path]) -> None:
+    path = pipe("pipe", DAMAGED)
+    assert refused(path).startswith(f"{path} is damaged: Corrupt JPEG data: ")
+
+
+@linux
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_good_pipe_beside_a_damaged_file(
+    tmp_path: Path, pipe: Callable[[str, bytes], Path], place: int
+) -> None:
+    paths = [pipe("pipe", JPEG)]
+    bad = stored(tmp_path, "bad.jpg", DAMAGED)
+    paths.insert(place, bad)
+    assert refused(*paths).startswith(f"{bad} is damaged: Corrupt JPEG data: ")
+
+
+@linux
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_damaged_pipe_beside_a_good_one(
+    pipe: Callable[[str, bytes], Path], place: int
+) -> None:
+    paths = [pipe("good", JPEG)]
+    bad = pipe("bad", DAMAGED)
+    paths.insert(place, bad)
+    assert refused(*paths).startswith(f"{bad} is damaged: Corrupt JPEG data: ")
+
+
+def test_both_through_pipes_that_fill(pipe: Callable[[str, bytes], Path]) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
+    data = png(noise, 8, False, 2)
+    assert len(data) > 2**16  # more than a pipe holds
+    first, second = read_images(pipe("a", data), pipe("b", JPEG))
+    assert np.array_equal(first.pixels, noise[..., ::-1])
+    assert second.pixels.shape == (48, 68, 3)
+
+
+def test_an_empty_pipe(pipe: Callable[[str, bytes], Path]) -> None:
+    assert refused(pipe("pipe", b"")).endswith("pipe is empty; save the picture again")
+
+
+def test_process_substitution(tmp_path: Path) -> None:
+    first = stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)
+    code = "import image_diff\nprint(len(image_diff.read_images(*sys.argv[1:])))"
+    status, out = run_code(code, shell=f"<(cat {first}) /dev/stdin < <(cat {first})")
+    assert (status, out) == (0, "2\n")
+
+
+class Ended(BaseException):
+    """What a signal handler raises."""
+
+
+@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_silent_pipe_is_ended_by_a_signal(
+    tmp_path: Path, opened: bool, place: int
+) -> None:
+    """Whether nobody has opened the other end yet, or has and writes nothing."""
+    silent = tmp_path / "silent"
+    os.mkfifo(silent)
+    paths = [stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)]
+    paths.insert(place, silent)
+    writer = os.open(silent, os.O_RDWR) if opened else None
+
+    def end(number: int, frame: object) -> None:
+        raise Ended
+
+    before = signal.signal(signal.SIGUSR1, end)
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGUSR1))
+    timer.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(Ended):
+            read_images(*paths)
+        assert time.monotonic() - began < 2
+        timer.join()
+        threads = {thread for thread in threading.enumerate() if not thread.daemon}
+        assert threads == {threading.main_thread()}
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        if writer is not None:
+            os.close(writer)
+
+
+# --- Once -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["colour8.png", "baseline.jpg", "pages.tif", "bad"])
+def test_every_path_is_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    data = DAMAGED if name == "bad" else SAMPLES[name].data
+    paths = stored(tmp_path, "a", data), stored(tmp_path, "b", JPEG)
+    opened: Counter[str] = Counter()
+
+    def counted(function: Any) -> Any:
+        def call(path: Any, *arguments: Any, **options: Any) -> Any:
+            opened[str(path)] += 1
+            return function(path, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(builtins, "open", counted(builtins.open))
+    monkeypatch.setattr(os, "open", counted(os.open))
+    monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
+    monkeypatch.setattr(cv2, "imcount", counted(cv2.imcount))
+    with contextlib.suppress(ImageDiffError):
+        image_diff.compare_files(*paths)
+    assert [opened[str(path)] for path in paths] == [1, 1]
+
+
+@linux
+def test_a_file_that_is_replaced_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, "a.tif", SAMPLES["pages.tif"].data)
+    other = stored(tmp_path, "b.tif", SAMPLES["colour8.tif"].data)
+    before, decode = path.stat(), image_diff.decode
+
+    def replace_and_decode(source: Any) -> Any:
+        os.replace(other, path)
+        return decode(source)
+
+    monkeypatch.setattr(image_diff, "decode", replace_and_decode)
+    picture = read_image(path)
+    assert picture.pages == 5
+    assert os.path.samestat(picture.file.stat, before)
+    assert not os.path.samestat(picture.file.stat, path.stat())
+
+
+@linux
+@pytest.mark.parametrize(
+    "name", ["a", "größer", "図面 一.png", "\udcff.jpg", "two  spaces .gif", "-f.png"]
+)
+@pytest.mark.parametrize("kind", ["colour8.png", "colour.hdr", "animated.gif"])
+def test_any_name_is_read_alike(tmp_path: Path, name: str, kind: str) -> None:
+    sample = SAMPLES[kind]
+    picture = read_image(stored(tmp_path, name, sample.data))
+    expected = read_image(stored(tmp_path, kind, sample.data))
+    assert np.array_equal(picture.pixels, expected.pixels)
+    assert picture.pages == sample.pages
+
+
+@linux
+def test_a_refused_hdr_leaves_no_temporary_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pipe: Callable[[str, bytes], Path],
+) -> None:
+    sample = SAMPLES["colour.hdr"]
+    data = sample.data.replace(b"-Y 48 +X 68", b"-Y 99999 +X 99999")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("OPENCV_TEMP_PATH", str(temporary))
+    for path in (stored(tmp_path, "größer", data), pipe("pipe", data)):
+        assert " has more pixels than " in refused(path)
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(cv2.error):  # as OpenCV does with bytes
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert len(list(temporary.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["colour8.png", "baseline.jpg", "colour.bmp", "text.ppm"]
+)
+def test_pages_cost_nothing_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delattr(cv2, "imcount")
+    assert read_image(stored(tmp_path, name, SAMPLES[name].data)).pages == 1
+
+
+def test_which_file_may_be_copied(tmp_path: Path) -> None:
+    plain = {
+        name
+        for name, sample in SAMPLES.items()
+        if read_image(stored(tmp_path, name, sample.data)).file.plain
+    }
+    assert plain == {"colour8.png", "colour8_interlaced.png"}
+    path = tmp_path / "colour8.png"
+    file = read_image(path).file
+    assert (file.path, file.stat.st_ino) == (str(path), path.stat().st_ino)
+    assert file.stat.st_mtime_ns == path.stat().st_mtime_ns
+    transparent = pillow(RGB, "PNG", transparency=(1, 2, 3))
+    assert not read_image(stored(tmp_path, "t.png", transparent)).file.plain
+
+
+# --- Streams, threads, memory ---------------------------------------------------------
+
+
+READ = """
+import image_diff
+def told(*paths):
+    try:
+        return str(len(image_diff.read_images(*paths)))
+    except image_diff.ImageDiffError as problem:
+        return str(problem)
+"""
+
+
+@linux
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
+def test_a_closed_stderr(tmp_path: Path, closed: str) -> None:
+    good = stored(tmp_path, "good.jpg", JPEG)
+    bad = stored(tmp_path, "bad.jpg", DAMAGED)
+    code = f"{READ}\nprint(told(*sys.argv[1:]), told(sys.argv[1]), flush=True)"
+    assert run_code(code, good, good, shell=closed) == (0, "2 1\n")
+    status, out = run_code(code, bad, good, shell=closed)
+    assert status == 0
+    assert out.startswith(f"{bad} is damaged: Corrupt JPEG data")
+
+
+@linux
+def test_nothing_is_written_into_a_file_that_took_the_place_of_stderr(
+    tmp_path: Path,
+) -> None:
+    bad = stored(tmp_path, "bad.jpg", DAMAGED)
+    own = stored(tmp_path, "own.txt", b"mine")
+    code = f"""{READ}
+file = os.open(sys.argv[2], os.O_RDWR)
+text = told(sys.argv[1])
+print(file, os.path.sameopenfile(file, os.open(sys.argv[2], os.O_RDONLY)), text)
+"""
+    status, out = run_code(code, bad, own, shell="2>&-")
+    assert status == 0
+    assert out.startswith(f"2 True {bad} is damaged: Corrupt JPEG data")
+    assert own.read_bytes() == b"mine"
+
+
+@linux
+def test_stderr_is_as_before(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImageDiffError):
+        read_image(stored(tmp_path, "bad.jpg", DAMAGED))
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_files_are_closed(tmp_path: Path, pipe: Callable[[str, bytes], Path]) -> None:
+    bad = stored(tmp_path, "bad.jpg", DAMAGED)
+    read_image(stored(tmp_path, "good.jpg", JPEG))
+    before = len(os.listdir("/dev/fd"))
+    for number in range(3):
+        read_image(tmp_path / "good.jpg")
+        read_image(pipe(f"pipe{number}", JPEG))
+        refused(tmp_path / "good.jpg", bad)
+        refused(bad, tmp_path / "none")
+        refused(tmp_path)
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_system_that_refuses_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, "good.jpg", JPEG)
+    bad = stored(tmp_path, "bad.jpg", JPEG[:900])
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    pictures = read_images(path, path)
+    assert np.array_equal(pictures[0].pixels, pictures[1].pixels)
+    assert " is a damaged or truncated JPEG; save or copy it again" in refused(
+        path, bad
+    )
+
+
+def failed(code: int) -> cv2.error:
+    """What OpenCV raises, with its number."""
+    problem = cv2.error("Failed to allocate")
+    problem.code = code
+    return problem
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        MemoryError(),
+        SystemError("returned NULL without setting an exception"),
+        cv2.error("std::bad_alloc"),
+        failed(-4),
+    ],
+    ids=["MemoryError", "SystemError", "bad_alloc", "-4"],
+)
+def test_memory_that_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    path = stored(tmp_path, "a.jpg", JPEG)
+    expected = f"{path} needs more memory than there is; scale it down"
+    assert refused(path) == expected
+
+
+@linux
+def test_no_descriptors_left(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.jpg", JPEG)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        message = refused(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "a.jpg cannot be read: Too many open files; " in message
+
+
+# --- Messages -------------------------------------------------------------------------
+
+NAME_ONE = "name a picture that is there and may be read"
+PATTERN = "name a picture that is there, or two folders"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("http://example.com/a.png", " is an address; download it first"),
+        ("HTTPS://example.com/a.png", " is an address; download it first"),
+        ("-", " is no file; name a file, or /dev/stdin for a pipe"),
+        ("shots/*.png", f" is a pattern that matched nothing; {PATTERN}"),
+        ("shot?.png", f" is a pattern that matched nothing; {PATTERN}"),
+        (
+            "~/shot.png",
+            " is not there, as ~ was not expanded; "
+            "write the path in full, or leave the quotes out",
+        ),
+        ("none.png", f" cannot be read: No such file or directory; {NAME_ONE}"),
+        ("a\0b.png", f" cannot be read: embedded null byte; {NAME_ONE}"),
+        (".", f" cannot be read: Is a directory; {NAME_ONE}"),
+    ],
+)
+def test_names_that_lead_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = stored(tmp_path, "good.png", SAMPLES["colour8.png"].data)
+    for paths in ((name, good), (good, name)):
+        assert refused(*paths) == f"{name}{message}"
+
+
+@pytest.mark.parametrize("name", ["-", "a*b?.png", "~"])
+def test_such_names_of_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored(tmp_path, name, SAMPLES["colour8.png"].data)
+    assert np.array_equal(read_image(name).pixels, bgr(RGB))
+
+
+SVG = "is an SVG; render it to PNG first"
+HEIC = "is a HEIC photograph; convert it to PNG or JPEG"
+OTHER = "is not a picture of a format that OpenCV reads; convert it to PNG"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF; render its pages to PNG first"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', SVG),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="9">', SVG),
+        (b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">\n<svg>', SVG),
+        (b'<?xml version="1.0"?><html/>', OTHER),
+        (b"<!DOCTYPE html><html><body><svg></svg>", OTHER),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", HEIC),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", HEIC),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", HEIC),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", OTHER),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", OTHER),
+        (b"no picture", OTHER),
+        (pillow(RGB, "TGA"), OTHER),
+        (b"", "is empty; save the picture again"),
+    ],
+)
+def test_formats_that_are_not_read(tmp_path: Path, data: bytes, message: str) -> None:
+    path = stored(tmp_path, "picture.png", data)
+    assert refused(path) == f"{path} {message}"
+
+
+def test_a_file_that_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, "good.jpg", JPEG)
+    path.chmod(0)
+    # Root reads everything: let the open fail as it does for others.
+    if os.access(path, os.R_OK):
+
+        def denied(*arguments: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("builtins.open", denied)
+    assert refused(path) == f"{path} cannot be read: Permission denied; {NAME_ONE}"
+
+
+def test_a_name_that_is_not_utf8_is_told_in_ascii(tmp_path: Path) -> None:
+    path = stored(tmp_path, "\udcff\udcfe.png", b"no picture")
+    result = run(path, path)
+    assert result.returncode == 2
+    message = f"error: {tmp_path}/\\udcff\\udcfe.png is not a picture"
+    assert result.stderr.startswith(message)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.95, 0.999])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {"quality": 90}),
+        ("JPEG", {"quality": 90, "progressive": True}),
+        ("WebP", {}),
+        ("TIFF", {}),
+    ],
+)
+def test_truncated_picture(
+    tmp_path: Path, kind: str, options: dict[str, Any], share: float
+) -> None:
+    large = cv2.resize(RGB, (400, 300), interpolation=cv2.INTER_CUBIC)
+    data = pillow(large, kind, **options)
+    path = stored(tmp_path, "cut", data[: round(len(data) * share)])
+    message = f"is a damaged or truncated {kind}; save or copy it again"
+    assert refused(path) == f"{path} {message}"
+
+
+def test_truncated_gray_jpeg(tmp_path: Path) -> None:
+    data = SAMPLES["gray.jpg"].data
+    path = stored(tmp_path, "gray.jpg", data[: len(data) * 6 // 10])
+    assert " is a damaged or truncated JPEG; " in refused(path)
+
+
+def test_nothing_of_the_decoders_reaches_stderr(tmp_path: Path) -> None:
+    data = SAMPLES["colour8.png"].data
+    path = stored(tmp_path, "cut.png", data[: len(data) // 2])
+    result = run(path, path)
+    message = f"{path} is a damaged or truncated PNG; save or copy it again"
+    assert result.stderr == f"error: {message}\n"
+    assert (result.stdout, result.returncode) == ("", 2)
+
+
+def test_more_pixels_than_allowed(tmp_path: Path) -> None:
+    path = stored(tmp_path, "good.png", SAMPLES["colour8.png"].data)  # 68x48
+    result = run(path, path, OPENCV_IO_MAX_IMAGE_PIXELS="3263")
+    assert result.stderr == (
+        f"error: {path} has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=3263 allows; "
+        "set that environment variable higher\n"
+    )
+    assert result.returncode == 2
+    assert run(path, path, OPENCV_IO_MAX_IMAGE_PIXELS="3264").returncode == 0
+
+
+def test_default_limit_of_pixels(tmp_path: Path) -> None:
+    bomb = pillow(Image.new("1", (2**14 + 1, 2**14)), "PNG")
+    path = stored(tmp_path, "bomb.png", bomb)
+    result = run(path, path)
+    limit = "bomb.png has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=268435456"
+    assert limit in result.stderr
+    assert result.returncode == 2
+
+
+# --- Transparency ---------------------------------------------------------------------
+
+
+def test_over_white_leaves_its_argument() -> None:
+    image = np.full((9, 9, 4), 100, np.uint8)
+    result = image_diff.over_white(image, False)
+    assert (image == 100).all()
+    assert (result == round(100 * 100 / 255 + 155)).all()
+
+
+def transparent(folder: Path, name: str, rgb: Any, alpha: Any) -> Path:
+    """The path of a new PNG."""
+    return stored(folder, name, pillow(np.dstack([rgb, alpha]), "PNG"))
+
+
+def test_colour_hidden_under_full_transparency_is_no_difference(
+    tmp_path: Path,
+) -> None:
+    alpha = np.full(RGB.shape[:2], 255, np.uint8)
+    alpha[10:30, 10:30] = 0
+    other = RGB.copy()
+    other[10:30, 10:30] = 255 - other[10:30, 10:30]
+    first = transparent(tmp_path, "a.png", RGB, alpha)
+    second = transparent(tmp_path, "b.png", other, alpha)
+    comparison = compare_files(first, second)
+    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
+    assert comparison.regions == ()
+
+
+def test_a_change_of_alpha_alone_is_a_difference(tmp_path: Path) -> None:
+    alpha = np.full(RGB.shape[:2], 255, np.uint8)
+    first = transparent(tmp_path, "a.png", RGB, alpha)
+    alpha[10:30, 10:30] = 60
+    second = transparent(tmp_path, "b.png", RGB, alpha)
+    assert len(compare_files(first, second).regions) == 1
