@@ -1641,10 +1641,10 @@ def find_plain_evidence(
     """`find_evidence` of a pair of which nothing was interpolated."""
     seen = without(ignored, first, second)
     noise = estimate_noise(first, seen, ignored)
-    measured = measure(first, second, noise, options.gray, ignored)
-    if ignored is not None:
-        evidence = measure(first, seen, noise, options.gray).evidence
-        measured = measured._replace(evidence=evidence)
+    measured = measure(first, seen, noise, options.gray)
+    if ignored is not None:  # what is not evidence is of the pair as it is
+        whole = measure(first, second, None, True, ignored)
+        measured = whole._replace(noise=noise, evidence=measured.evidence)
     if options.tolerance:
         evidence = tolerate(first, seen, measured, options, options.tolerance)
         measured = measured._replace(evidence=evidence)
@@ -1825,14 +1825,14 @@ def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
     return merged
 
 
-def patch_of(contour: NDArray[Any], mask: Gray8) -> tuple[Span, Gray8]:
-    """Where an outer contour lies, and what of the mask it holds there."""
-    x, y, width, height = cv2.boundingRect(contour)
-    span = Span(y, y + height, x, x + width)
+def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
+    """What an outer contour holds of the mask, in the span of its bounding box."""
+    height, width = span.bottom - span.top, span.right - span.left
     patch = np.zeros((height, width), np.uint8)
-    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=(-x, -y))
+    offset = -span.left, -span.top
+    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
     patch &= span.of(mask)
-    return span, patch
+    return patch
 
 
 def find_regions(
@@ -1848,11 +1848,12 @@ def find_regions(
     boxes, specks = [], []
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours:
-        _, _, width, height = cv2.boundingRect(contour)
+        x, y, width, height = cv2.boundingRect(contour)
         if width * height < options.min_area:  # spares half of the time of all specks
             specks.append(contour)
             continue
-        span, patch = patch_of(contour, mask)
+        span = Span(y, y + height, x, x + width)
+        patch = patch_of(contour, span, mask)
         area = cv2.countNonZero(patch)
         if area < options.min_area:
             specks.append(contour)
@@ -3896,7 +3897,7 @@ def is_ranking(command: Command) -> bool:
 
 def check_inputs(command: Command) -> None:
     """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
-    if not os.path.isdir(command.first):
+    if is_ranking(command):
         if os.path.exists(command.first) and not os.path.isfile(command.first):
             fault = f"{command.first} can be read but once; name a file"
             raise ImageDiffError(fault)
@@ -4030,9 +4031,8 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
         f"{only} only in one folder",
         f"{counts['error']} with errors",
     )
-    plural = "" if done == 1 else "s"
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
-    return f"{done} pair{plural}: {', '.join(numbers)}; {speed}"
+    return f"{quantity(done, 'pair')}: {', '.join(numbers)}; {speed}"
 
 
 def status_of_many(counts: Counter[str], total: int, command: Command) -> ExitStatus:
