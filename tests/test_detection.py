@@ -14,23 +14,16 @@ import pytest
 from numpy.typing import NDArray
 
 from detection import (
-    BASES,
     DEFECT_SIDES,
     DRIFTS,
-    EDITS,
-    HALF_WINDOW,
     LINE_ART,
-    NUISANCES,
     RIGID,
     SMOOTH,
-    Box,
     Detection,
     Matrix,
     Moved,
-    Picture,
     article,
     drawn,
-    is_found,
     mapped,
     measure,
     measure_boards,
@@ -39,12 +32,21 @@ from detection import (
     overlap,
     pair_off,
     pictured,
-    random_of,
     resized,
     spoiled,
     transform_error,
 )
 from line_art import DEFECTS
+from truth import (
+    BASES,
+    EDITS,
+    HALF_WINDOW,
+    NUISANCES,
+    Box,
+    Picture,
+    is_found,
+    random_of,
+)
 
 VISIBLE_IN_GRAY = [kind for kind, edit in EDITS.items() if edit.in_gray]
 RESAMPLED = {"half a pixel"}  # for the options that register pictures
