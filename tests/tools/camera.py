@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cases import SCENES, Case, Recipe, added, scene
-from truth import Picture, Random, coded, document, random_of, rounded
+from pages import pages, picture_of
+from truth import BASES, Picture, Random, coded, document, random_of, rounded
 
 Values = NDArray[np.float64]  # (H, W, 3), 0 to 255 and beyond
 
@@ -101,39 +102,39 @@ LIGHTS: dict[str, Light] = {
 # ------------------------------------------------------------------------------ sensors
 
 
-def noisy(values: Values, sigma: Any, random: Random) -> Values:
+def noisy(values: Values, random: Random, sigma: Any) -> Values:
     """Gaussian noise, alike in the channels of a gray picture, else independent."""
     is_gray = bool((values == values[:, :, :1]).all())
     noise = random.normal(size=(*values.shape[:2], 1 if is_gray else 3))
     return np.asarray(values + sigma * noise)
 
 
-def shot_noise(values: Values, scale: float, random: Random) -> Values:
+def shot_noise(values: Values, random: Random, scale: float) -> Values:
     """Noise whose sigma grows with the root of brightness, to `scale` at white."""
     sigma = np.sqrt(0.5 + scale**2 * np.clip(values, 0, 255) / 255)
-    return noisy(values, sigma, random)
+    return noisy(values, random, sigma)
 
 
-def grain(values: Values, sigma: float, random: Random) -> Values:
+def grain(values: Values, random: Random, sigma: float) -> Values:
     """Noise that neighbours share: blurred over 0.8 pixels, of this sigma after it."""
-    plain = noisy(np.zeros_like(values), 1, random)
+    plain = noisy(np.zeros_like(values), random, 1)
     blurred = cv2.GaussianBlur(plain, (0, 0), 0.8)
     return np.asarray(values + sigma / blurred.std() * blurred)
 
 
 def developed(values: Values, random: Random) -> Values:
     """Noise of sigma 2.5, and the JPEG 92 that a camera makes of it."""
-    seen = rounded(noisy(values, 2.5, random))
+    seen = rounded(noisy(values, random, 2.5))
     return coded(seen, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 92).astype(np.float64)
 
 
 Sensor = Callable[[Values, Random], Values]
 
 SENSORS: dict[str, Sensor] = {
-    "sigma 2": lambda values, random: noisy(values, 2, random),
-    "sigma 3": lambda values, random: noisy(values, 3, random),
-    "sigma 4": lambda values, random: noisy(values, 4, random),
-    "shot noise": lambda values, random: shot_noise(values, 5, random),
+    "sigma 2": partial(noisy, sigma=2),
+    "sigma 3": partial(noisy, sigma=3),
+    "sigma 4": partial(noisy, sigma=4),
+    "shot noise": partial(shot_noise, scale=5),
     "noise, JPEG 92": developed,
 }
 
@@ -213,3 +214,138 @@ def lit_paper(half: str, columns: int, key: str, light: Light, changes: bool) ->
     seen = SENSORS["sigma 3"]
     sheet = paper_sheet(half, columns)
     return photograph(half, sheet, key, light, (seen, seen), changes)
+
+
+# -------------------------------------------------------------------------------- noise
+
+NOISES: dict[str, Sensor] = {
+    **{
+        f"sigma {sigma}": partial(noisy, sigma=sigma)
+        for sigma in (0.5, 1, 2, 3, 5, 7, 10, 15)
+    },
+    "shot noise 4": partial(shot_noise, scale=4),
+    "shot noise 8": partial(shot_noise, scale=8),
+    "shot noise 14": partial(shot_noise, scale=14),
+    "grain 3": partial(grain, sigma=3),
+    "grain 6": partial(grain, sigma=6),
+}
+# Gray levels that a quarter of a change differs by at least: what is seen at a glance
+# in such noise.
+VISIBLE = {"sigma 7": 20, "sigma 10": 28, "sigma 15": 40, "shot noise 14": 32}
+PAPERS = {"dev": ("letter", "light screen"), "held-out": ("newspaper", "dark screen")}
+QUALITIES = {"dev": (50, 60, 70, 80, 90, 95), "held-out": (50, 65, 75, 85, 92, 98)}
+
+
+def base_of(half: str, name: str) -> Picture:
+    """A scene, a page by its number, or a drawn page by its name in `BASES`."""
+    if name in SCENES[half]:
+        return scene(half, name)
+    if name.startswith("page "):
+        return picture_of(pages(half)[int(name[5:])])
+    return BASES[half][name]()
+
+
+def seen_with_noise(half: str, name: str, row: str, sides: str, changes: bool) -> Case:
+    """A picture and itself, with noise on the second or on both."""
+    seen = NOISES[row]
+    first = seen if sides == "both" else noiseless
+    key = f"{row} {name} {sides}"
+    still = LIGHTS["same light"]
+    visible = VISIBLE.get(row, 12)
+    base = base_of(half, name)
+    return photograph(half, base, key, still, (first, seen), changes, visible)
+
+
+def jpeg(picture: Picture, quality: int) -> Picture:
+    """Encoded as JPEG and decoded."""
+    return coded(picture, ".jpg", cv2.IMWRITE_JPEG_QUALITY, quality)
+
+
+def compressed(half: str, name: str, qualities: tuple[int, int], changes: bool) -> Case:
+    """A page beside its JPEG, or two JPEGs of it; 100 stands for none."""
+    random = random_of(half, name, qualities, changes)
+    base = base_of(half, name)
+    second, boxes = base, []
+    if changes:
+        second, box = added(base, half, random, 40)
+        boxes = [box]
+    coded_pair = [
+        jpeg(picture, quality) if quality < 100 else picture
+        for picture, quality in zip((base, second), qualities, strict=True)
+    ]
+    return Case(coded_pair[0], coded_pair[1], boxes)
+
+
+def noise_recipes(half: str) -> Iterator[Recipe]:
+    """Noise of every kind on scenes and pages; pages as JPEG."""
+    names = (*SCENES[half][::2], *PAPERS[half])
+    for row in NOISES:
+        for i, name in enumerate(names):
+            sides = "one side" if i % 2 else "both"
+            for changes, what in CHANGED.items():
+                draw = partial(seen_with_noise, half, name, row, sides, changes)
+                yield Recipe(row, f"{name}, {sides}, {what}", draw)
+    for quality in QUALITIES[half]:
+        for name in (*PAPERS[half], "page 0", "page 2"):
+            for before in (100, min(quality + 7, 99)):
+                beside = "page" if before == 100 else f"JPEG {before}"
+                for changes, what in CHANGED.items():
+                    pair = before, quality
+                    draw = partial(compressed, half, name, pair, changes)
+                    yield Recipe(
+                        f"JPEG {quality}", f"{name} beside {beside}, {what}", draw
+                    )
+
+
+# --------------------------------------------------------------------------------- deep
+
+Deepen = Callable[[Values], NDArray[Any]]
+
+
+def whole(values: Values, most: int) -> NDArray[np.uint16]:
+    """Of 0 to 255, 16-bit values from 0 to the most."""
+    return np.clip(np.rint(values * (most / 255)), 0, most).astype(np.uint16)
+
+
+DEPTHS: dict[str, Deepen] = {
+    "16 bit": lambda values: whole(values, 65535),
+    "12 in 16 bit": lambda values: whole(values, 4095),
+    "8 in 16 bit x257": lambda values: whole(values, 255) * np.uint16(257),
+    "8 in 16 bit x1": lambda values: whole(values, 255),
+    "float 0 to 1": lambda values: np.clip(values / 255, 0, 1).astype(np.float32),
+    "float 0 to 255": lambda values: np.clip(values, 0, 255).astype(np.float32),
+}
+DEEP_SENSORS: dict[str, Sensor] = {
+    "noiseless": noiseless,
+    "sigma 1.5": partial(noisy, sigma=1.5),
+    "sigma 4": partial(noisy, sigma=4),
+    "shot noise": partial(shot_noise, scale=6),
+}
+
+
+def deep(half: str, name: str, depth: str, sensor: str, changes: bool) -> Case:
+    """A scene in deep pixels, taken twice."""
+    random = random_of(half, name, depth, sensor, changes)
+    base = scene(half, name)
+    edited, boxes = base, []
+    if changes:
+        edited, box = added(base, half, random, 16)
+        boxes = [box]
+    is_gray = bool((base == base[:, :, :1]).all())
+    first, second = (
+        DEPTHS[depth](DEEP_SENSORS[sensor](picture.astype(np.float64), random))
+        for picture in (base, edited)
+    )
+    if is_gray:
+        first, second = first[:, :, 0].copy(), second[:, :, 0].copy()
+    return Case(first, second, boxes)
+
+
+def deep_recipes(half: str) -> Iterator[Recipe]:
+    """Every depth with every noise on three scenes."""
+    for depth in DEPTHS:
+        for sensor in DEEP_SENSORS:
+            for name in SCENES[half][::2]:
+                for changes, what in CHANGED.items():
+                    draw = partial(deep, half, name, depth, sensor, changes)
+                    yield Recipe(f"{depth}, {sensor}", f"{name}, {what}", draw)

@@ -25,6 +25,8 @@ KINDS: dict[str, Callable[[str], Iterable[Recipe]]] = {
     "recolour": pages.recolour_recipes,
     "masking": pages.masking_recipes,
     "digits": pages.digit_recipes,
+    "deep": camera.deep_recipes,
+    "noise": camera.noise_recipes,
 }
 
 
