@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import camera
+import fine
 import pages
 from cases import Case, MissingFontError, Recipe, Verdict
 from truth import Box
@@ -27,6 +28,9 @@ KINDS: dict[str, Callable[[str], Iterable[Recipe]]] = {
     "digits": pages.digit_recipes,
     "deep": camera.deep_recipes,
     "noise": camera.noise_recipes,
+    "thin": fine.thin_recipes,
+    "rendering": fine.rendering_recipes,
+    "parts": fine.parts_recipes,
 }
 
 
