@@ -155,14 +155,19 @@ def photograph(
 ) -> Case:
     """A scene taken twice, the second time in another light, and maybe changed."""
     random = random_of(half, key, changes)
+
+    def lit(picture: Picture) -> Values:
+        turn = random_of(half, key, changes, "light")
+        return np.clip(light(picture.astype(np.float64), turn), 0, 255)
+
     edited, boxes = base, []
     if changes:
-        edited, box = added(base, half, random, visible)
+        edited, box = added(
+            base, half, random, visible, lambda picture: rounded(lit(picture))
+        )
         boxes = [box]
     first = sensors[0](base.astype(np.float64), random)
-    lit = light(edited.astype(np.float64), random)
-    second = sensors[1](np.clip(lit, 0, 255), random)
-    return Case(rounded(first), rounded(second), boxes)
+    return Case(rounded(first), rounded(sensors[1](lit(edited), random)), boxes)
 
 
 CHANGED = {False: "nothing", True: "patch"}

@@ -223,13 +223,22 @@ def add_piece(picture: Picture, box: Box, half: str, random: Random) -> None:
 ADDED = add_word, add_object, add_piece
 
 
+def as_drawn(picture: Picture) -> Picture:
+    """The picture itself."""
+    return picture
+
+
 def added(
-    picture: Picture, half: str, random: Random, visible: float = 12
+    picture: Picture,
+    half: str,
+    random: Random,
+    visible: float = 12,
+    seen: Callable[[Picture], Picture] = as_drawn,
 ) -> tuple[Picture, Box]:
     """The picture with something new in it, and where.
 
-    visible: the least mean change, in levels of gray, of each quarter of its box. A
-    gray picture stays gray.
+    visible: the least mean change, in levels of gray, of each quarter of its box, as
+    drawn and as it is seen in the end. A gray picture stays gray.
     """
     is_gray = bool((picture == picture[:, :, :1]).all())
     start = int(random.integers(len(ADDED)))
@@ -243,7 +252,10 @@ def added(
         if is_gray:
             second[:] = cv2.cvtColor(second, cv2.COLOR_BGR2GRAY)[:, :, None]
         box = changed(picture, second, place)
-        large = min(box.width, box.height) >= 10
-        if large and least_change(picture, second, box, True) >= visible:
+        if (
+            min(box.width, box.height) >= 10
+            and least_change(picture, second, box, True) >= visible
+            and least_change(seen(picture), seen(second), box, True) >= visible
+        ):
             return second, box
     raise RuntimeError("nothing that is visible can be added to this picture")

@@ -152,9 +152,10 @@ def thin_recipes(half: str) -> Iterator[Recipe]:
         for side in ("left", "right", "top", "bottom"):
             draw = partial(moved_border, page, side)
             yield Recipe("border moved by 1 px", f"{name}, {side}", draw)
-        for step in (10, *steps[1:]):
+        for step in (26, 40):  # less is masked by the contrast of print
             draw = partial(repainted, page, ink=stepped(page.colours.ink, step))
             yield Recipe(f"ink by {step}", name, draw)
+        for step in (10, *steps[1:]):
             draw = partial(repainted, page, border=stepped(page.colours.border, step))
             yield Recipe(f"border by {step}", name, draw)
     for photo in SCENES[half]:
