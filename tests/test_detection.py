@@ -17,19 +17,13 @@ from camera import LIGHTS
 from cases import FACES, SCENES, Case, Verdict, covered, hit, one_each
 from detection import (
     DEFECT_SIDES,
-    DRIFTS,
     LINE_ART,
-    RIGID,
-    SMOOTH,
     Detection,
-    Matrix,
     Moved,
     article,
     drawn,
-    mapped,
     measure,
     measure_boards,
-    moved,
     ours,
     overlap,
     pair_off,
@@ -38,6 +32,7 @@ from detection import (
     spoiled,
     transform_error,
 )
+from geometry import DRIFTS, RIGID, SMOOTH, Matrix, mapped, moved
 from kinds import groups
 from line_art import DEFECTS
 from truth import (

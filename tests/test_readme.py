@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import detection
+import geometry
 import image_diff
 import processes
 import truth
@@ -30,7 +31,7 @@ RESULTS = (ROOT / "tests/RESULTS.md").read_text()
 MEASURES = sorted(set(re.findall(r"`(python tests/tools/[^`]*)`", RESULTS)))
 
 
-def scanned(page: truth.Picture, warp: detection.Warp) -> truth.Picture:
+def scanned(page: truth.Picture, warp: geometry.Warp) -> truth.Picture:
     """A page as a scanner or a camera sees it: moved, with noise."""
     return truth.noise(warp.render(page, 255), 2, truth.random_of("scan"))
 
@@ -54,9 +55,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     screen = truth.BASES["dev"]["light screen"]()
     board = detection.LINE_ART["dev"]["drilled board"]()
     spoiled = detection.spoiled("README", board, 0, 4)
-    drift = detection.smooth(size, random, 2)
+    drift = geometry.smooth(size, random, 2)
     board_size = board.ink.shape[1] // FINE, board.ink.shape[0] // FINE
-    warp = detection.smooth(board_size, random, 2)
+    warp = geometry.smooth(board_size, random, 2)
 
     for index in range(3):
         write(f"baseline/page {index}.png", screen)
@@ -69,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo = truth.photo("coffee.png")
     after = photo.copy()
     truth.turn_hue(after, truth.Box(180, 120, 60, 60), random)
-    tilt = detection.tilted((photo.shape[1], photo.shape[0]), random)
+    tilt = geometry.tilted((photo.shape[1], photo.shape[0]), random)
     for names, (first, second) in {
         ("before.jpg", "after.jpg"): (photo, scanned(after, tilt)),
         ("original.png", "photo.jpg"): (photo, scanned(photo, tilt)),

@@ -9,8 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cases import SCENES, Case, Recipe, added, scene
-from pages import pages, picture_of
-from truth import BASES, Picture, Random, coded, document, random_of, rounded
+from geometry import Warp, tilted
+from pages import other_number, pages, picture_of, text_of, written
+from truth import (
+    BASES,
+    HALF_WINDOW,
+    Box,
+    Picture,
+    Random,
+    changed,
+    coded,
+    document,
+    random_of,
+    rounded,
+)
 
 Values = NDArray[np.float64]  # (H, W, 3), 0 to 255 and beyond
 
@@ -354,3 +366,58 @@ def deep_recipes(half: str) -> Iterator[Recipe]:
                 for changes, what in CHANGED.items():
                     draw = partial(deep, half, name, depth, sensor, changes)
                     yield Recipe(f"{depth}, {sensor}", f"{name}, {what}", draw)
+
+
+# ---------------------------------------------------------------------------- documents
+
+SHADES = {  # how a document is lit
+    "even": LIGHTS["same light"],
+    "gradient": gradient,
+    "vignette": vignette,
+    "soft shadow": soft_shadow,
+}
+
+
+def on_paper(page: Picture) -> Picture:
+    """Print as a camera sees it: neither quite black nor quite white."""
+    return rounded(40 + page.astype(np.float64) * (190 / 255))
+
+
+def shot(page: Picture, warp: Warp, light: Light, random: Random) -> Picture:
+    """A photograph of a page: from a slant, lit, not quite sharp, with noise, JPEG."""
+    desk = random.uniform(60, 120, 3)
+    seen = cv2.GaussianBlur(warp.render(on_paper(page), desk), (0, 0), 0.6)
+    lit = np.clip(light(seen.astype(np.float64), random), 0, 255)
+    return jpeg(rounded(noisy(lit, random, 2.5)), 92)
+
+
+def document_pair(half: str, face: int, shade: str, what: str, scanned: bool) -> Case:
+    """A page beside a photograph of it (or a scan beside it), registered."""
+    size = {"dev": 15, "held-out": 16}[half]
+    text = text_of(half, face, size, 0, f"document {shade}", 1.6)
+    number, random = text.words[text.number][2], random_of(half, face, shade, what)
+    first, boxes = written(text, number), []
+    second, warp = first, tilted(text.room, random)
+    if what == "number":
+        second = written(text, other_number(number, random))
+        boxes = [changed(first, second, Box(0, 0, *text.room))]
+    elif what == "patch":
+        second, box = added(first, half, random, 40)
+        while not warp.shows(box.grown(HALF_WINDOW)):
+            second, box = added(first, half, random, 40)
+        boxes = [box]
+    if scanned:
+        first = rounded(noisy(on_paper(first).astype(np.float64), random, 2))
+    photo = shot(second, warp, SHADES[shade], random)
+    return Case(first, photo, boxes, options={"align": "perspective"})
+
+
+def document_recipes(half: str) -> Iterator[Recipe]:
+    """Printed pages beside photographs of them, taken from a slant."""
+    for scanned, beside in ((False, "page"), (True, "scan")):
+        for i, shade in enumerate(SHADES):
+            for j, what in enumerate(("nothing", "patch", "number")):
+                for face in {(i + j) % 3, (i + j + scanned + 1) % 3}:
+                    about = half, face, shade, what, scanned
+                    draw = partial(document_pair, *about)
+                    yield Recipe(f"{beside}, {shade}", f"face {face}, {what}", draw)

@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from camera import noisy
 from cases import SCENES, Case, Recipe, add_object, font, one_each, scene
 from pages import (
-    TEXT_PAGE,
     WORDS,
     Page,
     Text,
@@ -21,6 +20,7 @@ from pages import (
     levels,
     luma_of,
     one_digit,
+    other_number,
     pages,
     picture_of,
     place_of,
@@ -202,7 +202,7 @@ def letters_of(
 
 def coverage(text: Text, number: str, raster: Raster, key: str) -> NDArray[Any]:
     """(H, W, 3) BGR: by how much ink covers a pixel, from 0 to 1."""
-    width, height = TEXT_PAGE[text.half]
+    width, height = text.room
     fine = 1 if raster.hinted else FINE
     image = Image.new("L", (fine * width, fine * height))
     draw, kind = ImageDraw.Draw(image), font(text.half, text.face, fine * text.size)
@@ -240,14 +240,6 @@ RASTERS = {  # first and second machine
         Raster(words=0.3, letters=0.2, weight=0.8),
     ),
 }
-
-
-def other_number(number: str, random: Random) -> str:
-    """A number with all of its digits changed."""
-    return "".join(
-        str((int(c) + int(random.integers(1, 10))) % 10) if c.isdigit() else c
-        for c in number
-    )
 
 
 def rendered(half: str, face: int, size: int, row: str, count: int, what: str) -> Case:

@@ -28,6 +28,7 @@ KINDS: dict[str, Callable[[str], Iterable[Recipe]]] = {
     "digits": pages.digit_recipes,
     "deep": camera.deep_recipes,
     "noise": camera.noise_recipes,
+    "documents": camera.document_recipes,
     "thin": fine.thin_recipes,
     "rendering": fine.rendering_recipes,
     "parts": fine.parts_recipes,

@@ -281,12 +281,16 @@ class Text:
     ink: str
     words: tuple[tuple[float, float, str], ...]  # x, y of the upper left corner
     number: int  # which word is one
+    room: tuple[int, int]  # width and height of the page
 
 
-def text_of(half: str, face: int, size: int, count: int, *key: object) -> Text:
+def text_of(
+    half: str, face: int, size: int, count: int, key: str, scale: float = 1
+) -> Text:
     """A page full of words; the `count`th has the `count`th colours and number."""
-    random = random_of(half, face, size, count, *key)
-    (width, height), step = TEXT_PAGE[half], size * 3 // 2
+    random = random_of(half, face, size, count, key)
+    width, height = (round(scale * side) for side in TEXT_PAGE[half])
+    step = size * 3 // 2
     rows = (height - 16) // step
     words: list[tuple[float, float, str]] = []
     number = -1
@@ -300,14 +304,15 @@ def text_of(half: str, face: int, size: int, count: int, *key: object) -> Text:
                 break
             words.append((x, y, word))
             x += advance(half, face, size, word + " ")
-    return Text(half, face, size, *INKS[count % len(INKS)], tuple(words), number)
+    colours, room = INKS[count % len(INKS)], (width, height)
+    return Text(half, face, size, *colours, tuple(words), number, room)
 
 
 @cache
 def without_number(text: Text) -> Image.Image:
     """The text with a gap where its number is."""
     kind = font(text.half, text.face, text.size)
-    image = Image.new("RGB", TEXT_PAGE[text.half], text.ground)
+    image = Image.new("RGB", text.room, text.ground)
     for i, (x, y, word) in enumerate(text.words):
         if i != text.number:
             ImageDraw.Draw(image).text((x, y), word, text.ink, kind)
@@ -323,6 +328,22 @@ def written(text: Text, number: str) -> Picture:
         kind = font(text.half, text.face, text.size)
         ImageDraw.Draw(image).text(place, character, text.ink, kind)
     return np.asarray(image)[:, :, ::-1].copy()
+
+
+def with_digit(number: str, random: Random) -> str:
+    """A number with one of its digits changed."""
+    places = [i for i, character in enumerate(number) if character.isdigit()]
+    place = int(random.choice(places))
+    others = [digit for digit in "0123456789" if digit != number[place]]
+    return number[:place] + str(random.choice(others)) + number[place + 1 :]
+
+
+def other_number(number: str, random: Random) -> str:
+    """A number with all of its digits changed."""
+    return "".join(
+        str((int(c) + int(random.integers(1, 10))) % 10) if c.isdigit() else c
+        for c in number
+    )
 
 
 # ----------------------------------------------------------------------------- recolour
@@ -542,14 +563,6 @@ def masking_recipes(half: str) -> Iterator[Recipe]:
 DIGIT_SIZES = 9, 10, 11, 12, 13, 14, 15, 16, 20  # pixels
 DIGITS = 15  # pairs of every face and size
 SEEN = 40  # levels of gray that a digit differs by, in one pixel at least
-
-
-def with_digit(number: str, random: Random) -> str:
-    """A number with one of its digits changed."""
-    places = [i for i, character in enumerate(number) if character.isdigit()]
-    place = int(random.choice(places))
-    others = [digit for digit in "0123456789" if digit != number[place]]
-    return number[:place] + str(random.choice(others)) + number[place + 1 :]
 
 
 def digit_pair(half: str, face: int, size: int, count: int, tolerance: int) -> Case:
