@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cases import SCENES, Case, Recipe, added, scene
+from cases import LONGER_SIDE, SCENES, Case, Recipe, added, scene
 from geometry import Warp, tilted
 from pages import other_number, pages, picture_of, text_of, written
 from truth import (
@@ -253,8 +253,22 @@ PAPERS = {"dev": ("letter", "light screen"), "held-out": ("newspaper", "dark scr
 QUALITIES = {"dev": (50, 60, 70, 80, 90, 95), "held-out": (50, 65, 75, 85, 92, 98)}
 
 
+def sky(half: str) -> Picture:
+    """A smooth sky over a dark hill: hardly any texture, and no two pixels flat."""
+    random = random_of(half, "sky")
+    across, down = placed((300, LONGER_SIDE[half]))
+    clouds = cv2.GaussianBlur(random.normal(size=down.shape), (0, 0), 40)
+    light = 150 - 50 * down + 25 * clouds / np.abs(clouds).max()
+    hill = down > 0.6 + 0.15 * np.sin(4 * across + random.uniform(0, 6))
+    light[hill] = 30 + 6 * across[hill]
+    tint = np.array([1.15, 1, 0.9])
+    return rounded(cv2.GaussianBlur(light[:, :, None] * tint, (0, 0), 1))
+
+
 def base_of(half: str, name: str) -> Picture:
     """A scene, a page by its number, or a drawn page by its name in `BASES`."""
+    if name == "sky":
+        return sky(half)
     if name in SCENES[half]:
         return scene(half, name)
     if name.startswith("page "):
@@ -295,7 +309,7 @@ def compressed(half: str, name: str, qualities: tuple[int, int], changes: bool) 
 
 def noise_recipes(half: str) -> Iterator[Recipe]:
     """Noise of every kind on scenes and pages; pages as JPEG."""
-    names = (*SCENES[half][::2], *PAPERS[half])
+    names = (*SCENES[half][::2], "sky", *PAPERS[half])
     for row in NOISES:
         for i, name in enumerate(names):
             sides = "one side" if i % 2 else "both"

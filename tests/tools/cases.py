@@ -43,29 +43,7 @@ class Verdict(NamedTuple):
         return not self.missed and not self.elsewhere
 
 
-@dataclass(frozen=True)
-class Case:
-    """Two pictures of any depth; the boxes of all that is really changed."""
-
-    first: NDArray[Any]
-    second: NDArray[Any]
-    changes: Sequence[Box] = ()
-    judge: "Judge" = field(default=lambda case, boxes: hit(case, boxes))
-    options: dict[str, Any] = field(default_factory=dict)  # of image_diff
-
-
-Judge = Callable[[Case, Sequence[Box]], Verdict]
-
-
-class Recipe(NamedTuple):
-    """A case that is not drawn yet: the row of the table it counts in, and its name."""
-
-    row: str
-    name: str
-    draw: Callable[[], Case]
-
-
-def hit(case: Case, boxes: Sequence[Box]) -> Verdict:
+def hit(case: "Case", boxes: Sequence[Box]) -> Verdict:
     """Every change is touched by a box of sane size, and every box touches a change."""
     grown = [change.grown(HALF_WINDOW) for change in case.changes]
     missed = [
@@ -81,7 +59,7 @@ def hit(case: Case, boxes: Sequence[Box]) -> Verdict:
     return Verdict(missed, elsewhere)
 
 
-def covered(case: Case, boxes: Sequence[Box]) -> Verdict:
+def covered(case: "Case", boxes: Sequence[Box]) -> Verdict:
     """Half of each change's pixels are in boxes, and every box has changed pixels.
 
     For changes that are no compact thing, as a ground or a border, in pictures that are
@@ -102,7 +80,7 @@ def covered(case: Case, boxes: Sequence[Box]) -> Verdict:
     return Verdict(missed, elsewhere)
 
 
-def one_each(case: Case, boxes: Sequence[Box]) -> Verdict:
+def one_each(case: "Case", boxes: Sequence[Box]) -> Verdict:
     """As many boxes as changes: each change has one box, and each box one change."""
     touching = [[box.touches(change) for change in case.changes] for box in boxes]
     missed = [
@@ -112,6 +90,28 @@ def one_each(case: Case, boxes: Sequence[Box]) -> Verdict:
     ]
     elsewhere = [box for box, row in zip(boxes, touching, strict=True) if sum(row) != 1]
     return Verdict(missed, elsewhere)
+
+
+Judge = Callable[["Case", Sequence[Box]], Verdict]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two pictures of any depth; the boxes of all that is really changed."""
+
+    first: NDArray[Any]
+    second: NDArray[Any]
+    changes: Sequence[Box] = ()
+    judge: Judge = hit
+    options: dict[str, Any] = field(default_factory=dict)  # of image_diff
+
+
+class Recipe(NamedTuple):
+    """A case that is not drawn yet: the row of the table it counts in, and its name."""
+
+    row: str
+    name: str
+    draw: Callable[[], Case]
 
 
 # ------------------------------------------------------------------------------- halves

@@ -671,6 +671,7 @@ def of_kinds(options: argparse.Namespace) -> Iterator[str]:
         script=options.script,
         gray=options.gray,
         save=options.save,
+        short=options.short,
         share=slice(None),
     )
     return kinds.reports(chosen, task, options.jobs, options.list)
