@@ -1085,11 +1085,11 @@ def find_transform(
 ) -> tuple[Matrix, int]:
     """The transform of second to first, and how many matches agree with it.
 
-    Raises ImageDiffError where it is not right, as far as one can tell: where few of
-    the matches agree, or few of the corners lie on their likes after it. Either alone
-    let wrong ones in: of forms and cards that are alike in parts 31 of 94 matches
-    agreed, and 0.7 of the corners. Boxes and frames of two forms lie on one another
-    within 3 pixels more often than within one, so one pixel is asked for.
+    Raises ImageDiffError where few matches agree, or few corners then lie within a
+    pixel of their likes. Of different forms, cards and frames 13 of 33 matches agreed
+    at most, and 0.7 of the corners, but never both; their lines lie within three pixels
+    of one another far more often than within one. Of the same ones 27 of 79 did, and
+    0.05 of the corners where a photograph is blurred.
     """
     found = match(first, second, way, 8.0 if elastic else 2.0)
     reason = f"{found.agreeing} of {found.total} matches agree"

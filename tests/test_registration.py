@@ -43,7 +43,7 @@ PHOTOGRAPHED = {
 @pytest.mark.parametrize("name", PHOTOGRAPHED)
 def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
     first, shown = PHOTOGRAPHED[name]
-    pair = again("photographed", name, first, shown, False)
+    pair = again("photographed", name, first, shown)
     error = error_of(pair, align)
     assert error is not None
     assert error < (1 if align == "perspective" else 3)
@@ -55,7 +55,7 @@ def test_large_pictures_are_registered_to_hundredths_of_a_pixel() -> None:
     matrix = np.array([[1.01, 0.02, -9], [-0.02, 1.01, 12], [0, 0, 1]])
     moved = cv2.warpPerspective(first, matrix, size, flags=cv2.INTER_CUBIC)
     second = detection.noise(moved.astype(np.uint8), 2, detection.random_of("large"))
-    pair = Pair("large", first, second, matrix, False)
+    pair = Pair("large", "", first, second, matrix)
     error = error_of(pair, "perspective")
     assert error is not None
     assert error < 0.05
