@@ -949,19 +949,20 @@ def match_corners(first: Gray8, second: Gray8, most: int) -> tuple[Points, Point
 
 
 class Way(NamedTuple):
-    """How pictures are matched, and what must agree for the transform to be right."""
+    """How pictures are matched, and what of that must agree on a transform."""
 
     pixels: float  # of the copies, at most
     matches_of: Callable[[Gray8, Gray8, int], tuple[Points, Points]]
     most: int  # points in a picture
-    share: float  # of the corners that then lie within a pixel, at least
+    share: float  # of the matches, at least; and 8 more
 
 
-# The quick way first.
+# The quick way first. Corners find their likes anywhere: of different forms and frames
+# 0.85 agree at most, of right ones 0.95 and more.
 WAYS = (
-    Way(0.5e6, match_features, 2000, 0.03),
-    Way(1.5e6, match_features, 5000, 0.03),
-    Way(1.5e6, match_corners, 1000, 0.3),
+    Way(0.5e6, match_features, 2000, 0.2),
+    Way(1.5e6, match_features, 5000, 0.2),
+    Way(1.5e6, match_corners, 1000, 0.8),
 )
 
 
@@ -1086,19 +1087,18 @@ def find_transform(
     """The transform of second to first, and how many matches agree with it.
 
     Raises ImageDiffError where few matches agree, or few corners then lie within a
-    pixel of their likes. Of different forms, cards and frames 13 of 33 matches agreed
-    at most, and 0.7 of the corners, but never both; their lines lie within three pixels
-    of one another far more often than within one. Of the same ones 27 of 79 did, and
-    0.05 of the corners where a photograph is blurred.
+    pixel of their likes. Of the features of different forms, cards and frames 13 of 33
+    agreed at most on a sane transform, and 0.7 of the corners; of the same ones 27 of
+    79, and 0.05 of the corners where a photograph is blurred.
     """
     found = match(first, second, way, 8.0 if elastic else 2.0)
     reason = f"{found.agreeing} of {found.total} matches agree"
-    if found.agreeing <= 8 + 0.2 * found.total:
+    if found.agreeing <= 8 + way.share * found.total:
         raise unregistered(reason)
     check_transform(found.transform, second, found.agreeing)
     fit = refine(first, second, found.transform, elastic)
     check_transform(fit.transform, second, found.agreeing)
-    if fit.total >= FEW_CORNERS and fit.agreeing < way.share * fit.total:
+    if fit.total >= FEW_CORNERS and fit.agreeing < 0.03 * fit.total:
         raise unregistered(f"{reason}, and then {fit.agreeing} of {fit.total} corners")
     return fit.transform, found.agreeing
 
