@@ -431,11 +431,11 @@ def test_pictures_of_different_things_are_not_registered() -> None:
 @pytest.mark.parametrize(
     ("transform", "fault"),
     [
-        ([[0.2, 0, 0], [0, 0.2, 0], [0, 0, 1]], "scales it beyond 1/4 to 4"),
-        ([[5, 0, 0], [0, 5, 0], [0, 0, 1]], "scales it beyond 1/4 to 4"),
-        ([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], "folds or mirrors it"),
-        ([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1]], "folds or mirrors it"),
-        ([[1, 0, 0], [0, 0, 0], [0, 0, 1]], "folds or mirrors it"),
+        ([[0.2, 0, 0], [0, 0.2, 0], [0, 0, 1]], "scales the second beyond 1/4 to 4"),
+        ([[5, 0, 0], [0, 5, 0], [0, 0, 1]], "scales the second beyond 1/4 to 4"),
+        ([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], "folds or mirrors the second"),
+        ([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1]], "folds or mirrors the second"),
+        ([[1, 0, 0], [0, 0, 0], [0, 0, 1]], "folds or mirrors the second"),
     ],
 )
 def test_a_transform_that_is_not_sane_is_refused(
