@@ -1165,7 +1165,7 @@ AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
 REPEATS = 5  # at most, for a cell like the one beside it; a long line is one thing
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
-SNAP = 1000  # the same of less than SPACING rows
+SNAP = 250  # the same of less than SPACING rows
 CUT = 6000  # what a cut between columns must earn
 CUTS = 3  # how often a column is cut again
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
@@ -2440,23 +2440,60 @@ def find_regions(
     return mask, tuple(regions)
 
 
+SNAPPED = 32  # levels that a snapped line may differ by; smoothed letters differ more
+
+
+def is_snapped(first: Image, second: Image, region: Region, levels: float) -> bool:
+    """Whether a region is explained by rows that are one or two off."""
+    columns = slice(region.x, region.x + region.width)
+    rows = np.arange(region.y, region.y + region.height)
+    part = first[rows, columns]
+    for step in range(1 - SPACING, SPACING):
+        moved = second[np.clip(rows + step, 0, len(second) - 1), columns]
+        if cv2.norm(part, moved, cv2.NORM_INF) <= levels:
+            return True
+    return False
+
+
+def drop_snapped(
+    mask: Gray8, regions: Sequence[Region], laid: Laid | Comparison
+) -> tuple[Gray8, tuple[Region, ...]]:
+    """The mask and the regions less what is but another spacing of lines.
+
+    Only where rows were aligned and lines are a row or two off somewhere.
+    """
+    if all(gap.height >= SPACING for gap in gaps_of(laid.lanes)):
+        return mask, tuple(regions)
+    low, high = value_range(laid.first, laid.second)
+    levels = SNAPPED / 255 * (high - low)
+    kept = [
+        region
+        for region in regions
+        if not is_snapped(laid.first, laid.second, region, levels)
+    ]
+    left = np.zeros_like(mask)
+    for x, y, width, height, *_ in kept:
+        box = slice(y, y + height), slice(x, x + width)
+        left[box] = mask[box]
+    return left, tuple(kept)
+
+
 def add_bands(
     mask: Gray8,
     regions: Sequence[Region],
-    bands: Sequence[Band],
-    strips: Sequence[Band],
+    laid: Laid | Comparison,
     ignored: Gray8 | None,
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The mask and the regions with what only one picture has; a strip is a region."""
-    if not bands and not strips:
+    if not laid.bands and not laid.strips:
         return mask, tuple(regions)
     mask = mask.copy()
-    for band in (*bands, *strips):
+    for band in (*laid.bands, *laid.strips):
         band_of(band, mask)[:] = 255
     if ignored is not None:
-        mask &= ~ignored
+        mask[ignored > 0] = 0
     with_strips = [*regions]
-    for strip in strips:
+    for strip in laid.strips:
         area = cv2.countNonZero(band_of(strip, mask))
         if area:
             bounds = strip.x, strip.y, strip.width, strip.height
@@ -2575,7 +2612,8 @@ def compare_images(
     threshold = find_threshold(measured.evidence, ceiling, options)
     mask = find_mask(measured.evidence, threshold)
     mask, regions = find_regions(mask, measured.evidence, options)
-    mask, regions = add_bands(mask, regions, laid.bands, laid.strips, ignored)
+    mask, regions = drop_snapped(mask, regions, laid)
+    mask, regions = add_bands(mask, regions, laid, ignored)
 
     return Comparison(
         first=laid.first,
@@ -2602,9 +2640,8 @@ def with_threshold(
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
     mask = find_mask(comparison.evidence, threshold)
     mask, regions = find_regions(mask, comparison.evidence, options)
-    mask, regions = add_bands(
-        mask, regions, comparison.bands, comparison.strips, comparison.ignored
-    )
+    mask, regions = drop_snapped(mask, regions, comparison)
+    mask, regions = add_bands(mask, regions, comparison, comparison.ignored)
     return replace(
         comparison, options=options, threshold=threshold, mask=mask, regions=regions
     )
