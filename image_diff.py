@@ -1222,16 +1222,21 @@ def share_in_both(a: Gray8, b: Gray8) -> float:
 
 
 def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The values that occur exactly once, ascending, and where."""
-    found, places, counts = np.unique(values, return_index=True, return_counts=True)
-    return found[counts == 1], places[counts == 1]
+    """The values that occur in one run of rows alone, ascending; where each begins."""
+    begins = np.append(True, values[1:] != values[:-1])
+    rows = np.flatnonzero(begins)
+    found, places, counts = np.unique(
+        values[rows], return_index=True, return_counts=True
+    )
+    return found[counts == 1], rows[places[counts == 1]]
 
 
 def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
     """Offsets of rows that may occur: (K,) int64, ascending, with 0 and the last one.
 
-    Each group of 8 cells whose values occur in one row of either picture alone votes
-    for the offset between those two rows: once as it is, once without its noise.
+    Each group of 8 cells whose values occur once in either picture, in one row or in a
+    run of equal ones, votes for the offset between both places: as it is, and again
+    without its noise.
     """
     votes = np.zeros(len(a) + len(b), np.int64)
     for levels in (1, 16):
