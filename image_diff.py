@@ -1401,36 +1401,50 @@ def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
     return best
 
 
-def cut_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
-) -> list[tuple[int, Path]]:
-    """The left cell of each column whose rows move together, and its path.
+def edges_of_columns(
+    earned: NDArray[Any], offsets: NDArray[Any], end: int, path: Path
+) -> tuple[int, ...]:
+    """Where columns of cells begin and end: 0, cuts that pay for themselves, the width.
 
-    An X-Y cut (Nagy and Seth 1984): where cells earn more at another offset than on
-    the path of all, they get one of their own, if that earns what the cuts cost.
+    Where cells earn more at another offset than on the path of all, they are cut out:
+    at their left, their right, or both.
     """
-    path = best_path(earned, offsets, end)
     blocks = np.arange(0, earned.shape[1], BLOCK)
     taken = along(path, earned, offsets)
     gains = np.add.reduceat(earned, blocks, axis=1, dtype=np.int64)
     gains -= np.add.reduceat(taken, blocks, axis=0, dtype=np.int64)
     gain, start, stop = best_run(gains)
-    if cuts == 0 or gain < CUT:
-        return [(left, path)]
-    width = earned.shape[2]
-    choices = []
-    for inner in ({start}, {stop}, {start, stop}):
-        edges = sorted({0, width} | inner)
-        parts = [earned[..., x:end_x] for x, end_x in pairwise(edges)]
+    columns: tuple[int, ...] = (0, earned.shape[2])
+    if gain < CUT:
+        return columns
+    most = path.earned
+    for cuts in ({start}, {stop}, {start, stop}):
+        edges = tuple(sorted(cuts | {0, earned.shape[2]}))
+        parts = [earned[..., left:right] for left, right in pairwise(edges)]
+        if len(parts) == 1:
+            continue  # a run at an edge has one cut
         total = sum(best_path(part, offsets, end).earned for part in parts)
-        choices.append((total - CUT * (len(parts) - 1), edges))
-    total, edges = max(choices)
-    if total <= path.earned:
+        total -= CUT * (len(parts) - 1)
+        if total > most:
+            columns, most = edges, total
+    return columns
+
+
+def cut_columns(
+    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
+) -> list[tuple[int, Path]]:
+    """The left cell of each column whose rows move together, and its path.
+
+    An X-Y cut (Nagy and Seth 1984), at most so many deep.
+    """
+    path = best_path(earned, offsets, end)
+    edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
+    if len(edges) <= 2:
         return [(left, path)]
     columns = []
-    for x, end_x in pairwise(edges):
-        part = earned[..., x:end_x]
-        columns += cut_columns(part, offsets, end, left + x, cuts - 1)
+    for start, stop in pairwise(edges):
+        part = earned[..., start:stop]
+        columns += cut_columns(part, offsets, end, left + start, cuts - 1)
     return columns
 
 
@@ -1528,23 +1542,23 @@ def in_pictures(lanes: Sequence[Lane], region: Region) -> tuple[int, int, int]:
     return first_y, second_y, max(1, end - first_y)
 
 
-def on_canvas(image: Image, lanes: Sequence[Lane], which: str) -> Image:
-    """A picture, or a mask of it, on the canvas; which: "in_first" or "in_second".
+def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Image:
+    """A picture, or a mask of it, on the canvas.
 
-    In rows that it does not have it repeats the next one.
+    flags: which rows it has, lane by lane. In the others it repeats the next one.
     """
-    parts = []
-    for lane in lanes:
-        rows = rows_on(getattr(lane, which))
-        parts.append(image[rows, lane.left : lane.right])
+    parts = [
+        image[rows_on(in_picture), lane.left : lane.right]
+        for lane, in_picture in zip(lanes, flags, strict=True)
+    ]
     return np.concatenate(parts, axis=1)
 
 
-def flags_on_canvas(lanes: Sequence[Lane], which: str) -> Gray8:
-    """Where a picture has no rows: (H, W) uint8, 255 = none."""
+def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
+    """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
     parts = []
-    for lane in lanes:
-        missing = np.where(getattr(lane, which), 0, 255).astype(np.uint8)
+    for lane, in_picture in zip(lanes, flags, strict=True):
+        missing = np.where(in_picture, 0, 255).astype(np.uint8)
         parts.append(np.repeat(missing[:, None], lane.right - lane.left, axis=1))
     return np.concatenate(parts, axis=1)
 
@@ -1610,10 +1624,12 @@ def lay_rows(first: Image, second: Image) -> Laid:
         alignment = Alignment("rows", None, None, 1.0)
         return Laid(first, second, None, None, alignment)
     lanes = lanes_of(columns, first, second)
-    not_first = flags_on_canvas(lanes, "in_first")
-    not_second = flags_on_canvas(lanes, "in_second")
-    first = on_canvas(first, lanes, "in_first")
-    second = on_canvas(second, lanes, "in_second")
+    in_first = [lane.in_first for lane in lanes]
+    in_second = [lane.in_second for lane in lanes]
+    not_first = missing_on_canvas(lanes, in_first)
+    not_second = missing_on_canvas(lanes, in_second)
+    first = on_canvas(first, lanes, in_first)
+    second = on_canvas(second, lanes, in_second)
     first, second = filled(first, second, not_first, not_second, high)
     neither = cv2.bitwise_and(not_first, not_second)
     lacking = cv2.countNonZero(not_second) - cv2.countNonZero(neither)
@@ -2296,7 +2312,8 @@ def find_ignored(laid: Laid, options: Options, size: tuple[int, int]) -> Gray8 |
     if laid.lanes:
         asked = mask_of(options.ignore, height, width)
         if asked is not None:
-            asked = on_canvas(asked, laid.lanes, "in_first")
+            in_first = [lane.in_first for lane in laid.lanes]
+            asked = on_canvas(asked, laid.lanes, in_first)
     else:
         asked = mask_of(options.ignore, *laid.first.shape[:2])
     return union(asked, laid.left_out)
@@ -2919,6 +2936,8 @@ def verdict(comparison: Comparison) -> str:
     if unequal is None or largest is None:  # the second picture was resampled
         return "same: no region"
     if unequal == 0:
+        if comparison.lanes:
+            return "same: the rows that both have are identical"
         if comparison.ignored is None:
             return "same: the pictures are identical"
         return "same: the pictures are identical outside of what is ignored"

@@ -1,6 +1,7 @@
 """Pages that grew, and sizes that differ: on what canvas they lie, and what is told."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import draw_pages
 import image_diff
 from image_diff import (
     Band,
@@ -22,6 +24,7 @@ from image_diff import (
     compare_images,
     main,
 )
+from test_report import MISSING
 
 Picture = NDArray[Any]
 SIZE = 400, 320  # width and height of the page
@@ -51,6 +54,12 @@ def told(comparison: Comparison) -> list[tuple[str, int, int, int]]:
         (band.kind, band.first_y, band.second_y, band.height)
         for band in comparison.bands
     ]
+
+
+def text_of(first: Picture, second: Picture, **options: Any) -> list[str]:
+    """The lines below the score."""
+    comparison = compare_images(first, second, **options)
+    return image_diff.as_text(comparison).splitlines()[1:]
 
 
 def grown(page: Picture, row: int, new: Picture) -> Picture:
@@ -149,6 +158,16 @@ def test_equal_pictures_have_no_band() -> None:
     assert np.array_equal(comparison.first, PAGE)
 
 
+def test_a_page_that_is_one_blank_row_taller_is_the_same() -> None:
+    second = grown(PAGE, 160, np.full((1, SIZE[0], 3), 255, np.uint8))
+    assert text_of(PAGE, second) == [
+        "same: the rows that both have are identical",
+        "sizes 400x320 and 400x321: rows aligned, +0 -0; "
+        "--align none compares from the top left",
+        "spacing differs by up to 2 rows in 1 place",
+    ]
+
+
 def test_rows_that_are_drawn_anew_in_place_are_no_band() -> None:
     second = PAGE.copy()
     second[64:128] = NEW
@@ -234,7 +253,7 @@ def test_the_sliders_keep_the_bands() -> None:
 Edits = list[tuple[bool, int, int]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     edits=st.lists(
         st.tuples(st.booleans(), st.integers(0, 300), st.integers(1, 120)), max_size=4
@@ -370,12 +389,6 @@ def test_rows_need_one_width() -> None:
 # --------------------------------------------------------------------- what is told
 
 
-def text_of(first: Picture, second: Picture, **options: Any) -> list[str]:
-    """The lines below the score."""
-    comparison = compare_images(first, second, **options)
-    return image_diff.as_text(comparison).splitlines()[1:]
-
-
 def test_the_text_of_rows() -> None:
     first, second, _ = ROWS["both"]
     assert text_of(first, second)[:3] == [
@@ -460,3 +473,22 @@ def test_a_band_is_told_by_its_place_on_the_canvas_too() -> None:
         Band("inserted", 0, 60, 400, 64, 60, 60),
         Band("removed", 0, 300, 400, 32, 236, 300),
     )
+
+
+# ------------------------------------------------------------------------- web pages
+
+DRAWN = [("docs", "mixed"), ("article", "wrapped"), ("list", "jpeg"), ("form", "side")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+def test_bands_of_web_pages_are_found(tmp_path: Path) -> None:
+    cases = [draw_pages.Case("development", *drawn, 0) for drawn in DRAWN]
+    with draw_pages.chromium() as driver:
+        for case in cases:
+            draw_pages.draw_case(driver, case, tmp_path)
+    counts = sum((draw_pages.measure(case, tmp_path) for case in cases), Counter())
+    assert counts["bands"] == counts["bands found"] == 6
+    assert counts["changes"] == counts["changes found"] == 6
+    assert counts["false bands"] == 0
+    assert counts["false boxes"] <= 15
