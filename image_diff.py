@@ -23,6 +23,7 @@ Papers:
     Features: Lowe 2004 (SIFT), https://doi.org/10.1023/B:VISI.0000029664.99615.94
     Homography: Barath et al. 2020, https://doi.org/10.1109/CVPR42600.2020.00138
     Tracking: Lucas, Kanade 1981, https://hal.science/hal-03697340
+    Rows: Viterbi 1967 (the path), https://doi.org/10.1109/TIT.1967.1054010
 """
 
 from __future__ import annotations
@@ -1160,21 +1161,24 @@ def register(
 
 
 CELLS = 64  # across a row: its signature
-# Scores are in tenths of a nat, whole numbers, so that ties are ties.
+# Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
+# value gives was measured by tests/tools/draw_pages.py on its development half.
 AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # at most, for a cell like the one beside it; a long line is one thing
+REPEATS = 5  # the same of a cell like the one to its left; 40: 187 of 197 bands, not 194
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
-SNAP = 250  # the same of less than SPACING rows
+SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
+SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
 CUT = 6000  # what a cut between columns must earn
 CUTS = 3  # how often a column is cut again
-SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
+PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
+LARGEST_CANVAS = 2**28  # pixels
 
 
 class Switch(NamedTuple):
@@ -1461,8 +1465,9 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
     earned = earnings(a, b, offsets, tolerance)
-    cut = cut_columns(earned, offsets, len(b) - len(a), 0, CUTS)
     width = first.shape[1]
+    cuts = CUTS if width >= CELLS else 0
+    cut = cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
     lefts = [left * width // CELLS for left, _ in cut]
     paths = [path for _, path in cut]
     edges = pairwise([*lefts, width])
@@ -1599,8 +1604,13 @@ def gaps_of(lanes: Sequence[Lane]) -> Iterator[Band]:
 
 
 def is_blank(image: Image) -> bool:
-    """Whether all rows are alike, but for the noise of JPEG; (H, W, 3) uint8."""
-    return cv2.norm(image, np.repeat(image[:1], len(image), 0), cv2.NORM_INF) <= 16
+    """Whether all rows of (H, W, 3) uint8 are alike, but for noise and a snapped line.
+
+    Of rows that are alike the middle one is one.
+    """
+    middle = np.repeat(image[len(image) // 2][None], len(image), axis=0)
+    apart = cv2.absdiff(image, middle).max(axis=(1, 2)) > PLAIN
+    return int(np.count_nonzero(apart)) < SPACING
 
 
 def bands_of(lanes: Sequence[Lane], canvas: Image) -> tuple[Band, ...]:
@@ -1664,10 +1674,16 @@ def strips_of(first: Image, second: Image) -> Iterator[Band]:
 
 
 def lay_corners(first: Image, second: Image) -> Laid:
-    """Lay two pictures of any size with their top left corners on one another."""
+    """Lay two pictures of any size with their top left corners on one another.
+
+    Raises ImageDiffError where that takes a canvas of more than 2^28 pixels.
+    """
     high = value_range(first, second)[1]
     pictures, missing = [], []
     size = [max(sides) for sides in zip(first.shape[:2], second.shape[:2], strict=True)]
+    if math.prod(size) > LARGEST_CANVAS:
+        fault = f"{size_of(first)} and {size_of(second)} pixels do not fit one canvas"
+        raise ImageDiffError(f"{fault}; --resize scales the second picture")
     for image in (first, second):
         below, right = size[0] - image.shape[0], size[1] - image.shape[1]
         pad = partial(cv2.copyMakeBorder, top=0, bottom=below, left=0, right=right)

@@ -378,6 +378,13 @@ def test_a_strip_that_is_ignored_is_no_difference() -> None:
     assert (comparison.status, comparison.different_pixels) == ("same", 0)
 
 
+def test_a_canvas_that_is_too_large_is_refused() -> None:
+    wide, tall = np.zeros((8, 20000), np.uint8), np.zeros((20000, 8), np.uint8)
+    message = "^20000x8 and 8x20000 pixels do not fit one canvas; --resize scales"
+    with pytest.raises(ImageDiffError, match=message):
+        compare_images(wide, tall)
+
+
 def test_rows_need_one_width() -> None:
     message = "are 80x40 and 60x40 pixels; --align rows needs one width"
     with pytest.raises(ImageDiffError, match=message):
