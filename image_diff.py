@@ -1164,7 +1164,7 @@ CELLS = 64  # across a row: its signature
 # Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
 # value gives was measured by tests/tools/draw_pages.py on its development half.
 AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # the same of a cell like the one to its left; 40: 187 of 197 bands, not 194
+REPEATS = 5  # the same of a cell like that to its left; 40: 187 bands of 197, not 194
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
