@@ -1296,22 +1296,32 @@ def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any], tolerance: int) -> NDArr
     return earned
 
 
-def coarse_switches(
-    scores: NDArray[Any], offsets: NDArray[Any], end: int, row_cost: int
-) -> tuple[int, list[Switch]]:
-    """What the best path earns, and its switches, to the strip (Viterbi 1967).
+def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
+    """The strips of the first picture that a switch skips, where rows were removed.
 
-    scores: (K, H). The path leads from offset 0 at the top to offset `end` at the
-    bottom. Where rows were removed it skips as many of the first picture.
+    (K, K) whole numbers: from the offset of the row to that of the column.
+    """
+    removed = np.maximum(offsets[:, None] - offsets, 0)
+    strips: NDArray[Any] = -(-removed // STRIP)
+    return strips
+
+
+def best_origins(
+    scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The best path to each offset, strip by strip (Viterbi 1967).
+
+    scores: (K, H). All paths lead from offset 0 at the top. Returns what each of the K
+    has earned at the bottom, and (strips + 1, K): the offset, by its place among the K,
+    that the best path to it has above the strip.
     """
     count = max(1, scores.shape[1] // STRIP)
     strips = np.add.reduceat(scores, np.arange(count) * STRIP, axis=1).T
     states = np.arange(len(offsets))
-    steps = offsets - offsets[:, None]  # from the row's offset to the column's
-    skipped = -(np.minimum(steps, 0) // STRIP)  # whole strips
-    costs = np.where(abs(steps) < SPACING, SNAP, SWITCH) + row_cost * abs(steps)
+    gaps = abs(offsets - offsets[:, None])
+    costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
     np.fill_diagonal(costs, 0)
-
+    skipped = skipped_strips(offsets)
     # Most earned above a strip at an offset: just arrived, or after a switch there.
     arrived = np.full((count + 1, len(offsets)), UNREACHED)
     origins = np.zeros(arrived.shape, np.intp)
@@ -1325,11 +1335,15 @@ def coarse_switches(
         best = reached[origins[strip], states]
         stays = arrived[strip] == best  # ties stay
         origins[strip, stays] = states[stays]
+    return best, origins
 
+
+def traced(origins: NDArray[Any], offsets: NDArray[Any], end: int) -> list[Switch]:
+    """The switches of the best path that ends at an offset, to the strip."""
     switches = []
-    state = int(np.flatnonzero(offsets == end)[0])
-    earned = int(best[state])
-    strip = count
+    skipped = skipped_strips(offsets)
+    state = int(np.searchsorted(offsets, end))
+    strip = len(origins) - 1
     while strip >= 0:
         origin = int(origins[strip, state])
         if origin != state:
@@ -1338,7 +1352,7 @@ def coarse_switches(
             switches.append(Switch(strip * STRIP, before, after))
             state = origin
         strip -= 1
-    return earned, switches[::-1]
+    return switches[::-1]
 
 
 def sharpened(
@@ -1374,8 +1388,9 @@ def best_path(earned: NDArray[Any], offsets: NDArray[Any], end: int) -> Path:
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    total, switches = coarse_switches(scores, offsets, end, row_cost)
-    return Path(total, tuple(sharpened(switches, scores, offsets)))
+    best, origins = best_origins(scores, offsets, row_cost)
+    switches = sharpened(traced(origins, offsets, end), scores, offsets)
+    return Path(int(best[np.searchsorted(offsets, end)]), tuple(switches))
 
 
 def along(path: Path, earned: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
