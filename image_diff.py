@@ -1631,9 +1631,14 @@ def is_blank(image: Image) -> bool:
 def bands_of(lanes: Sequence[Lane], canvas: Image) -> tuple[Band, ...]:
     """The gaps that are told: those of some rows; canvas: (H, W, 3) uint8.
 
-    Where one column grows, the ground beside it does: that is no news.
+    Where one column grows, the ground beside it does: that is no news. Where small gaps
+    alone make another height they are told: sizes that differ are a difference.
     """
-    bands = [gap for gap in gaps_of(lanes) if gap.height >= SPACING]
+    gaps = list(gaps_of(lanes))
+    bands = [gap for gap in gaps if gap.height >= SPACING]
+    rows = np.count_nonzero(lanes[0].in_first), np.count_nonzero(lanes[0].in_second)
+    if not bands and abs(rows[0] - rows[1]) >= SPACING:
+        bands = gaps
     if len(lanes) > 1:
         filled_ones = [band for band in bands if not is_blank(band_of(band, canvas))]
         bands = filled_ones or bands
@@ -3011,7 +3016,11 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
         if comparison.bands:
             yield ", ".join(band_text(band) for band in comparison.bands)
-        places = {gap.y for gap in gaps_of(comparison.lanes) if gap.height < SPACING}
+        places = {
+            gap.y
+            for gap in gaps_of(comparison.lanes)
+            if gap.height < SPACING and gap not in comparison.bands
+        }
         if places:
             where = quantity(len(places), "place")
             yield f"spacing differs by up to {SPACING - 1} rows in {where}"

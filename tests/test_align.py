@@ -168,6 +168,18 @@ def test_a_page_that_is_one_blank_row_taller_is_the_same() -> None:
     ]
 
 
+def test_small_gaps_that_make_another_height_are_told() -> None:
+    ground = np.full((1, SIZE[0], 3), 255, np.uint8)
+    parts = [PAGE[start : start + 80] for start in range(0, SIZE[1], 80)]
+    second = np.vstack([np.vstack([part, ground]) for part in parts])
+    comparison = compare_images(PAGE, second)
+    assert comparison.status == "different"
+    assert [band.height for band in comparison.bands] == [1, 1, 1, 1]
+    assert text_of(PAGE, second)[2] == (
+        "+1 row at 76, +1 row at 157, +1 row at 238, +1 row at 319"
+    )
+
+
 def test_rows_that_are_drawn_anew_in_place_are_no_band() -> None:
     second = PAGE.copy()
     second[64:128] = NEW
