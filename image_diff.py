@@ -23,6 +23,7 @@ Papers:
     Features: Lowe 2004 (SIFT), https://doi.org/10.1023/B:VISI.0000029664.99615.94
     Homography: Barath et al. 2020, https://doi.org/10.1109/CVPR42600.2020.00138
     Tracking: Lucas, Kanade 1981, https://hal.science/hal-03697340
+    Rows: Viterbi 1967 (the path), https://doi.org/10.1109/TIT.1967.1054010
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     Gray8 = NDArray[Any]  # (H, W) uint8
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
+    Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Submit = Callable[[Any], Future[Record]]  # sends a pair to a worker
@@ -172,7 +174,7 @@ LIMITS = {
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
 }
-ALIGNMENTS = "none", "perspective", "elastic"
+ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
 
 
 def checked_number(name: str, value: object) -> int | float:
@@ -209,7 +211,9 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
-    align: str = "none"  # or "perspective" or "elastic": register the second picture
+    align: str = (
+        "auto"  # one of ALIGNMENTS: how the second picture is laid on the first
+    )
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
@@ -235,19 +239,39 @@ class Options:
         if self.align not in ALIGNMENTS:
             fault = f"align is {self.align!r}; give one of {', '.join(ALIGNMENTS)}"
             raise ImageDiffError(fault)
-        if self.resize and self.align != "none":
+        if self.resize and self.align not in ("auto", "none"):
             fault = f"resize and align {self.align} exclude each other"
-            remedy = "registering scales too, so leave resize out"
-            raise ImageDiffError(f"{fault}; {remedy}")
+            raise ImageDiffError(f"{fault}; leave one of them out")
 
 
 class Alignment(NamedTuple):
     """How the second picture was laid over the first."""
 
-    method: str  # "resize", "perspective" or "elastic"
-    transform: list[list[float]]  # 3x3: pixels (x, y, 1) of second to first
+    method: str  # "resize", "rows", "perspective" or "elastic"
+    transform: list[list[float]] | None  # 3x3: pixels (x, y, 1) of second to first
     matches: int | None  # pairs of features that agree with it
     covered: float  # share of the first picture that the second covers, in [0, 1]
+
+
+class Band(NamedTuple):
+    """A rectangle that only one picture has, in pixels."""
+
+    kind: str  # "inserted": the second picture has it; "removed": the first has it
+    x: int
+    y: int  # on the canvas that both pictures are laid on
+    width: int
+    height: int
+    first_y: int  # the row of each picture at which it begins
+    second_y: int
+
+
+class Lane(NamedTuple):
+    """A part of the canvas from top to bottom: which picture has which of its rows."""
+
+    left: int
+    right: int  # before which it ends; both in pixels
+    in_first: Flags  # (H,), for each row of the canvas
+    in_second: Flags
 
 
 class Region(NamedTuple):
@@ -278,17 +302,25 @@ class PictureFile(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Two pictures and where they differ. The arrays share one height and width."""
+    """Two pictures and where they differ. The arrays share one height and width.
 
-    first: Image
-    second: Image  # as it was compared: scaled or registered where that was asked for
-    second_size: tuple[int, int]  # width and height that it had before
-    alignment: Alignment | None  # how it became what it is
+    That is the canvas that both pictures are laid on: of the first picture's size,
+    unless only one of them has some rows or columns.
+    """
+
+    first: Image  # with the second's pixels where it has none
+    second: Image  # as it was compared, likewise: scaled or registered where asked for
+    first_size: tuple[int, int]  # width and height that it had before
+    second_size: tuple[int, int]
+    alignment: Alignment | None  # how the second became what it is
+    bands: tuple[Band, ...]  # rows that only one picture has; no region holds them
+    strips: tuple[Band, ...]  # what one has beyond the other's edges: regions, too
+    lanes: tuple[Lane, ...]  # from left to right; none: rows are the first picture's
     score: float  # mean SSIM, in [-1, 1]
     ssim_loss: Gray8  # 1 - SSIM: 0 = same, 255 = an SSIM of 0 or less
     noise: Noise
     evidence: Gray8  # the map less what noise explains; 255 = same
-    ignored: Gray8 | None  # 255 = left out, or not covered by the second
+    ignored: Gray8 | None  # 255 = left out, or not covered by a registered second
     unequal_pixels: int | None  # before any explanation; None: the second was resampled
     largest_difference: float | None  # of any channel, in levels of 255; None likewise
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
@@ -307,8 +339,8 @@ class Comparison:
 
     @property
     def status(self) -> str:
-        """Whether there is a region: "different" or "same"."""
-        return "different" if self.regions else "same"
+        """Whether there is a region or a band: "different" or "same"."""
+        return "different" if self.regions or self.bands else "same"
 
     @property
     def diff(self) -> Gray8:
@@ -317,12 +349,12 @@ class Comparison:
 
     @property
     def different_pixels(self) -> int:
-        """The count of different pixels, in all regions together."""
-        return sum(region.area for region in self.regions)
+        """The count of different pixels, in all regions and bands together."""
+        return cv2.countNonZero(self.mask)
 
     @property
     def different_fraction(self) -> float:
-        """The share of the picture that differs, in [0, 1], without what is ignored."""
+        """The share of the canvas that differs, in [0, 1], without what is ignored."""
         ignored = 0 if self.ignored is None else cv2.countNonZero(self.ignored)
         return self.different_pixels / max(1, self.mask.size - ignored)
 
@@ -1271,50 +1303,608 @@ def register(
     return moved, uncovered, Alignment(method, transform.tolist(), agreeing, share)
 
 
+CELLS = 64  # across a row: its signature
+# Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
+# value gives was measured by tests/tools/draw_pages.py on its development half.
+AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
+REPEATS = 5  # the same of a cell like that to its left; 40: 187 bands of 197, not 194
+DISAGREES = 1  # what a cell costs
+SWITCH = 2500  # what another offset costs, beside its rows
+SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
+SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
+CUT = 6000  # what a cut between columns must earn
+CUTS = 3  # how often a column is cut again
+STRIP = 8  # rows that the path takes at once
+BLOCK = 64  # rows in which columns are looked for
+LARGEST_SHADE = 16  # levels by which one picture may be darker all over
+PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
+OFFSETS = 24  # candidates at most
+VOTES = 3  # groups of cells that a candidate needs
+UNREACHED = -(2**60)  # a score
+LARGEST_CANVAS = 2**28  # pixels
+
+
+class Switch(NamedTuple):
+    """A place where rows of one picture have none in the other."""
+
+    first_y: int  # the row of the first picture at which it begins
+    before: int  # offset above it: a row in the second less that in the first
+    after: int  # offset below it; larger where rows were inserted
+
+    @property
+    def height(self) -> int:
+        """How many rows only one picture has."""
+        return abs(self.after - self.before)
+
+    @property
+    def removed(self) -> int:
+        """How many rows only the first picture has."""
+        return max(0, self.before - self.after)
+
+
+class Path(NamedTuple):
+    """How the rows of the second picture follow those of the first."""
+
+    earned: int  # tenths of nats
+    switches: tuple[Switch, ...]  # from top to bottom
+
+
+class Column(NamedTuple):
+    """A part of both pictures from top to bottom whose rows move together."""
+
+    left: int
+    right: int  # before which it ends; both in pixels
+    switches: tuple[Switch, ...]
+
+
+def cells_of(image: Gray8) -> Gray8:
+    """The mean of each row in CELLS equal parts: (H, CELLS) uint8."""
+    return cv2.resize(image, (CELLS, len(image)), interpolation=cv2.INTER_AREA)
+
+
+def share_in_both(a: Gray8, b: Gray8) -> float:
+    """The share of distinct rows of cells that occur in both, in [0, 1]."""
+    x, y = ({row.tobytes() for row in cells} for cells in (a, b))
+    return len(x & y) / min(len(x), len(y))
+
+
+def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The values that occur in one run of rows alone, ascending; where each begins."""
+    begins = np.append(True, values[1:] != values[:-1])
+    rows = np.flatnonzero(begins)
+    found, places, counts = np.unique(
+        values[rows], return_index=True, return_counts=True
+    )
+    return found[counts == 1], rows[places[counts == 1]]
+
+
+def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
+    """Offsets of rows that may occur: (K,) int64, ascending, with 0 and the last one.
+
+    Each group of 8 cells whose values occur once in either picture, in one row or in a
+    run of equal ones, votes for the offset between both places: as it is, and again
+    without its noise.
+    """
+    votes = np.zeros(len(a) + len(b), np.int64)
+    for levels in (1, 16):
+        groups_a = (a // levels).view(np.uint64)
+        groups_b = (b // levels).view(np.uint64)
+        for x, y in zip(groups_a.T, groups_b.T, strict=True):
+            values_x, rows_x = only_once(x)
+            values_y, rows_y = only_once(y)
+            _, i, j = np.intersect1d(
+                values_x, values_y, assume_unique=True, return_indices=True
+            )
+            votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
+    most = np.argsort(-votes, kind="stable")[:OFFSETS]
+    chosen = most[votes[most] >= VOTES] - len(a)
+    return np.union1d(chosen, [0, len(b) - len(a)])
+
+
+def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
+    """What each cell earns where it agrees: (H, CELLS) int8, in tenths of nats.
+
+    That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
+    rows weigh almost nothing, rare text much.
+    """
+    counts = [np.bincount(column, minlength=256) for column in cells.T]
+    alike = cv2.boxFilter(
+        np.array(counts, np.float32),
+        -1,
+        (2 * tolerance + 1, 1),
+        normalize=False,
+        borderType=cv2.BORDER_CONSTANT,
+    )
+    nats = np.log(0.9 * len(cells) / np.maximum(alike, 1))
+    table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
+    weights: NDArray[Any] = table[np.arange(CELLS), cells]
+    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= tolerance
+    weights[:, 1:][repeats] = np.minimum(weights[:, 1:][repeats], REPEATS)
+    return weights
+
+
+def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any], tolerance: int) -> NDArray[Any]:
+    """What each cell of the first earns at each offset: (K, H, CELLS) int8.
+
+    Tenths of nats: its weight where it agrees, less than 0 where it does not, or where
+    the second picture has no such row.
+    """
+    weights = weights_of(b, tolerance)
+    earned = np.full((len(offsets), *a.shape), -DISAGREES, np.int8)
+    for at_offset, offset in zip(earned, offsets.tolist(), strict=True):
+        start, stop = max(0, -offset), min(len(a), len(b) - offset)
+        there = slice(start + offset, stop + offset)
+        agree = cv2.absdiff(a[start:stop], b[there]) <= tolerance
+        np.copyto(at_offset[start:stop], weights[there], where=agree)
+    return earned
+
+
+def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
+    """The strips of the first picture that a switch skips, where rows were removed.
+
+    (K, K) whole numbers: from the offset of the row to that of the column.
+    """
+    removed = np.maximum(offsets[:, None] - offsets, 0)
+    strips: NDArray[Any] = -(-removed // STRIP)
+    return strips
+
+
+def best_origins(
+    scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The best path to each offset, strip by strip (Viterbi 1967).
+
+    scores: (K, H). All paths lead from offset 0 at the top. Returns what each of the K
+    has earned at the bottom, and (strips + 1, K): the offset, by its place among the K,
+    that the best path to it has above the strip.
+    """
+    count = max(1, scores.shape[1] // STRIP)
+    strips = np.add.reduceat(scores, np.arange(count) * STRIP, axis=1).T
+    states = np.arange(len(offsets))
+    gaps = abs(offsets - offsets[:, None])
+    costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
+    np.fill_diagonal(costs, 0)
+    skipped = skipped_strips(offsets)
+    # Most earned above a strip at an offset: just arrived, or after a switch there.
+    arrived = np.full((count + 1, len(offsets)), UNREACHED)
+    origins = np.zeros(arrived.shape, np.intp)
+    best = np.where(offsets == 0, 0, UNREACHED)
+    for strip in range(count + 1):
+        arrived[strip] = best if strip == 0 else best + strips[strip - 1]
+        above = strip - skipped
+        reached = arrived[np.maximum(above, 0), states[:, None]] - costs
+        reached[above < 0] = UNREACHED
+        origins[strip] = reached.argmax(axis=0)
+        best = reached[origins[strip], states]
+        stays = arrived[strip] == best  # ties stay
+        origins[strip, stays] = states[stays]
+    return best, origins
+
+
+def traced(origins: NDArray[Any], offsets: NDArray[Any], end: int) -> list[Switch]:
+    """The switches of the best path that ends at an offset, to the strip."""
+    switches = []
+    skipped = skipped_strips(offsets)
+    state = int(np.searchsorted(offsets, end))
+    strip = len(origins) - 1
+    while strip >= 0:
+        origin = int(origins[strip, state])
+        if origin != state:
+            strip -= int(skipped[origin, state])
+            before, after = int(offsets[origin]), int(offsets[state])
+            switches.append(Switch(strip * STRIP, before, after))
+            state = origin
+        strip -= 1
+    return switches[::-1]
+
+
+def sharpened(
+    switches: Sequence[Switch], scores: NDArray[Any], offsets: NDArray[Any]
+) -> Iterator[Switch]:
+    """The same switches, each at the row at which most is earned; the first of those.
+
+    It stays below the one before, and leaves to those after it the rows that they need.
+    """
+    height = scores.shape[1]
+    totals = np.zeros((len(scores), height + 1), np.int64)
+    np.cumsum(scores, axis=1, out=totals[:, 1:])
+    still_removed = sum(switch.removed for switch in switches)
+    low = 0
+    for place, switch in enumerate(switches):
+        stop = height
+        if place + 1 < len(switches):
+            stop = switches[place + 1].first_y
+        high = max(low, min(stop - switch.removed, height - still_removed))
+        above = totals[np.searchsorted(offsets, switch.before)]
+        below = totals[np.searchsorted(offsets, switch.after)]
+        rows = np.arange(low, high + 1)
+        earned = above[rows] - below[rows + switch.removed]
+        first_y = low + int(earned.argmax())
+        yield switch._replace(first_y=first_y)
+        low = first_y + switch.removed
+        still_removed -= switch.removed
+
+
+def best_path(earned: NDArray[Any], offsets: NDArray[Any], end: int) -> Path:
+    """The best path of some columns of cells; earned: (K, H, cells) int8."""
+    scores = earned.sum(axis=2, dtype=np.int64)
+    # A row that is skipped costs half of one that disagrees: what changed in place is
+    # not told as so many rows removed and so many inserted.
+    row_cost = max(1, DISAGREES * earned.shape[2] // 2)
+    best, origins = best_origins(scores, offsets, row_cost)
+    switches = sharpened(traced(origins, offsets, end), scores, offsets)
+    return Path(int(best[np.searchsorted(offsets, end)]), tuple(switches))
+
+
+def along(path: Path, earned: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
+    """What each cell earns on a path: (H, cells) int8, 0 where rows were removed."""
+    taken = np.zeros(earned.shape[1:], np.int8)
+    start, offset = 0, 0
+    for switch in (*path.switches, Switch(len(taken), 0, 0)):
+        stop = switch.first_y
+        taken[start:stop] = earned[np.searchsorted(offsets, offset), start:stop]
+        start, offset = stop + switch.removed, switch.after
+    return taken
+
+
+def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
+    """What the rectangle of most gain has, its left, and before which it ends.
+
+    gains: (K, blocks, cells); the rectangle is at one offset of K.
+    """
+    best = 0, 0, 0
+    for left in range(gains.shape[2]):
+        widths = gains[..., left:].cumsum(axis=2)
+        sums = np.zeros((len(gains), gains.shape[1] + 1, widths.shape[2]), np.int64)
+        widths.cumsum(axis=1, out=sums[:, 1:])
+        most = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=(0, 1))
+        width = int(most.argmax())
+        best = max(best, (int(most[width]), left, left + width + 1))
+    return best
+
+
+def edges_of_columns(
+    earned: NDArray[Any], offsets: NDArray[Any], end: int, path: Path
+) -> tuple[int, ...]:
+    """Where columns of cells begin and end: 0, cuts that pay for themselves, the width.
+
+    Where cells earn more at another offset than on the path of all, they are cut out:
+    at their left, their right, or both.
+    """
+    blocks = np.arange(0, earned.shape[1], BLOCK)
+    taken = along(path, earned, offsets)
+    gains = np.add.reduceat(earned, blocks, axis=1, dtype=np.int64)
+    gains -= np.add.reduceat(taken, blocks, axis=0, dtype=np.int64)
+    gain, start, stop = best_run(gains)
+    columns: tuple[int, ...] = (0, earned.shape[2])
+    if gain < CUT:
+        return columns
+    most = path.earned
+    for cuts in ({start}, {stop}, {start, stop}):
+        edges = tuple(sorted(cuts | {0, earned.shape[2]}))
+        parts = [earned[..., left:right] for left, right in pairwise(edges)]
+        if len(parts) == 1:
+            continue  # a run at an edge has one cut
+        total = sum(best_path(part, offsets, end).earned for part in parts)
+        total -= CUT * (len(parts) - 1)
+        if total > most:
+            columns, most = edges, total
+    return columns
+
+
+def cut_columns(
+    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
+) -> list[tuple[int, Path]]:
+    """The left cell of each column whose rows move together, and its path.
+
+    An X-Y cut (Nagy and Seth 1984), at most so many deep.
+    """
+    path = best_path(earned, offsets, end)
+    edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
+    if len(edges) <= 2:
+        return [(left, path)]
+    columns = []
+    for start, stop in pairwise(edges):
+        part = earned[..., start:stop]
+        columns += cut_columns(part, offsets, end, left + start, cuts - 1)
+    return columns
+
+
+def align_rows(first: Gray8, second: Gray8) -> list[Column]:
+    """Which rows of the second picture belong to which of the first.
+
+    first, second: (H, W) uint8 of one width. Returns the columns from left to right.
+    """
+    a, b = cells_of(first), cells_of(second)
+    usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
+    if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
+        lighter = b.astype(np.int16) + (usual_a - usual_b)
+        b = np.clip(lighter, 0, 255).astype(np.uint8)
+    tolerance = 0 if share_in_both(a, b) > 0.9 else 5
+    offsets = candidate_offsets(a, b)
+    earned = earnings(a, b, offsets, tolerance)
+    width = first.shape[1]
+    cuts = CUTS if width >= CELLS else 0
+    cut = cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
+    lefts = [left * width // CELLS for left, _ in cut]
+    paths = [path for _, path in cut]
+    edges = pairwise([*lefts, width])
+    return [
+        Column(left, right, path.switches)
+        for (left, right), path in zip(edges, paths, strict=True)
+    ]
+
+
 def size_of(image: Image) -> str:
     """The size as messages have it."""
     height, width = image.shape[:2]
     return f"{width}x{height}"
 
 
+class Laid(NamedTuple):
+    """Two pictures of one size, laid on one another."""
+
+    first: Image  # (H, W, 3), with the second's pixels where it has none
+    second: Image  # likewise
+    uncovered: Gray8 | None  # (H, W), 255 = not in both: no part of the score
+    left_out: Gray8 | None  # (H, W), 255 = counts nowhere
+    alignment: Alignment | None
+    bands: tuple[Band, ...] = ()
+    strips: tuple[Band, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+
+
+def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lane]:
+    """The columns on a canvas that has every row of both pictures.
+
+    A column that has fewer rows than another is padded below its last switch, with
+    rows that no picture has: what stands at the foot of the pages lines up again.
+    """
+    lanes = []
+    for column in columns:
+        in_first, in_second = np.ones(len(first), bool), np.ones(len(second), bool)
+        inserted, removed = [], []
+        for switch in column.switches:
+            if switch.removed:
+                removed += [switch.first_y + switch.before] * switch.height
+            else:
+                inserted += [switch.first_y] * switch.height
+        in_first = np.insert(in_first, inserted, False)
+        in_second = np.insert(in_second, removed, False)
+        lanes.append(Lane(column.left, column.right, in_first, in_second))
+    height = max(len(lane.in_first) for lane in lanes)
+    padded = []
+    for lane in lanes:
+        alone = np.flatnonzero(lane.in_first != lane.in_second)
+        foot = [alone.max(initial=-1) + 1] * (height - len(lane.in_first))
+        in_first = np.insert(lane.in_first, foot, False)
+        in_second = np.insert(lane.in_second, foot, False)
+        padded.append(Lane(lane.left, lane.right, in_first, in_second))
+    return padded
+
+
+def rows_on(in_picture: Flags) -> NDArray[Any]:
+    """The row of a picture that each row of its canvas shows, or the next: (H,) int."""
+    through: NDArray[Any] = np.cumsum(in_picture)
+    rows: NDArray[Any] = np.minimum(through - in_picture, through[-1] - 1)
+    return rows
+
+
+def in_pictures(lanes: Sequence[Lane], region: Region) -> tuple[int, int, int]:
+    """Where a region of the canvas begins in both pictures, and its rows in the first.
+
+    Returns the row in the first picture, that in the second, and the height.
+    """
+    if not lanes:
+        return region.y, region.y, region.height
+    middle = region.x + region.width // 2
+    lane = next(lane for lane in lanes if middle < lane.right)
+    first_y = int(np.count_nonzero(lane.in_first[: region.y]))
+    second_y = int(np.count_nonzero(lane.in_second[: region.y]))
+    end = int(np.count_nonzero(lane.in_first[: region.y + region.height]))
+    return first_y, second_y, max(1, end - first_y)
+
+
+def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Image:
+    """A picture, or a mask of it, on the canvas.
+
+    flags: which rows it has, lane by lane. In the others it repeats the next one.
+    """
+    parts = [
+        image[rows_on(in_picture), lane.left : lane.right]
+        for lane, in_picture in zip(lanes, flags, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
+    """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
+    parts = []
+    for lane, in_picture in zip(lanes, flags, strict=True):
+        missing = np.where(in_picture, 0, 255).astype(np.uint8)
+        parts.append(np.repeat(missing[:, None], lane.right - lane.left, axis=1))
+    return np.concatenate(parts, axis=1)
+
+
+def filled(
+    first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
+) -> tuple[Image, Image]:
+    """Both pictures, each with the other's pixels where it has none; or else white."""
+    one = np.where(not_first[..., None] > 0, second, first)
+    other = np.where(not_second[..., None] > 0, first, second)
+    neither = cv2.bitwise_and(not_first, not_second) > 0
+    one[neither] = white
+    other[neither] = white
+    return one, other
+
+
+def band_of(band: Band, image: Image) -> Image:
+    """What a picture on the canvas has there: a view."""
+    return image[band.y : band.y + band.height, band.x : band.x + band.width]
+
+
+def gaps_of(lanes: Sequence[Lane]) -> Iterator[Band]:
+    """The rows of each lane that only one picture has, from 1 row up."""
+    for lane in lanes:
+        state = lane.in_second.astype(np.int8) - lane.in_first
+        edges = np.flatnonzero(np.diff(state, prepend=0, append=0)).tolist()
+        for start, stop in pairwise(edges):
+            if state[start]:
+                yield Band(
+                    kind="inserted" if state[start] > 0 else "removed",
+                    x=lane.left,
+                    y=start,
+                    width=lane.right - lane.left,
+                    height=stop - start,
+                    first_y=int(np.count_nonzero(lane.in_first[:start])),
+                    second_y=int(np.count_nonzero(lane.in_second[:start])),
+                )
+
+
+def is_blank(image: Image) -> bool:
+    """Whether all rows of (H, W, 3) uint8 are alike, but for noise and a snapped line.
+
+    Of rows that are alike the middle one is one.
+    """
+    middle = np.repeat(image[len(image) // 2][None], len(image), axis=0)
+    apart = cv2.absdiff(image, middle).max(axis=(1, 2)) > PLAIN
+    return int(np.count_nonzero(apart)) < SPACING
+
+
+def bands_of(lanes: Sequence[Lane], canvas: Image) -> tuple[Band, ...]:
+    """The gaps that are told: those of some rows; canvas: (H, W, 3) uint8.
+
+    Where one column grows, the ground beside it does: that is no news. Where small gaps
+    alone make another height they are told: sizes that differ are a difference.
+    """
+    gaps = list(gaps_of(lanes))
+    bands = [gap for gap in gaps if gap.height >= SPACING]
+    rows = np.count_nonzero(lanes[0].in_first), np.count_nonzero(lanes[0].in_second)
+    if not bands and abs(rows[0] - rows[1]) >= SPACING:
+        bands = gaps
+    if len(lanes) > 1:
+        filled_ones = [band for band in bands if not is_blank(band_of(band, canvas))]
+        bands = filled_ones or bands
+    return tuple(sorted(bands, key=attrgetter("y", "x")))
+
+
+def lay_rows(first: Image, second: Image) -> Laid:
+    """Lay two pictures of one width on a canvas that has the rows of both."""
+    low, high = value_range(first, second)
+    first_8, second_8 = (to_8_bits(image, low, high) for image in (first, second))
+    columns = align_rows(gray(first_8), gray(second_8))
+    if not any(column.switches for column in columns):
+        alignment = Alignment("rows", None, None, 1.0)
+        return Laid(first, second, None, None, alignment)
+    lanes = lanes_of(columns, first, second)
+    in_first = [lane.in_first for lane in lanes]
+    in_second = [lane.in_second for lane in lanes]
+    not_first = missing_on_canvas(lanes, in_first)
+    not_second = missing_on_canvas(lanes, in_second)
+    first = on_canvas(first, lanes, in_first)
+    second = on_canvas(second, lanes, in_second)
+    first, second = filled(first, second, not_first, not_second, high)
+    neither = cv2.bitwise_and(not_first, not_second)
+    lacking = cv2.countNonZero(not_second) - cv2.countNonZero(neither)
+    covered = 1 - lacking / max(1, neither.size - cv2.countNonZero(not_first))
+    return Laid(
+        first,
+        second,
+        uncovered=cv2.bitwise_or(not_first, not_second),
+        left_out=neither if neither.any() else None,
+        alignment=Alignment("rows", None, None, covered),
+        bands=bands_of(lanes, to_8_bits(first, low, high)),
+        lanes=tuple(lanes),
+    )
+
+
+def strips_of(first: Image, second: Image) -> Iterator[Band]:
+    """What one picture has to the right of the other, and below it."""
+    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
+    wider = "removed" if width > other_width else "inserted"
+    taller = "removed" if height > other_height else "inserted"
+    least_width, least_height = min(width, other_width), min(height, other_height)
+    if width != other_width:
+        tall = height if wider == "removed" else other_height
+        wide = abs(width - other_width)
+        yield Band(wider, least_width, 0, wide, tall, 0, 0)
+    if height != other_height:
+        wide = width if taller == "removed" else other_width
+        if width != other_width and wider == taller:
+            wide = least_width  # the corner is the right strip's
+        tall = abs(height - other_height)
+        yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
+
+
+def lay_corners(first: Image, second: Image) -> Laid:
+    """Lay two pictures of any size with their top left corners on one another.
+
+    Raises ImageDiffError where that takes a canvas of more than 2^28 pixels.
+    """
+    high = value_range(first, second)[1]
+    pictures, missing = [], []
+    size = [max(sides) for sides in zip(first.shape[:2], second.shape[:2], strict=True)]
+    if math.prod(size) > LARGEST_CANVAS:
+        fault = f"{size_of(first)} and {size_of(second)} pixels do not fit one canvas"
+        raise ImageDiffError(f"{fault}; --resize scales the second picture")
+    for image in (first, second):
+        below, right = size[0] - image.shape[0], size[1] - image.shape[1]
+        pad = partial(cv2.copyMakeBorder, top=0, bottom=below, left=0, right=right)
+        pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
+        inside = np.zeros(image.shape[:2], np.uint8)
+        missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
+    not_first, not_second = missing
+    neither = cv2.bitwise_and(not_first, not_second)
+    one, other = filled(pictures[0], pictures[1], not_first, not_second, high)
+    return Laid(
+        one,
+        other,
+        uncovered=cv2.bitwise_or(not_first, not_second),
+        left_out=neither if neither.any() else None,
+        alignment=None,
+        strips=tuple(strips_of(first, second)),
+    )
+
+
 def check_pair(first: Image, second: Image, options: Options) -> None:
     """Raise ImageDiffError, with sizes or depths, where they cannot be compared."""
     size, other = size_of(first), size_of(second)
-    scaled = options.resize or options.align != "none"
     if first.dtype != second.dtype:
         remedy = "convert one to the depth of the other"
         problem = f"{first.dtype} and {second.dtype}; {remedy}"
     elif min(first.shape[:2]) < WINDOW:
         remedy = "use larger pictures"
         problem = f"{size} pixels, and SSIM needs {WINDOW} a side; {remedy}"
-    elif size != other and not scaled:
-        remedy = "--resize scales, --align perspective registers"
+    elif options.align == "rows" and first.shape[1] != second.shape[1]:
+        remedy = "--align rows needs one width; --align none compares the common part"
         problem = f"{size} and {other} pixels; {remedy}"
     else:
         return
     raise ImageDiffError(f"the first and the second picture are {problem}")
 
 
-def align(
-    first: Image, second: Image, options: Options
-) -> tuple[Image, Image, Gray8 | None, Alignment | None]:
+def align(first: Image, second: Image, options: Options) -> Laid:
     """Make two pictures one size, as the options say.
 
-    first, second: (H, W, 3) BGR or (H, W) gray. Returns two (H, W, 3) pictures of one
-    size and depth; the (H, W) uint8 mask of what the second does not cover, 255 = not
-    covered, or None; and how it lies, or None where it is as it was. Raises
-    ImageDiffError, with both sizes or depths, where the options do not lead there.
+    first, second: (H, W, 3) BGR or (H, W) gray. Raises ImageDiffError, with both sizes
+    or depths, where the options do not lead there.
     """
     first, second = to_bgr(first), to_bgr(second)
     check_pair(first, second, options)
-    if options.align != "none":
+    if options.align in ("perspective", "elastic"):
         moved, uncovered, alignment = register(first, second, options.align)
-        return first, moved, uncovered, alignment
-    if first.shape == second.shape:
-        return first, second, None, None
-    height, width = first.shape[:2]
-    scaled, transform = resize(second, width, height)
-    return first, scaled, None, Alignment("resize", transform.tolist(), None, 1.0)
+        return Laid(first, moved, uncovered, uncovered, alignment)
+    same_width = first.shape[1] == second.shape[1]
+    if first.shape == second.shape and options.align != "rows":
+        return Laid(first, second, None, None, None)
+    if options.resize:
+        height, width = first.shape[:2]
+        scaled, transform = resize(second, width, height)
+        alignment = Alignment("resize", transform.tolist(), None, 1.0)
+        return Laid(first, scaled, None, None, alignment)
+    if same_width and options.align != "none":
+        return lay_rows(first, second)
+    return lay_corners(first, second)
 
 
 # --- SSIM -----------------------------------------------------------------------------
@@ -1828,6 +2418,15 @@ def find_resampled_evidence(
     )
 
 
+def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
+    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1."""
+    if uncovered is None:
+        return score
+    inner = uncovered[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    covered = max(1, inner.size - cv2.countNonZero(inner))
+    return 1 - (1 - score) * inner.size / covered
+
+
 def find_evidence(
     first: Image,
     second: Image,
@@ -1841,8 +2440,10 @@ def find_evidence(
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
-    if alignment is None:
+    if alignment is None or alignment.transform is None:  # nothing was interpolated
         measured = find_plain_evidence(first, second, ignored, options)
+        score = score_of_covered(measured.score, uncovered)
+        measured = measured._replace(score=score)
     else:
         measured = find_resampled_evidence(first, second, uncovered, ignored, options)
     if ignored is None:
@@ -1853,20 +2454,15 @@ def find_evidence(
 # --- Threshold and regions ------------------------------------------------------------
 
 
-def mask_of(
-    rectangles: Sequence[Rectangle], uncovered: Gray8 | None, height: int, width: int
-) -> Gray8 | None:
-    """What is ignored: the rectangles, and what is not covered; None for nothing.
+def mask_of(rectangles: Sequence[Rectangle], height: int, width: int) -> Gray8 | None:
+    """What is ignored: (H, W) uint8, 255 in the rectangles; None for nothing.
 
-    uncovered: (H, W) uint8, 255 = not covered, or None. Returns the same with the
-    rectangles, clipped to the picture. Raises ImageDiffError for a rectangle that is
+    They are clipped to the picture. Raises ImageDiffError for a rectangle that is
     wholly outside.
     """
     if not rectangles:
-        return uncovered
+        return None
     ignored = np.zeros((height, width), np.uint8)
-    if uncovered is not None:
-        ignored = uncovered.copy()
     for x, y, wide, high in rectangles:
         bottom, right = max(y + high, 0), max(x + wide, 0)
         part = ignored[max(y, 0) : bottom, max(x, 0) : right]
@@ -1876,6 +2472,30 @@ def mask_of(
             raise ImageDiffError(f"--ignore {fault}; {remedy}")
         part[:] = 255
     return ignored
+
+
+def union(*masks: Gray8 | None) -> Gray8 | None:
+    """Where any of the (H, W) masks is set; None for none."""
+    given = [mask for mask in masks if mask is not None]
+    if not given:
+        return None
+    return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
+
+
+def find_ignored(laid: Laid, options: Options, size: tuple[int, int]) -> Gray8 | None:
+    """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
+
+    size: width and height of the first picture, in whose pixels the rectangles are.
+    """
+    width, height = size
+    if laid.lanes:
+        asked = mask_of(options.ignore, height, width)
+        if asked is not None:
+            in_first = [lane.in_first for lane in laid.lanes]
+            asked = on_canvas(asked, laid.lanes, in_first)
+    else:
+        asked = mask_of(options.ignore, *laid.first.shape[:2])
+    return union(asked, laid.left_out)
 
 
 CEILING = 0.65  # of Otsu's threshold in 8 bits; 0.7: 0.6 false boxes a picture at +10
@@ -2021,6 +2641,67 @@ def find_regions(
     return mask, tuple(regions)
 
 
+SNAPPED = 32  # levels that a snapped line may differ by; smoothed letters differ more
+
+
+def is_snapped(first: Image, second: Image, region: Region, levels: float) -> bool:
+    """Whether a region is explained by rows that are one or two off."""
+    columns = slice(region.x, region.x + region.width)
+    rows = np.arange(region.y, region.y + region.height)
+    part = first[rows, columns]
+    for step in range(1 - SPACING, SPACING):
+        moved = second[np.clip(rows + step, 0, len(second) - 1), columns]
+        if cv2.norm(part, moved, cv2.NORM_INF) <= levels:
+            return True
+    return False
+
+
+def drop_snapped(
+    mask: Gray8, regions: Sequence[Region], laid: Laid | Comparison
+) -> tuple[Gray8, tuple[Region, ...]]:
+    """The mask and the regions less what is but another spacing of lines.
+
+    Only where rows were aligned and lines are a row or two off somewhere.
+    """
+    if all(gap.height >= SPACING for gap in gaps_of(laid.lanes)):
+        return mask, tuple(regions)
+    low, high = value_range(laid.first, laid.second)
+    levels = SNAPPED / 255 * (high - low)
+    kept = [
+        region
+        for region in regions
+        if not is_snapped(laid.first, laid.second, region, levels)
+    ]
+    left = np.zeros_like(mask)
+    for x, y, width, height, *_ in kept:
+        box = slice(y, y + height), slice(x, x + width)
+        left[box] = mask[box]
+    return left, tuple(kept)
+
+
+def add_bands(
+    mask: Gray8,
+    regions: Sequence[Region],
+    laid: Laid | Comparison,
+    ignored: Gray8 | None,
+) -> tuple[Gray8, tuple[Region, ...]]:
+    """The mask and the regions with what only one picture has; a strip is a region."""
+    if not laid.bands and not laid.strips:
+        return mask, tuple(regions)
+    mask = mask.copy()
+    for band in (*laid.bands, *laid.strips):
+        band_of(band, mask)[:] = 255
+    if ignored is not None:
+        mask[ignored > 0] = 0
+    with_strips = [*regions]
+    for strip in laid.strips:
+        area = cv2.countNonZero(band_of(strip, mask))
+        if area:
+            bounds = strip.x, strip.y, strip.width, strip.height
+            with_strips.append(Region(*bounds, area, ssim=0.0))
+    return mask, tuple(sorted(with_strips, key=attrgetter("y", "x")))
+
+
 # --- Compare --------------------------------------------------------------------------
 
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
@@ -2119,22 +2800,31 @@ def compare_images(
     """
     options = chosen_options(options, changes)
     first, second = as_image(first, "first"), as_image(second, "second")
-    height, width = second.shape[:2]
+    sizes = first.shape[1::-1], second.shape[1::-1]
 
-    first, second, uncovered, alignment = align(first, second, options)
-    ignored = mask_of(options.ignore, uncovered, *first.shape[:2])
+    laid = align(first, second, options)
+    ignored = find_ignored(laid, options, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
-    measured = find_evidence(first, second, uncovered, ignored, alignment, options)
+    unseen = union(ignored, laid.uncovered)
+    measured = find_evidence(
+        laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
+    )
     ceiling = CEILING if first.dtype == np.uint8 else 1.0
     threshold = find_threshold(measured.evidence, ceiling, options)
     mask = find_mask(measured.evidence, threshold)
     mask, regions = find_regions(mask, measured.evidence, options)
+    mask, regions = drop_snapped(mask, regions, laid)
+    mask, regions = add_bands(mask, regions, laid, ignored)
 
     return Comparison(
-        first=first,
-        second=second,
-        second_size=(width, height),
-        alignment=alignment,
+        first=laid.first,
+        second=laid.second,
+        first_size=sizes[0],
+        second_size=sizes[1],
+        alignment=laid.alignment,
+        bands=laid.bands,
+        strips=laid.strips,
+        lanes=laid.lanes,
         ignored=ignored,
         threshold=threshold,
         mask=mask,
@@ -2151,6 +2841,8 @@ def with_threshold(
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
     mask = find_mask(comparison.evidence, threshold)
     mask, regions = find_regions(mask, comparison.evidence, options)
+    mask, regions = drop_snapped(mask, regions, comparison)
+    mask, regions = add_bands(mask, regions, comparison, comparison.ignored)
     return replace(
         comparison, options=options, threshold=threshold, mask=mask, regions=regions
     )
@@ -2183,16 +2875,33 @@ def compare_files(
 # --- Draw -----------------------------------------------------------------------------
 
 RED = 0, 0, 255
+TINTS = {"inserted": (80, 160, 40), "removed": (70, 70, 220)}  # BGR
+WHITE = 255
 HATCH = 128  # gray level of the stripes
 TITLES = "Original", "Modified", "Diff", "Thresh"
 THUMBNAIL = 320, 240  # width and height at most
 
 
+def is_lacking(band: Band, title: str) -> bool:
+    """Whether the picture "Original" or "Modified" has no such rows or columns."""
+    return (band.kind == "inserted") == (title == "Original")
+
+
 def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
-    """First and second as they were compared: (H, W, 3) uint8 BGR, without boxes."""
+    """First and second as they were compared: (H, W, 3) uint8 BGR, without boxes.
+
+    What one of them does not have is white.
+    """
     low, high = value_range(comparison.first, comparison.second)
     first = to_8_bits(comparison.first, low, high)
-    return first, to_8_bits(comparison.second, low, high)
+    second = to_8_bits(comparison.second, low, high)
+    bands = comparison.bands + comparison.strips
+    if bands:
+        first, second = first.copy(), second.copy()
+    for band in bands:
+        lacking = first if is_lacking(band, "Original") else second
+        band_of(band, lacking)[:] = WHITE
+    return first, second
 
 
 def draw_boxes(image: Image, regions: Sequence[Region]) -> Image:
@@ -2216,25 +2925,45 @@ def hatch(image: Image, ignored: Gray8) -> Image:
     return picture
 
 
+def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
+    """A copy with the bands that this picture has tinted, and those it lacks hatched.
+
+    image: (H, W, 3) uint8 BGR; title: "Original" or "Modified".
+    """
+    picture = image.copy()
+    lacking = np.zeros(image.shape[:2], np.uint8)
+    for band in bands:
+        part = band_of(band, picture)
+        if is_lacking(band, title):
+            band_of(band, lacking)[:] = 255
+        else:
+            tint = np.full_like(part, TINTS[band.kind])
+            part[:] = cv2.addWeighted(part, 0.75, tint, 0.25, 0)
+    return hatch(picture, lacking)
+
+
 def draw(comparison: Comparison, title: str) -> Image:
     """One of the four pictures of a comparison, a new array of uint8.
 
     title: "Original" or "Modified" gives the first or second picture with red boxes,
     (H, W, 3) BGR; "Diff" the SSIM map, 255 = same, and "Thresh" the mask, 255 =
-    differs, both (H, W). What is ignored is hatched. Raises ImageDiffError for another
-    title.
+    differs, both (H, W). What is ignored is hatched; so is what a picture does not
+    have, which the other shows tinted. Raises ImageDiffError for another title.
     """
     if title not in TITLES:
         fault = f"there is no picture {title!r}"
         raise ImageDiffError(f"{fault}; give one of {', '.join(TITLES)}")
-    if title == "Original":
-        picture = draw_boxes(clean_pictures(comparison)[0], comparison.regions)
-    elif title == "Modified":
-        picture = draw_boxes(clean_pictures(comparison)[1], comparison.regions)
-    elif title == "Diff":
+    if title == "Diff":
         picture = comparison.diff
-    else:
+    elif title == "Thresh":
         picture = comparison.mask.copy()
+    else:
+        first, second = clean_pictures(comparison)
+        picture = first if title == "Original" else second
+        if comparison.bands or comparison.strips:
+            bands = comparison.bands + comparison.strips
+            picture = draw_bands(picture, bands, title)
+        picture = draw_boxes(picture, comparison.regions)
     if comparison.ignored is None:
         return picture
     return hatch(picture, comparison.ignored)
@@ -2297,12 +3026,31 @@ def tell(text: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def region_records(comparison: Comparison) -> list[Record]:
+    """The regions as JSON has them: in pixels of the first picture."""
+    records = []
+    for region in comparison.regions:
+        y, second_y, height = in_pictures(comparison.lanes, region)
+        place = {"x": region.x, "y": y, "width": region.width, "height": height}
+        records.append(place | {"second_y": second_y} | region._asdict() | place)
+    return records
+
+
+def alignment_record(comparison: Comparison) -> Record | None:
+    """The alignment as JSON has it, with the bands in pixels of both pictures."""
+    if comparison.alignment is None:
+        return None
+    bands = [band._asdict() for band in comparison.bands]
+    for band in bands:
+        del band["y"]  # of the canvas, which nobody else has
+    return comparison.alignment._asdict() | {"bands": bands}
+
+
 def as_record(comparison: Comparison) -> Record:
     """The result as the JSON object that --json prints and result.json holds."""
-    height, width = comparison.mask.shape
+    width, height = comparison.first_size
     second_width, second_height = comparison.second_size
     first_file, second_file = comparison.first_file, comparison.second_file
-    alignment = comparison.alignment
     return EMPTY | {
         "status": comparison.status,
         "first": first_file.path if first_file else None,
@@ -2317,8 +3065,8 @@ def as_record(comparison: Comparison) -> Record:
         "largest_difference": comparison.largest_difference,
         "different_pixels": comparison.different_pixels,
         "different_fraction": comparison.different_fraction,
-        "regions": [region._asdict() for region in comparison.regions],
-        "alignment": alignment._asdict() if alignment else None,
+        "regions": region_records(comparison),
+        "alignment": alignment_record(comparison),
         "noise": comparison.noise.sigma or None,
     }
 
@@ -2328,12 +3076,21 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def summary(regions: Sequence[object], fraction: float) -> str:
-    """How many regions, and what share of the picture, never rounded to 0."""
+def summary(regions: int, bands: int, fraction: float) -> str:
+    """How many regions and bands, and what share of the picture, never rounded to 0."""
     share = np.format_float_positional(
         100 * fraction, precision=3, unique=False, fractional=False, trim="-"
     )
-    return f"{quantity(len(regions), 'region')}, {share} % of the picture"
+    counts = quantity(regions, "region")
+    if bands:
+        counts += f", {quantity(bands, 'band')}"
+    return f"{counts}, {share} % of the picture"
+
+
+def summary_of(comparison: Comparison) -> str:
+    """`summary` of a comparison."""
+    regions, bands = len(comparison.regions), len(comparison.bands)
+    return summary(regions, bands, comparison.different_fraction)
 
 
 def unequal_text(unequal: int, largest: float) -> str:
@@ -2353,12 +3110,13 @@ def is_equally_bright(comparison: Comparison) -> bool:
 def verdict(comparison: Comparison) -> str:
     """Whether the pictures differ, in one line of plain words."""
     unequal, largest = comparison.unequal_pixels, comparison.largest_difference
-    if comparison.regions:
-        share = comparison.different_fraction
-        return f"different: {summary(comparison.regions, share)}"
+    if comparison.status == "different":
+        return f"different: {summary_of(comparison)}"
     if unequal is None or largest is None:  # the second picture was resampled
         return "same: no region"
     if unequal == 0:
+        if comparison.lanes:
+            return "same: the rows that both have are identical"
         if comparison.ignored is None:
             return "same: the pictures are identical"
         return "same: the pictures are identical outside of what is ignored"
@@ -2383,9 +3141,51 @@ def registration(alignment: Alignment) -> str:
     return f"alignment {alignment.method}: {agreement}, {covered}"
 
 
+def band_text(band: Band) -> str:
+    """A band as a signed count of rows, in rows of the picture that has it."""
+    if band.kind == "inserted":
+        return f"+{quantity(band.height, 'row')} at {band.second_y}"
+    return f"-{quantity(band.height, 'row')} at {band.first_y}"
+
+
+def layout_text(comparison: Comparison) -> Iterator[str]:
+    """How pictures whose rows or sizes differ were laid on one another, a line each."""
+    sizes = [
+        f"{width}x{height}"
+        for width, height in (comparison.first_size, comparison.second_size)
+    ]
+    prefix = f"sizes {sizes[0]} and {sizes[1]}: " if sizes[0] != sizes[1] else ""
+    if comparison.alignment and comparison.alignment.method == "rows":
+        added, lost = (
+            sum(band.height for band in comparison.bands if band.kind == kind)
+            for kind in ("inserted", "removed")
+        )
+        line = f"{prefix}rows aligned, +{added} -{lost}"
+        if prefix:
+            line += "; --align none compares from the top left"
+        yield line
+        if comparison.bands:
+            yield ", ".join(band_text(band) for band in comparison.bands)
+        places = {
+            gap.y
+            for gap in gaps_of(comparison.lanes)
+            if gap.height < SPACING and gap not in comparison.bands
+        }
+        if places:
+            where = quantity(len(places), "place")
+            yield f"spacing differs by up to {SPACING - 1} rows in {where}"
+    elif comparison.strips:
+        line = f"{prefix}compared from the top left"
+        sides = zip(comparison.first_size, comparison.second_size, strict=True)
+        if any(max(pair) > 2 * min(pair) for pair in sides):
+            line += "; --align perspective or --resize may be meant"
+        yield line
+
+
 def explanations(comparison: Comparison) -> Iterator[str]:
     """What was taken out before the pictures were compared, a line each."""
-    if comparison.alignment:
+    yield from layout_text(comparison)
+    if comparison.alignment and comparison.alignment.transform:
         rows = [
             " ".join(f"{number:.6g}" for number in row)
             for row in comparison.alignment.transform
@@ -2406,7 +3206,8 @@ def as_text(comparison: Comparison) -> str:
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
     by_area = sorted(comparison.regions, key=attrgetter("area"), reverse=True)
     for region in sorted(by_area[:SHOWN_REGIONS], key=attrgetter("y", "x")):
-        box = f"x {region.x}, y {region.y}, {region.width}x{region.height} pixels"
+        y, _, height = in_pictures(comparison.lanes, region)
+        box = f"x {region.x}, y {y}, {region.width}x{height} pixels"
         lines.append(f"  {box}, {region.area} different, SSIM {region.ssim:.3f}")
     if len(by_area) > SHOWN_REGIONS:
         lines.append(f"  ... and {len(by_area) - SHOWN_REGIONS} more")
@@ -2424,8 +3225,10 @@ def as_facts(record: Record) -> str:
     facts = []
     if record["ssim"] is not None:
         facts.append(f"SSIM {record['ssim']}")
-    if record["regions"]:
-        facts.append(summary(record["regions"], record["different_fraction"]))
+    if record["status"] == "different":
+        bands = record["alignment"]["bands"] if record["alignment"] else []
+        counts = len(record["regions"]), len(bands)
+        facts.append(summary(*counts, record["different_fraction"]))
     elif record["unequal_pixels"]:
         unequal = unequal_text(record["unequal_pixels"], record["largest_difference"])
         facts.append(unequal)
@@ -2491,7 +3294,9 @@ img { max-width: 100%; height: auto; outline: 1px solid var(--line); }
 figure:has(:focus-visible) img { outline: 2px solid var(--pick); }
 svg { fill: none; stroke: var(--mark); stroke-width: 2; pointer-events: none; }
 rect { vector-effect: non-scaling-stroke; }
-polygon { fill: url(#hatch); stroke: none; }
+polygon, .lacking { fill: url(#hatch); stroke: none; }
+.inserted { fill: #28a05040; stroke: none; }
+.removed { fill: #dc464640; stroke: none; }
 body:has(#boxes:not(:checked)) :is(#all, use) { visibility: hidden; }
 .second, .diff, .thresh, #at, #other { display: none; }
 body:has(#side:checked) {
@@ -2548,13 +3353,13 @@ section { overflow-x: auto; }
 <main><figure class="first">
 <input type="range" id="at" step="any" aria-label="place of the swipe and the blend">
 <img src="first.png" alt="first">
-<svg viewBox="0 0 $width $height" aria-hidden="true">
+<svg viewBox="0 0 $canvas" aria-hidden="true">
 <pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse">
 <path d="M0 8L8 0" stroke="#888"/></pattern>
-<g id="all">$shapes</g><use class="flash"/></svg>
+$first_bands<g id="all">$shapes</g><use class="flash"/></svg>
 <input type="checkbox" id="other" aria-label="second"></figure>
 <figure class="second"><img src="second.png" alt="second">
-<svg viewBox="0 0 $width $height" aria-hidden="true">
+<svg viewBox="0 0 $canvas" aria-hidden="true">$second_bands
 <use href="#all"/><use class="flash"/></svg></figure>
 <figure class="diff"><img src="diff.png" alt="diff"></figure>
 <figure class="thresh"><img src="thresh.png" alt="thresh"></figure></main>
@@ -2612,11 +3417,20 @@ def fill(page: str, script: str, values: dict[str, Any]) -> str:
     return template.substitute(values, script=script, hash=script_hash)
 
 
-def region_box(number: int, region: Record) -> str:
-    """The box of a region in the overlay, in pixels of the picture."""
-    place = f'x="{region["x"]}" y="{region["y"]}"'
-    size = f'width="{region["width"]}" height="{region["height"]}"'
-    return f'<rect id="r{number}" {place} {size}/>'
+def box_of(name: str, box: Region | Band) -> str:
+    """A rectangle of the overlay, in pixels of the canvas; name: its attribute."""
+    place = f'x="{box.x}" y="{box.y}"'
+    size = f'width="{box.width}" height="{box.height}"'
+    return f"<rect {name} {place} {size}/>"
+
+
+def band_boxes(comparison: Comparison, title: str) -> str:
+    """What one of the pictures alone has in the overlay of "Original" or "Modified"."""
+    boxes = []
+    for band in comparison.bands + comparison.strips:
+        kind = "lacking" if is_lacking(band, title) else band.kind
+        boxes.append(box_of(f'class="{kind}"', band))
+    return "".join(boxes)
 
 
 def region_row(number: int, region: Record) -> str:
@@ -2652,14 +3466,15 @@ def report_page(comparison: Comparison, record: Record) -> str:
     if record["name"]:
         up = "../" * (1 + record["name"].count(os.sep))
         back = f'<p><a href="{up}index.html">all pairs</a>'
-    alignment = ""
-    if comparison.alignment:
-        alignment = registration(comparison.alignment)
-    shapes = []
-    rows = []
-    for number, region in enumerate(record["regions"], 1):
-        shapes.append(region_box(number, region))
-        rows.append(region_row(number, region))
+    layout = list(layout_text(comparison))
+    if comparison.alignment and comparison.alignment.transform:
+        layout.append(registration(comparison.alignment))
+    shapes = [
+        box_of(f'id="r{number}"', region)
+        for number, region in enumerate(comparison.regions, 1)
+    ]
+    rows = [region_row(*item) for item in enumerate(record["regions"], 1)]
+    height, width = comparison.mask.shape
     if comparison.ignored is not None:
         shapes += ignored_outlines(comparison.ignored)
     values = {
@@ -2670,7 +3485,10 @@ def report_page(comparison: Comparison, record: Record) -> str:
         "verdict": verdict(comparison),
         "width": record["width"],
         "height": record["height"],
-        "registration": alignment,
+        "registration": "<p>".join(layout),
+        "canvas": f"{width} {height}",
+        "first_bands": band_boxes(comparison, "Original"),
+        "second_bands": band_boxes(comparison, "Modified"),
         "shapes": "".join(shapes),
         "rows": "".join(rows),
     }
@@ -2956,14 +3774,17 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
 
     first, second = clean_pictures(comparison)
     regions = comparison.regions
-    second_file = None if comparison.alignment else comparison.second_file
+    on_canvas_alone = bool(comparison.bands or comparison.strips or comparison.lanes)
+    first_file = None if on_canvas_alone else comparison.first_file
+    laid = comparison.alignment is not None or on_canvas_alone
+    second_file = None if laid else comparison.second_file
 
     def drawn(title: str) -> Callable[[], bytes]:
         return lambda: encode_png(draw(comparison, title))
 
     files: dict[str, Callable[[], bytes]] = {
         "original.png": drawn("Original"),
-        "first.png": lambda: bytes_as_read(comparison.first_file) or encode_png(first),
+        "first.png": lambda: bytes_as_read(first_file) or encode_png(first),
         "modified.png": drawn("Modified"),
         "second.png": lambda: bytes_as_read(second_file) or encode_png(second),
         "diff.png": drawn("Diff"),
@@ -3166,8 +3987,7 @@ def follow_sliders(comparison: Comparison, sliders: Sliders) -> Comparison:
     """The comparison as the sliders choose it, summed up in the title of Thresh."""
     threshold = round(sliders.level / 255, 4)
     comparison = with_threshold(comparison, threshold, sliders.min_area)
-    told = summary(comparison.regions, comparison.different_fraction)
-    cv2.setWindowTitle("Thresh", f"Thresh: {told}")
+    cv2.setWindowTitle("Thresh", f"Thresh: {summary_of(comparison)}")
     return comparison
 
 
@@ -3458,7 +4278,7 @@ def compare_both(
             "different_fraction": 0.0,
         }
     comparison = compare_files(first, second, options)
-    if folder is not None and (saved or comparison.regions):
+    if folder is not None and (saved or comparison.status == "different"):
         return save(comparison, folder, name)
     return as_record(comparison) | {"name": name}
 
@@ -4206,7 +5026,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     check_output(command)
     if command.scheduler is not None:
         command = for_cluster(command)
-    if is_ranking(command) and options.align == "none":
+    if is_ranking(command) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
@@ -4302,7 +5122,7 @@ def run_pair(command: Command, options: Options) -> ExitStatus:
         save(comparison, command.output)
     if wants_windows(command):
         show_result(comparison, command)
-    if command.exit_code and comparison.regions:
+    if command.exit_code and comparison.status == "different":
         return ExitStatus.DIFFERENT
     return ExitStatus.COMPARED
 

@@ -89,8 +89,8 @@ def tree(tmp_path: Path) -> Path:
     write(second / "nested/lonely.png")
     write(first / "other.png")
     write(second / "other.webp", changed(random_picture(1, 40, 60, 3)))
-    write(first / "size.png")
-    write(second / "size.png", random_picture(1, 50, 60, 3))
+    write(first / "sixteen.png")
+    write(second / "sixteen.png", random_picture(1, 40, 60, 3).astype(np.uint16))
     write(first / "cut.png")
     data = write(second / "cut.png").read_bytes()
     (second / "cut.png").write_bytes(data[: len(data) // 2])
@@ -109,7 +109,7 @@ STATUSES = {
     "only.png": "only_first",
     "other.png": "different",
     "page 1.png": "different",
-    "size.png": "error",
+    "sixteen.png": "error",
     "nested/lonely.png": "only_second",
     "nested/same.png": "same",
     "nested/deep/über uns.png": "different",
@@ -375,8 +375,8 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     assert errors["cut.png"] == (
         f"{tree}/second/cut.png is a damaged or truncated PNG; save or copy it again"
     )
-    assert errors["size.png"].startswith(
-        "the first and the second picture are 60x40 and 60x50 pixels; "
+    assert errors["sixteen.png"].startswith(
+        "the first and the second picture are uint8 and uint16; "
     )
     summary, last = err.splitlines()
     assert summary.startswith(
@@ -431,7 +431,7 @@ def test_thumbnails_show_even_the_smallest_box() -> None:
 def test_a_line_of_text_a_pair_and_a_summary(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tree / "second/size.png").unlink()
+    (tree / "second/sixteen.png").unlink()
     (tree / "second/cut.png").unlink()
     assert main(folders(tree)) == 0
     out, err = capsys.readouterr()
@@ -864,7 +864,7 @@ def test_a_full_stdout_ends_the_run(many: Path) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.slow
 def test_closed_streams(tree: Path, closed: str) -> None:
-    for name in ("cut.png", "size.png"):
+    for name in ("cut.png", "sixteen.png"):
         (tree / "second" / name).unlink()
     output = tree / "out"
     command = [sys.executable, str(SCRIPT), *folders(tree), "-o", str(output)]
@@ -1633,7 +1633,7 @@ def test_what_a_cluster_loses_on_the_way_is_compared_here(
     assert cluster.wrong == {"same": [], "cut": []}
 
 
-@pytest.mark.parametrize("gone", ["cut", "size"])
+@pytest.mark.parametrize("gone", ["cut", "sixteen"])
 def test_a_scheduler_that_is_gone_ends_the_run(
     tree: Path,
     capsys: pytest.CaptureFixture[str],
