@@ -735,10 +735,15 @@ def test_a_signal_at_any_step_leaves_nothing_half_written(tmp_path: Path) -> Non
     image_diff.save(comparison, folder, "a.png")  # what it imports is imported
     (folder / "result.json").write_text("older")
     lines = str(folder / "index.html")
+
+    def append() -> None:
+        with open(lines, "ab", buffering=0) as file:
+            image_diff.append_whole(file, "line")
+
     for action in (
         lambda: image_diff.save(comparison, folder, "a.png"),
         lambda: image_diff.replace_file(lines, iter(["half", "whole"])),
-        lambda: image_diff.append_whole(lines, "line"),
+        append,
     ):
         assert faults_of(action, folder) == {}
 
