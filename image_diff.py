@@ -3346,19 +3346,24 @@ def raise_stopped(number: int, frame: object) -> None:
 
 
 class Plan(NamedTuple):
-    """How the pairs of a run are compared."""
+    """What a run of many compares, how, and where the results go."""
 
+    first: str
+    second: str
     options: Options
-    output: str | None  # folder of the run; None: nothing is written
+    output: str | None = None  # folder of the run; None: nothing is written
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
+    beside: str | None = (
+        None  # folder in the output in which pages wait for their place
+    )
 
 
 class Outcome(NamedTuple):
     """What a worker tells of a pair."""
 
     record: Record
-    page: str | None = None  # folder in which its files wait to be put in their place
+    page: str | None = None  # folder that waits for its place
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
@@ -3507,6 +3512,11 @@ def refused() -> Iterator[None]:
         raise ImageDiffError(fault) from problem
 
 
+def processes_of(pool: ProcessPoolExecutor) -> list[Any]:
+    """The processes of a pool that runs, which has no public name for them."""
+    return list(pool._processes.values())
+
+
 @contextlib.contextmanager
 def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """So many processes of this machine, which are killed at the end of the block.
@@ -3531,9 +3541,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         with signals_late():
-            for process in [
-                *pool._processes.values()
-            ]:  # kill_workers is of Python 3.14
+            for process in processes_of(pool):
                 process.kill()
             with contextlib.suppress(RuntimeError):  # of a thread that was refused
                 pool.shutdown(cancel_futures=True)
@@ -3557,7 +3565,7 @@ def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
 
 
 @contextlib.contextmanager
-def local_workers(jobs: int, options: Options, beside: str | None) -> Iterator[Workers]:
+def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     """Processes of this machine. Raises ImageDiffError where they cannot start."""
     from concurrent.futures import BrokenExecutor, Future
 
@@ -3567,7 +3575,7 @@ def local_workers(jobs: int, options: Options, beside: str | None) -> Iterator[W
             def submit(pair: Pair) -> Future[Any]:
                 """Send a pair to the next process that is idle."""
                 try:
-                    return pool.submit(compare_pair, pair, options, beside)
+                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
                 except BrokenExecutor as problem:
                     future: Future[Any] = Future()
                     future.set_exception(problem)
@@ -3576,6 +3584,8 @@ def local_workers(jobs: int, options: Options, beside: str | None) -> Iterator[W
             if begins(pool, jobs):
                 yield Workers(submit, lambda futures: None)
                 return
+            if any((process.exitcode or 0) > 0 for process in processes_of(pool)):
+                break  # by itself: it would do so again
     fault = "processes end as soon as they start; free some memory"
     remedy = 'a program calls main below `if __name__ == "__main__":`'
     raise ImageDiffError(f"{fault}, or, in Python, {remedy}")
@@ -3611,9 +3621,7 @@ LONELY = 20  # seconds after which a cluster without any worker is given up
 
 
 @contextlib.contextmanager
-def cluster_workers(
-    address: str, options: Options, beside: str | None
-) -> Iterator[Workers]:
+def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
     """The workers of a Dask cluster. Raises ImageDiffError where there is none."""
 
     def compare(pair: Any, options: Any, beside: Any) -> Any:
@@ -3630,16 +3638,14 @@ def cluster_workers(
         chosen = image_diff.Options(**options)
         return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
 
+    options = vars(plan.options)
     with connected(address) as client:
         seen = time.monotonic()
 
         def submit(pair: Pair) -> Future[Any]:
             """Send a pair to the scheduler."""
-            executor = client.get_executor()
-            sent: Future[Any] = executor.submit(
-                compare, tuple(pair), vars(options), beside
-            )
-            return sent
+            send: Callable[..., Future[Any]] = client.get_executor().submit
+            return send(compare, tuple(pair), options, plan.beside)
 
         def check(futures: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
@@ -3693,10 +3699,10 @@ def compare_until_a_death(
                 break
             pair, future = under_way[0]
             wait([future], 0.1)
-            outcome = outcome_of(future)
             if not future.done() or future.cancelled():
                 workers.check([sent for _, sent in under_way])
                 continue
+            outcome = outcome_of(future)
         under_way.popleft()
         if outcome is None:
             lost.append(pair)
@@ -3709,7 +3715,7 @@ def compare_until_a_death(
 
 
 def compare_alone(
-    pairs: Iterable[Pair], options: Options, beside: str | None, stopped: Sequence[int]
+    pairs: Iterable[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of pairs whose worker died, compared again one at a time.
 
@@ -3719,7 +3725,7 @@ def compare_alone(
     left = iter(pairs)
     suspect = None
     while not stopped:
-        with local_workers(1, options, beside) as workers:
+        with local_workers(1, plan) as workers:
             lost = yield from compare_until_a_death(left, workers, 1, stopped)
         if not lost:
             return
@@ -3732,27 +3738,26 @@ def compare_alone(
 
 
 def compare_pairs(
-    pairs: Iterator[Pair],
-    jobs: int,
-    plan: Plan,
-    beside: str | None,
-    stopped: Sequence[int],
+    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of the pairs, in order but for those whose worker died."""
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
-        begin = partial(local_workers, jobs, plan.options, beside)
+        begin = partial(local_workers, jobs, plan)
         ahead = 8 * jobs + 8
     else:
-        begin = partial(cluster_workers, plan.scheduler, plan.options, beside)
+        begin = partial(cluster_workers, plan.scheduler, plan)
         ahead = 500
     while not stopped:
         with begin() as workers:
             lost = yield from compare_until_a_death(pairs, workers, ahead, stopped)
         if not lost:
             return
-        yield from compare_alone(lost, plan.options, beside, stopped)
+        yield from compare_alone(lost, plan, stopped)
+
+
+# --- Results --------------------------------------------------------------------------
 
 
 def replace_file(path: str, pieces: Iterable[str]) -> None:
@@ -3785,14 +3790,6 @@ def append_whole(file: io.FileIO, line: str) -> None:
     except BaseException:
         file.truncate(start)
         raise
-
-
-class Output(NamedTuple):
-    """The folder of a run, while that holds it against others."""
-
-    folder: str
-    beside: str  # a folder in it, in which the pages of pairs wait
-    results: io.FileIO  # results.jsonl, to append to
 
 
 def check_own_files(folder: str) -> None:
@@ -3832,12 +3829,11 @@ def state_of_pair(pair: Pair) -> str:
     """A text that changes when a file of the pair does, or another takes its place."""
     from hashlib import blake2b
 
-    states: list[object] = [pair]
-    for path in (pair.first, pair.second, pair.mask):
+    states = []
+    for path in filter(None, (pair.first, pair.second, pair.mask)):
         with contextlib.suppress(OSError):
-            states.append(path and state_of(os.stat(path)))
-    text = repr(states).encode(errors="surrogateescape")
-    return blake2b(text, digest_size=12).hexdigest()
+            states.append(state_of(os.stat(path)))
+    return blake2b(repr((pair, states)).encode(), digest_size=12).hexdigest()
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
@@ -3900,9 +3896,7 @@ def known_lines(
                 put_page(None, name, folder, beside)
 
 
-def begin_results(
-    first: str, second: str, plan: Plan, pairs: Iterable[Pair], folder: str, beside: str
-) -> None:
+def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -> None:
     """Begin results.jsonl with what an earlier run has told and still holds.
 
     run.json keeps the states of the pairs as they are before they are compared: what
@@ -3910,7 +3904,7 @@ def begin_results(
     """
     import json
 
-    paths = os.path.abspath(first), os.path.abspath(second)
+    paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
     settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
     states = {pair.name: state_of_pair(pair) for pair in pairs}
     before = earlier_states(folder, settings)
@@ -3937,9 +3931,9 @@ def write_overview(first: str, second: str, folder: str, total: int) -> None:
 
 @contextlib.contextmanager
 def open_output(
-    first: str, second: str, plan: Plan, pairs: Sequence[Pair], folder: str
-) -> Iterator[Output]:
-    """The folder of a run, with what an earlier one told and still holds.
+    plan: Plan, pairs: Sequence[Pair], folder: str
+) -> Iterator[tuple[str, io.FileIO]]:
+    """Hold the folder of a run: one in it for pages that wait, and results.jsonl.
 
     The overview is written at the end, however it comes. ImageDiffError where the
     folder cannot be written to, or where another run writes to it.
@@ -3948,17 +3942,17 @@ def open_output(
         with writing(folder):
             check_own_files(folder)
             beside = stack.enter_context(staging(folder))
-            begin_results(first, second, plan, pairs, folder, beside)
+            begin_results(plan, pairs, folder, beside)
             path = os.path.join(folder, "results.jsonl")
             results = stack.enter_context(open(path, "ab", buffering=0))
         try:
-            yield Output(folder, beside, results)
+            yield beside, results
         finally:
             with writing(folder):
-                write_overview(first, second, folder, len(pairs))
+                write_overview(plan.first, plan.second, folder, len(pairs))
 
 
-def keep(outcome: Outcome, output: Output) -> Outcome:
+def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outcome:
     """Put the page of a pair in its place, then append its record to results.jsonl.
 
     The outcome is an error where the page cannot be put there. Raises ImageDiffError
@@ -3968,46 +3962,50 @@ def keep(outcome: Outcome, output: Output) -> Outcome:
 
     record = outcome.record
     try:
-        with writing(output.folder):
-            put_page(outcome.page, record["name"], output.folder, output.beside)
+        if record["first"] and record["second"]:
+            with writing(folder):
+                put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
         pair = Pair(record["name"], record["first"], record["second"])
         record = failed(pair, problem)
-    with writing(output.folder):
-        append_whole(output.results, f"{json.dumps(record)}\n")
+    with writing(folder):
+        append_whole(results, f"{json.dumps(record)}\n")
     return outcome._replace(record=record)
 
 
-def compare_many(
-    first: str,
-    second: str,
-    plan: Plan,
-    pairs: Sequence[Pair],
-    stopped: Sequence[int],
+def compare_unknown(
+    pairs: Sequence[Pair], known: Collection[str], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
-    """The outcomes of pairs, those that an earlier run knows first.
-
-    They are kept in the output, too. Once the run is to stop it gives those that are
-    done.
-    """
-    with contextlib.ExitStack() as stack:
-        output = None
-        known = set()
-        if plan.output is not None:
-            opened = open_output(first, second, plan, pairs, plan.output)
-            output = stack.enter_context(opened)
-            for record, _ in earlier_lines(plan.output):
-                if stopped:
-                    return
-                known.add(record["name"])
-                yield Outcome(record)
-        unknown = [pair for pair in pairs if pair.name not in known]
+    """The outcomes of the pairs whose names are not known."""
+    unknown = [pair for pair in pairs if pair.name not in known]
+    if unknown:
         jobs = min(len(unknown), plan.jobs or cv2.getNumberOfCPUs())
-        beside = output.beside if output else None
-        compared = compare_pairs(iter(unknown), jobs, plan, beside, stopped)
-        stack.enter_context(contextlib.closing(compared))
-        for outcome in compared if unknown else ():
-            yield keep(outcome, output) if output else outcome
+        yield from compare_pairs(iter(unknown), jobs, plan, stopped)
+
+
+def compare_many(
+    plan: Plan, pairs: Sequence[Pair], stopped: Sequence[int]
+) -> Generator[Outcome, None, None]:
+    """The outcomes of pairs, those first that an earlier run into the output knows.
+
+    They are kept there, too. Once the run is to stop it gives those that are done.
+    """
+    folder = plan.output
+    if folder is None:
+        yield from compare_unknown(pairs, (), plan, stopped)
+        return
+    with open_output(plan, pairs, folder) as (beside, results):
+        known = set()
+        for record, _ in earlier_lines(folder):
+            if stopped:
+                return
+            known.add(record["name"])
+            yield Outcome(record)
+        plan = plan._replace(beside=beside)
+        outcomes = compare_unknown(pairs, known, plan, stopped)
+        with contextlib.closing(outcomes):  # the workers end before the overview
+            for outcome in outcomes:
+                yield keep(outcome, folder, beside, results)
 
 
 # --- Command line ---------------------------------------------------------------------
@@ -4322,14 +4320,21 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
-    plan = Plan(options, command.output, command.jobs, command.scheduler)
+    plan = Plan(
+        command.first,
+        command.second,
+        options,
+        command.output,
+        command.jobs,
+        command.scheduler,
+    )
     counts: Counter[str] = Counter()
     cases = []
     with contextlib.ExitStack() as stack:
         pairs = find_all(command)
         bar = stack.enter_context(progress_bar(len(pairs)))
         stopped = stack.enter_context(gentle_stop())
-        outcomes = compare_many(command.first, command.second, plan, pairs, stopped)
+        outcomes = compare_many(plan, pairs, stopped)
         stack.enter_context(contextlib.closing(outcomes))
         for record in print_outcomes(outcomes, command, bar):
             counts[record["status"]] += 1

@@ -19,6 +19,7 @@ import sys
 import termios
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -943,6 +944,49 @@ print(status, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
         assert_nothing_half_written(tree / "out")
 
 
+# --- How it is started ----------------------------------------------------------------
+
+
+def test_a_program_that_starts_it_from_stdin_or_an_archive_is_told(tree: Path) -> None:
+    archive = tree / "image_diff.pyz"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(SCRIPT, "__main__.py")
+    message = (
+        "error: folders are compared by processes that read the program anew; "
+        "run image_diff.py as a file, not from stdin or an archive\n"
+    )
+    for command, data in (("-", SCRIPT.read_text()), (str(archive), None)):
+        run = processes.run([sys.executable, command, *folders(tree)], input=data)
+        assert (run.returncode, run.stdout, run.stderr) == (2, "", message)
+
+
+CALLS = {
+    "from image_diff import main; raise SystemExit(main({}))": False,
+    "if __name__ == '__main__': import image_diff; image_diff.main({})": True,
+    "import image_diff; image_diff.main({})": True,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "as_file"), CALLS.items())
+def test_programs_that_call_main(tree: Path, code: str, as_file: bool) -> None:
+    """As the console script does; one that is not guarded is told so in one line."""
+    code = code.format([*folders(tree), "-o", str(tree / "out")])
+    (tree / "program.py").write_text(code)
+    command = [str(tree / "program.py")] if as_file else ["-c", code]
+    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parent)}
+    run = processes.run([sys.executable, *command], env=environment)
+    if code.startswith("import"):
+        assert run.stdout == ""
+        assert run.stderr == (
+            "error: processes end as soon as they start; free some memory, or, in "
+            'Python, a program calls main below `if __name__ == "__main__":`\n'
+        )
+    else:
+        assert len(run.stdout.splitlines()) == 12
+        assert run.stderr.startswith("error: 2 of 11 pairs could not be compared")
+
+
 # --- Readers --------------------------------------------------------------------------
 
 
@@ -1237,7 +1281,7 @@ def test_of_runs_that_begin_at_once_one_writes_and_the_others_are_refused(
 def test_a_state_that_is_not_whole_computes_all_again(runs: Runs) -> None:
     assert runs() == COMPARED
     whole = (runs.output / "run.json").read_text()
-    for state in ("", whole[:-9], "[]", '{"settings": 1}', "null", "\0\udcff"):
+    for state in ("", whole[:-9], '{"settings": 1}', "null", "\0\udcff"):
         (runs.output / "run.json").write_bytes(state.encode(errors="surrogateescape"))
         assert runs() == COMPARED
     assert runs() == set()
