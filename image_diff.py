@@ -4093,20 +4093,15 @@ def check_output(command: Command) -> None:
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
 
 
-def check_junit(command: Command) -> None:
-    """Raise ImageDiffError where the file of JUnit's XML cannot be written."""
-    path = command.junit
-    if path is None:
-        return
-    remedy = "name a file in a folder that is there"
+def check_junit(path: str, first: str) -> None:
+    """Raise ImageDiffError where JUnit's XML would replace a folder or the picture."""
+    fault = ""
     if os.path.isdir(path):
-        raise ImageDiffError(f"{path} is a folder; {remedy}")
-    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise ImageDiffError(
-            f"{path} cannot be written, as its folder is not there; {remedy}"
-        )
-    if os.path.exists(path) and os.path.samefile(path, command.first):
-        raise ImageDiffError(f"{path} is an input; {remedy}")
+        fault = "is a folder"
+    elif os.path.exists(path) and os.path.samefile(path, first):
+        fault = "is an input"
+    if fault:
+        raise ImageDiffError(f"{path} {fault}; name another file for --junit")
 
 
 def check_workers() -> None:
@@ -4268,6 +4263,7 @@ def write_junit(
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
     with writing(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         replace_file(path, [head, tostring(suite, "unicode"), "\n"])
 
 
@@ -4312,7 +4308,8 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     check_workers()
     check_inputs(command)
     check_output(command)
-    check_junit(command)
+    if command.junit is not None:
+        check_junit(command.junit, command.first)
     if command.scheduler is not None:
         command = for_cluster(command)
     if is_ranking(command) and options.align == "none":

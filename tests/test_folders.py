@@ -570,7 +570,7 @@ def test_junit(tree: Path) -> None:
     escape = "\x1b.png"
     write(tree / "first" / escape)
     (tree / "first/size.png").unlink()
-    file = tree / "junit.xml"
+    file = tree / "out/junit.xml"
     assert main([*folders(tree), "--junit", str(file)]) == 2
     suite = ElementTree.parse(file).getroot()
     assert {key: suite.get(key) for key in ("tests", "failures", "errors")} == {
@@ -589,7 +589,7 @@ def test_junit(tree: Path) -> None:
         (told,) = cases[name]
         assert (told.tag, told.get("type")) == (kind, STATUSES[name])
         assert name in str(told.get("message"))
-    assert not list(tree.glob("*.part"))
+    assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.slow
@@ -770,8 +770,12 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
         "--junit is for folders; leave it out for two pictures; see --help",
     ),
     (
-        ["-f", "first", "-s", "second", "--junit", "none/junit.xml"],
-        "none/junit.xml cannot be written, as its folder is not there; name a file ",
+        ["-f", "first", "-s", "second", "--junit", "empty"],
+        "empty is a folder; name another file for --junit",
+    ),
+    (
+        ["-f", PICTURE, "-s", "second", "--junit", PICTURE],
+        f"{PICTURE} is an input; name another file for --junit",
     ),
     (
         ["-f", "made/pairs", "-s", "second", "-o", "made"],
