@@ -153,6 +153,12 @@ def many(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in this process starts one worker alone, as it takes time to start."""
+    monkeypatch.setattr(cv2, "getNumberOfCPUs", lambda: 1)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_stays_blocked() -> Iterator[None]:
     """A run in this process leaves handlers as they were, and no signal blocked."""
     before = [signal.getsignal(number) for number in ENDS]
@@ -184,10 +190,12 @@ def family(pid: int) -> set[int]:
 
 def workers_of(pid: int) -> list[int]:
     """The processes below a process that compare pairs."""
-    lines = {
-        child: Path(f"/proc/{child}/cmdline").read_bytes() for child in family(pid)
-    }
-    return [child for child, line in lines.items() if b"spawn_main" in line]
+    workers = []
+    for child in family(pid):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                workers.append(child)
+    return workers
 
 
 def wait_until_gone(pids: set[int]) -> None:
@@ -1285,7 +1293,7 @@ def test_of_runs_that_begin_at_once_one_writes_and_the_others_are_refused(
 def test_a_state_that_is_not_whole_computes_all_again(runs: Runs) -> None:
     assert runs() == COMPARED
     whole = (runs.output / "run.json").read_text()
-    for state in ("", whole[:-9], '{"settings": 1}', "null", "\0\udcff"):
+    for state in (whole[:-9], '{"settings": 1}', "null", "\0\udcff"):
         (runs.output / "run.json").write_bytes(state.encode(errors="surrogateescape"))
         assert runs() == COMPARED
     assert runs() == set()
@@ -1424,13 +1432,12 @@ def test_ctrl_c_keeps_what_is_done_and_another_run_goes_on(many: Path) -> None:
     assert_whole(output, COUNT)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.2])
 @pytest.mark.slow
-def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
+def test_ctrl_c_while_the_workers_start(many: Path) -> None:
     run = process(*folders(many), "-o", many / "out")
     while not (many / "out/results.jsonl").exists():
         assert run.poll() is None
-    time.sleep(delay)
+    time.sleep(0.1)
     workers = family(run.pid)
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=PATIENCE)
@@ -1448,20 +1455,19 @@ def test_ctrl_c_while_the_workers_start(many: Path, delay: float) -> None:
 def test_a_signal_that_ends_the_run_leaves_nothing_half_written(
     many: Path, kill: Callable[[int, int], None], number: signal.Signals
 ) -> None:
-    """Sent to the run, or to its workers too; over an older result."""
+    """Sent to the run, or to its workers too."""
     output = many / "out"
-    for done in (0, 9):
-        run = process(*folders(many), "--json", "--jobs", "2", "-o", output)
-        lines_of(run, done + 5)
-        workers = family(run.pid)
-        kill(run.pid, number)
-        _, err = run.communicate(timeout=PATIENCE)
-        assert run.returncode == 128 + number
-        assert "stopped: " in err
-        wait_until_gone(workers)
-        done = len(records_of((output / "results.jsonl").read_text()))
-        assert 5 <= done < COUNT
-        assert_whole(output, done)
+    run = process(*folders(many), "--json", "--jobs", "2", "-o", output)
+    lines_of(run, 5)
+    workers = family(run.pid)
+    kill(run.pid, number)
+    _, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 128 + number
+    assert "stopped: " in err
+    wait_until_gone(workers)
+    done = len(records_of((output / "results.jsonl").read_text()))
+    assert 5 <= done < COUNT
+    assert_whole(output, done)
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -1470,7 +1476,7 @@ def test_signals_at_random_moments(many: Path, number: signal.Signals) -> None:
     """From the start of Python on; what is begun is whole or not there."""
     chance = random.Random(number)
     ends = set()
-    for turn in range(3):
+    for turn in range(2):
         output = many / f"out {turn}"
         run = process(*folders(many), "--json", "-o", output, pipesize=-1)
         if turn == 0:  # one at least is in the midst of it
@@ -1623,7 +1629,7 @@ def test_a_run_that_is_killed_leaves_no_worker_and_the_next_one_goes_on(
     many: Path,
 ) -> None:
     output = many / "out"
-    for turn in range(1, 4):
+    for turn in range(1, 3):
         run = process(*folders(many), "--json", "-o", output)
         lines_of(run, 9 * turn)
         workers = family(run.pid)
@@ -2065,6 +2071,11 @@ def test_the_overview_shows_every_pair_and_leads_to_its_page(
     assert f"{100 * result['different_fraction']:.3g} %" in text
     assert "is a damaged or truncated PNG" in rows["cut.png"].text
     assert overview.complaints() == []
+    names = overview.controls()
+    assert names["group"] == ["status"]
+    assert names["searchbox"] == ["search by name"]
+    assert names["combobox"] == ["order"]
+    assert names["radio"] == labels
     rows["nested/deep/über uns.png"].click()
     assert overview.driver.title.startswith(
         f"{tree}/second/nested/deep/über uns.png compared with"
@@ -2199,8 +2210,7 @@ def test_the_overview_is_the_same_after_a_look_at_a_pair(
 
 @pytest.mark.slow
 @in_browser
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_the_overview_can_be_read(
     overview: Overview, tree: Path, size: tuple[int, int], scheme: str
 ) -> None:
@@ -2220,25 +2230,6 @@ def test_the_overview_can_be_read(
             assert contrast(screen[top:bottom, left:right]) >= 4.5, element.text
     for control in overview.find("label, input, select"):
         assert control.size["height"] >= 24 or control.get_attribute("type") == "radio"
-
-
-@pytest.mark.slow
-@in_browser
-def test_the_controls_of_the_overview_have_names(
-    overview: Overview, large: Path
-) -> None:
-    overview.open(large)
-    names = overview.controls()
-    assert names["group"] == ["status"]
-    assert names["searchbox"] == ["search by name"]
-    assert names["combobox"] == ["order"]
-    assert names["radio"] == [
-        "all 10000",
-        "different 1000",
-        "same 8998",
-        "only first 1",
-        "error 1",
-    ]
 
 
 @pytest.mark.slow
