@@ -2889,20 +2889,13 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
             raise ImageDiffError(f"{target} {fault}; {remedy}")
 
 
-def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
-    """Write the pictures, the report and result.json into a folder; give the record.
-
-    name: that of the pair in a run of many, whose overview shows small pictures too.
-    All files are whole before the first takes its place, and result.json takes its
-    place last. Raises ImageDiffError where that cannot be done; what was there then
-    stays.
-    """
-    folder = os.fsdecode(folder)
+def write_files(comparison: Comparison, folder: str, name: str | None) -> Record:
+    """`save` in a folder that is there and in which nobody else writes."""
     record = as_record(comparison) | {"name": name}
     files = files_of(comparison, record)
     check_targets(comparison, [os.path.join(folder, file) for file in files])
     large = comparison.mask.size > LARGE_PICTURE
-    with locked(folder), writing(folder), staging(folder) as beside:
+    with writing(folder), staging(folder) as beside:
 
         def write(file: str) -> None:
             """Write one of the files beside its place."""
@@ -2913,6 +2906,19 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
         for file in files:
             os.replace(os.path.join(beside, file), os.path.join(folder, file))
     return record
+
+
+def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
+    """Write the pictures, the report and result.json into a folder; give the record.
+
+    name: that of the pair in a run of many, whose overview shows small pictures too.
+    All files are whole before the first takes its place, and result.json takes its
+    place last. Raises ImageDiffError where that cannot be done; what was there then
+    stays.
+    """
+    folder = os.fsdecode(folder)
+    with locked(folder):
+        return write_files(comparison, folder, name)
 
 
 # --- Windows --------------------------------------------------------------------------
@@ -3433,8 +3439,8 @@ def compare_both(
         return Outcome(record, None, comparison.notes)
     page = os.path.join(beside, os.urandom(8).hex())
     with writing(beside):
-        os.mkdir(page)  # not the folders around it: where the run has ended, stop
-    record = save(comparison, page, pair.name)
+        os.mkdir(page)  # not the folders around it, which are gone with the run
+    record = write_files(comparison, page, pair.name)
     return Outcome(record, page, comparison.notes)
 
 
@@ -3948,6 +3954,10 @@ def open_output(
         try:
             yield beside, results
         finally:
+            ended = f"{beside}-ended"
+            with contextlib.suppress(OSError):
+                os.rename(beside, ended)  # a cluster's workers may still write there
+            remove_tree(ended)
             with writing(folder):
                 write_overview(plan.first, plan.second, folder, len(pairs))
 

@@ -1856,6 +1856,8 @@ def test_ctrl_c_on_a_cluster(many: Path, cluster: Any) -> None:
     assert run.returncode == 130
     assert err.startswith("stopped: ")
     assert err.count("\n") == 1
+    time.sleep(0.5)  # its workers go on with what is under way
+    assert_nothing_half_written(many / "out")
 
 
 @pytest.mark.slow
