@@ -3558,11 +3558,14 @@ PATIENCE = 60  # seconds in which a process has to start
 
 def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
     """Start all the processes of a pool; whether the first of them lives."""
-    from concurrent.futures import FIRST_COMPLETED, wait
+    from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
     # Until `begin_worker` ignores them, signals of the terminal would end a worker.
     with refused(), signals_late(), signals_blocked():
-        started = [pool.submit(os.getpid) for _ in range(jobs)]
+        try:
+            started = [pool.submit(os.getpid) for _ in range(jobs)]
+        except BrokenExecutor:
+            return False
         done = wait(started, PATIENCE, FIRST_COMPLETED).done
         if not done:
             fault = f"no process starts within {PATIENCE} s"
@@ -3575,7 +3578,7 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     """Processes of this machine. Raises ImageDiffError where they cannot start."""
     from concurrent.futures import BrokenExecutor, Future
 
-    for _ in range(10):  # as a process may be killed from outside at its start
+    for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
 
             def submit(pair: Pair) -> Future[Any]:
@@ -3935,6 +3938,17 @@ def write_overview(first: str, second: str, folder: str, total: int) -> None:
         replace_file(os.path.join(folder, "index.html"), page)
 
 
+def remove_in_use(folder: str) -> None:
+    """Remove a folder in which a cluster's workers may still write, but never find it.
+
+    It goes as a whole, even where the second signal to end the run comes meanwhile.
+    """
+    ended = f"{folder}-ended"
+    with signals_late(), contextlib.suppress(OSError):
+        os.rename(folder, ended)
+        remove_tree(ended)
+
+
 @contextlib.contextmanager
 def open_output(
     plan: Plan, pairs: Sequence[Pair], folder: str
@@ -3954,10 +3968,7 @@ def open_output(
         try:
             yield beside, results
         finally:
-            ended = f"{beside}-ended"
-            with contextlib.suppress(OSError):
-                os.rename(beside, ended)  # a cluster's workers may still write there
-            remove_tree(ended)
+            remove_in_use(beside)
             with writing(folder):
                 write_overview(plan.first, plan.second, folder, len(pairs))
 
@@ -4253,7 +4264,8 @@ def junit_case(record: Record) -> Element:
     status = record["status"]
     if status != "same":
         kind = "error" if status == "error" else "failure"
-        SubElement(case, kind, type=status, message=printable(as_line(record)))
+        facts = as_facts(record) or status.replace("_", " ")
+        SubElement(case, kind, type=status, message=printable(facts))
     return case
 
 
