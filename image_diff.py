@@ -3412,8 +3412,8 @@ def compare_both(
 ) -> Outcome:
     """The outcome of two files; equal ones are not even decoded.
 
-    Where they differ their files wait in a new folder in that beside the results.
-    Raises ImageDiffError where they cannot be compared.
+    Where they differ, what is saved of them waits in a folder of its own inside of
+    `beside`. Raises ImageDiffError where they cannot be compared.
     """
     check_file(first)
     check_file(second)
@@ -3447,7 +3447,7 @@ def compare_both(
 def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """The outcome of a pair, whatever happens to it; runs in a worker.
 
-    beside: the folder in which the files of a pair that differs wait; None for none.
+    beside: the folder in which pages wait; None: nothing is saved.
     """
     record = EMPTY | {"name": pair.name, "first": pair.first, "second": pair.second}
     if pair.error is not None:
@@ -3541,7 +3541,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         if os.name == "posix":
             from multiprocessing.resource_tracker import ensure_running
 
-            ensure_running()  # another process of the pool, which SIGHUP would end
+            ensure_running()  # it outlives a worker, and SIGHUP would end it
         pool = ProcessPoolExecutor(jobs, context, begin_worker, (threads,))
     try:
         yield pool
@@ -4128,8 +4128,8 @@ def check_junit(path: str, first: str) -> None:
 def check_workers() -> None:
     """Raise ImageDiffError where processes could not import this program again.
 
-    Ends the process if it is one of ours that imports a program which calls main at
-    once: it would start others in turn. The run that has started it tells of it.
+    A program that calls main without a guard does so again in each process that it
+    starts. Such a process ends here, and the run that has started it tells why.
     """
     from multiprocessing.spawn import get_preparation_data
 
