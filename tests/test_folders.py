@@ -198,11 +198,18 @@ def workers_of(pid: int) -> list[int]:
     return workers
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended, be it that its parent has not yet asked how."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
 def wait_until_gone(pids: set[int]) -> None:
     """Wait until processes have ended."""
-    processes.wait_for(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all end"
-    )
+    processes.wait_for(lambda: all(map(has_ended, pids)), "all end")
 
 
 def assert_whole(output: Path, done: int) -> None:
