@@ -140,6 +140,13 @@ class Stopped(BaseException):
         self.number = number
 
 
+# Of these the workers leave it to the run what happens; Windows has no SIGHUP.
+TERMINAL_SIGNALS = {
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+}
+STOPPING_SIGNALS = {*TERMINAL_SIGNALS, signal.SIGTERM}
+
+
 class ExitStatus(IntEnum):
     """What the process tells its caller; after a signal, 128 and its number."""
 
@@ -374,18 +381,11 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
 
 
-# Of these the workers leave it to the run what happens; Windows has no SIGHUP.
-TERMINAL_SIGNALS = {
-    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
-}
-STOPPING_SIGNALS = {*TERMINAL_SIGNALS, signal.SIGTERM}
-
-
 @contextlib.contextmanager
 def signals_late() -> Iterator[list[int]]:
-    """Let signals that raise wait for the end; the list has those that have come.
+    """Let signals whose handlers may raise wait for the end; give those that have come.
 
-    Where a handler raises in the midst of `threading` a lock may stay locked for ever.
+    Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
     """
     late: list[int] = []
     before: dict[int, Any] = {}
@@ -405,6 +405,23 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
+) -> list[Future[Result]]:
+    """Apply a function to items in threads that have ended when it returns.
+
+    Once a signal is late no further item is begun.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
+    return futures
+
+
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
@@ -414,10 +431,9 @@ def map_on_cores(
     """
     if not large:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        return list(executor.map(function, items))
+    with signals_late() as late:
+        futures = in_threads(function, items, late)
+    return [future.result() for future in futures]
 
 
 class Picture(NamedTuple):
