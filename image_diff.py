@@ -42,6 +42,7 @@ if __name__ == "__main__":  # what only a program may do, before its slow import
 import argparse
 import contextlib
 import ctypes
+import errno
 import io
 import math
 import numbers
@@ -54,7 +55,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import count, groupby, islice, pairwise
+from itertools import chain, count, groupby, islice, pairwise
 from operator import attrgetter
 from stat import S_ISCHR
 from typing import (
@@ -99,8 +100,8 @@ if TYPE_CHECKING:
         Iterator,
         Sequence,
     )
-    from concurrent.futures import Future
-    from sqlite3 import Connection as Database
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from xml.etree.ElementTree import Element
 
     from numpy.typing import NDArray
 
@@ -112,7 +113,6 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
     Record = dict[str, Any]  # a result as JSON: `as_record`
-    Submit = Callable[[Any], Future[Record]]  # sends a pair to a worker
     Item = TypeVar("Item")
     Result = TypeVar("Result")
 
@@ -211,9 +211,7 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
-    align: str = (
-        "auto"  # one of ALIGNMENTS: how the second picture is laid on the first
-    )
+    align: str = "auto"  # one of ALIGNMENTS: how the second is laid on the first
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
@@ -3017,13 +3015,17 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
 }
 
 
+def printable(text: str) -> str:
+    """A text with escapes in the place of what cannot be printed in one line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def tell(text: str) -> None:
     """Print one line on stderr, whatever characters it has, and if nobody reads it."""
     if sys.stderr is None:  # closed with 2>&-
         return
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def region_records(comparison: Comparison) -> list[Record]:
@@ -3239,6 +3241,9 @@ def as_facts(record: Record) -> str:
 
 # The thumbnails in the folder of a pair of many, and the picture that each is made of.
 SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}
+# In the output of many the pages of the pairs, each in a folder of its name, have one
+# of their own: so no name is that of a file of the run.
+PAIRS_FOLDER = "pairs"
 
 # What both pages share. Only the script with this hash runs, whatever a name holds.
 PAGE_HEAD = """\
@@ -3464,7 +3469,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
     second = record["second"] or "second"
     back = ""
     if record["name"]:
-        up = "../" * (1 + record["name"].count(os.sep))
+        up = "../" * (2 + record["name"].count(os.sep))
         back = f'<p><a href="{up}index.html">all pairs</a>'
     layout = list(layout_text(comparison))
     if comparison.alignment and comparison.alignment.transform:
@@ -3581,7 +3586,7 @@ def overview_pictures(record: Record, folder: str) -> str:
         path = record[which]
         image = ""
         if record["status"] == "different":
-            address = address_of(os.path.join(record["name"], small))
+            address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
         elif path:
             address = address_of(os.path.relpath(path, folder))
         else:
@@ -3602,7 +3607,8 @@ def overview_row(record: Record, folder: str) -> str:
     name, status, ssim = record["name"], record["status"], record["ssim"]
     href = ""
     if status == "different":
-        href = f' href="{address_of(os.path.join(name, "index.html"))}"'
+        page = os.path.join(PAIRS_FOLDER, name, "index.html")
+        href = f' href="{address_of(page)}"'
     share = WEIGHTS.get(status, record["different_fraction"])
     low, high = -2, -2  # no SSIM: last, whichever comes first
     if ssim is not None:
@@ -3669,7 +3675,8 @@ def writing(folder: PathLike) -> Iterator[None]:
         yield
     except (OSError, ValueError) as problem:  # a name with a null byte is the latter
         reason = getattr(problem, "strerror", None) or problem
-        fault = f"cannot write to {os.fsdecode(folder)}: {reason}"
+        place = getattr(problem, "filename2", None) or folder  # what is to be replaced
+        fault = f"cannot write to {os.fsdecode(place)}: {reason}"
         raise ImageDiffError(f"{fault}; free or name another folder") from problem
 
 
@@ -3707,12 +3714,18 @@ def locked(folder: PathLike) -> Iterator[None]:
         yield
 
 
-def remove_flat(folder: str) -> None:
-    """Remove a folder of files, as far as that is possible."""
+def remove_tree(path: str) -> None:
+    """Remove a file or a folder with all in it, as far as that is possible.
+
+    Of a link what it leads to stays. (shutil.rmtree fails where a signal raises in it.)
+    """
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            os.remove(os.path.join(folder, name))
-        os.rmdir(folder)
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.remove(path)
+            return
+        for name in os.listdir(path):
+            remove_tree(os.path.join(path, name))
+        os.rmdir(path)
 
 
 @contextlib.contextmanager
@@ -3723,16 +3736,16 @@ def staging(folder: PathLike) -> Iterator[str]:
     """
     for name in os.listdir(folder):
         if name.startswith(LEFTOVERS):
-            remove_flat(os.path.join(folder, name))
+            remove_tree(os.path.join(folder, name))
     beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
     try:
         try:
             os.mkdir(beside)
             yield beside
         finally:
-            remove_flat(beside)
+            remove_tree(beside)
     finally:  # a signal may have come in the midst of the removal
-        remove_flat(beside)
+        remove_tree(beside)
 
 
 def encode_png(image: Image) -> bytes:
@@ -3814,20 +3827,13 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
             raise ImageDiffError(f"{target} {fault}; {remedy}")
 
 
-def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
-    """Write the pictures, the report and result.json into a folder; give the record.
-
-    name: that of the pair in a run of many, whose overview shows small pictures too.
-    All files are whole before the first takes its place, and result.json takes its
-    place last. Raises ImageDiffError where that cannot be done; what was there then
-    stays.
-    """
-    folder = os.fsdecode(folder)
+def write_files(comparison: Comparison, folder: str, name: str | None) -> Record:
+    """`save` in a folder that is there and in which nobody else writes."""
     record = as_record(comparison) | {"name": name}
     files = files_of(comparison, record)
     check_targets(comparison, [os.path.join(folder, file) for file in files])
     large = comparison.mask.size > LARGE_PICTURE
-    with locked(folder), writing(folder), staging(folder) as beside:
+    with writing(folder), staging(folder) as beside:
 
         def write(file: str) -> None:
             """Write one of the files beside its place."""
@@ -3838,6 +3844,19 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
         for file in files:
             os.replace(os.path.join(beside, file), os.path.join(folder, file))
     return record
+
+
+def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
+    """Write the pictures, the report and result.json into a folder; give the record.
+
+    name: that of the pair in a run of many, whose overview shows small pictures too.
+    All files are whole before the first takes its place, and result.json takes its
+    place last. Raises ImageDiffError where that cannot be done; what was there then
+    stays.
+    """
+    folder = os.fsdecode(folder)
+    with locked(folder):
+        return write_files(comparison, folder, name)
 
 
 # --- Windows --------------------------------------------------------------------------
@@ -4100,6 +4119,10 @@ class Pair(NamedTuple):
     first: str | None  # path; None: only the other folder has it
     second: str | None
     error: str | None = None
+    mask: str | None = None  # path of what is left out of this pair alone
+
+
+MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
 
 
 def is_named_as_picture(name: str) -> bool:
@@ -4121,15 +4144,27 @@ def entries(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
+def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool:
+    """Whether a link to a real path is followed in a folder here below the top.
+
+    Not one that leaves the top, that leads to a folder around here, or into one that is
+    to be skipped.
+    """
+    if not inside(target, top) or inside(here, target):
+        return False
+    return not any(inside(target, left) and not inside(here, left) for left in skip)
+
+
 def list_folder(
     root: str, relative: str, skip: Collection[str]
 ) -> tuple[dict[str, str], set[str]]:
     """The pictures in a folder below a root and the folders in it.
 
     Pictures are paths by name, folders are names; a name is relative to the root. Left
-    out are the folders whose real paths are to be skipped, and links that leave the
-    root, that lead to a folder around them, or that lie in a linked folder. Raises
-    OSError where the folder cannot be read.
+    out are the folders whose real paths are to be skipped, and links that are not
+    followed or lie in a linked folder. What is named as a picture and cannot be read,
+    be it a broken link or a pipe, is an error of its pair. Raises OSError where the
+    folder cannot be read.
     """
     pictures: dict[str, str] = {}
     folders: set[str] = set()
@@ -4142,14 +4177,18 @@ def list_folder(
     for entry in entries(path):
         name = os.path.join(relative, entry.name)
         target = os.path.join(here, entry.name)
+        # Asked of the entry, as a path may be too long to ask the system.
+        is_folder = entry.is_dir(follow_symlinks=False)
         if entry.is_symlink():
             target = os.path.realpath(target)
-            if linked or not inside(target, top) or inside(here, target):
+            is_broken = not os.path.exists(target)
+            if linked or not (is_broken or is_followed(target, here, top, skip)):
                 continue
-        if os.path.isdir(target):
+            is_folder = os.path.isdir(target)
+        if is_folder:
             if target not in skip:
                 folders.add(name)
-        elif is_named_as_picture(name) and os.path.isfile(target):
+        elif is_named_as_picture(name):
             pictures[name] = entry.path
     return pictures, folders
 
@@ -4172,13 +4211,23 @@ def find_partners(ours: Collection[str], theirs: Collection[str]) -> dict[str, s
     return partners
 
 
-def pair_pictures(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[Pair]:
+def without_masks(pictures: dict[str, str]) -> dict[str, str]:
+    """The pictures, paths by name, less those that are masks of others."""
+    return {
+        name: path for name, path in pictures.items() if not name.endswith(MASK_ENDING)
+    }
+
+
+def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
     """Pair the pictures of two folders, paths by name, in the order of the names."""
+    ours = without_masks(first)
+    theirs = without_masks(second)
     partners = find_partners(ours, theirs)
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
         partner = partners.get(name, name)
-        yield Pair(name, ours.get(name), theirs.get(partner))
+        mask = first.get(f"{stem(name)}{MASK_ENDING}")
+        yield Pair(name, ours.get(name), theirs.get(partner), mask=mask)
 
 
 def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[Pair]:
@@ -4195,6 +4244,8 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
         except OSError as problem:
             fault = f"{problem.filename} cannot be read: {problem.strerror}"
             remedy = "allow it to be read"
+            if problem.errno == errno.ENAMETOOLONG:
+                remedy = "compare the folders in it"
             yield Pair(relative or ".", None, None, f"{fault}; {remedy}")
             continue
         waiting += sorted(our_folders | their_folders, reverse=True)
@@ -4215,15 +4266,15 @@ def pair_with_each(
             yield pair
 
 
-def add_to_ranking(database: Database, score: float | None, line: str) -> None:
-    """Keep the line of a picture that was compared; no score: it could not be."""
-    database.execute("INSERT INTO ranking VALUES (?, ?)", (score, line))
+def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
+    """The lines of pictures, the highest score first, those without one last."""
 
+    def likeness(line: tuple[float | None, str]) -> float:
+        """The score; below all others where a picture could not be compared."""
+        score = line[0]
+        return -math.inf if score is None else score
 
-def most_alike_first(database: Database) -> Iterator[str]:
-    """The lines that were kept, the highest score first, those without one last."""
-    for (line,) in database.execute("SELECT line FROM ranking ORDER BY score DESC"):
-        yield line
+    return [line for _, line in sorted(scored, key=likeness, reverse=True)]
 
 
 # --- Run ------------------------------------------------------------------------------
@@ -4238,12 +4289,40 @@ def raise_stopped(number: int, frame: object) -> None:
 
 
 class Plan(NamedTuple):
-    """How the pairs of a run are compared; it is sent to the workers."""
+    """What a run of many compares, how, and where the results go."""
 
+    first: str
+    second: str
     options: Options
-    output: str | None  # folder of the run; None: nothing is written
+    output: str | None = None  # folder of the run; None: nothing is written
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
+    beside: str | None = None  # folder in the output in which pages wait
+
+
+class Outcome(NamedTuple):
+    """What a worker tells of a pair."""
+
+    record: Record
+    page: str | None = None  # folder that waits for its place
+    notes: tuple[str, ...] = ()  # what to tell a person beside the record
+
+
+def failed(pair: Pair, fault: object) -> Record:
+    """The record of a pair that could not be compared."""
+    return EMPTY | {
+        "status": "error",
+        "name": pair.name,
+        "first": pair.first,
+        "second": pair.second,
+        "error": str(fault).replace("\n", " "),
+    }
+
+
+def check_file(path: str) -> None:
+    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageDiffError(f"{path} can be read but once; put a file there")
 
 
 def same_bytes(first: str, second: str) -> bool:
@@ -4256,19 +4335,27 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def compare_both(
-    name: str, first: str, second: str, options: Options, folder: str | None
-) -> Record:
-    """The record of two files, saved in the folder where they differ.
+def is_picture(path: str) -> bool:
+    """Whether a file begins as a picture that OpenCV reads."""
+    with contextlib.ExitStack() as stack:
+        source = open_source(path, stack)
+        return cv2.haveImageReader(name_of(source) or path)
 
-    Equal files are not even decoded, unless an earlier result would be left to say
-    that they differ.
+
+def compare_both(
+    pair: Pair, first: str, second: str, options: Options, beside: str | None
+) -> Outcome:
+    """The outcome of two files; equal ones are not even decoded.
+
+    Where they differ, what is saved of them waits in a folder of its own inside of
+    `beside`. Raises ImageDiffError where they cannot be compared.
     """
-    saved = folder is not None and os.path.exists(os.path.join(folder, "result.json"))
-    if not saved and same_bytes(first, second):
-        return EMPTY | {
+    check_file(first)
+    check_file(second)
+    if same_bytes(first, second) and is_picture(first):
+        record = EMPTY | {
             "status": "same",
-            "name": name,
+            "name": pair.name,
             "first": first,
             "second": second,
             "ssim": 1.0,
@@ -4277,32 +4364,65 @@ def compare_both(
             "different_pixels": 0,
             "different_fraction": 0.0,
         }
+        return Outcome(record)
+    if pair.mask is not None:
+        ignore: Any = (*options.ignore, pair.mask)
+        options = replace(options, ignore=ignore)
     comparison = compare_files(first, second, options)
-    if folder is not None and (saved or comparison.status == "different"):
-        return save(comparison, folder, name)
-    return as_record(comparison) | {"name": name}
+    if beside is None or comparison.status == "same":
+        record = as_record(comparison) | {"name": pair.name}
+        return Outcome(record, None, comparison.notes)
+    page = os.path.join(beside, os.urandom(8).hex())
+    with writing(beside):
+        os.mkdir(page)  # not the folders around it, which are gone with the run
+    record = write_files(comparison, page, pair.name)
+    return Outcome(record, page, comparison.notes)
 
 
-def compare_pair(pair: Pair, options: Options, output: str | None) -> Record:
-    """The record of a pair, whatever happens to it; runs in a worker.
+def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
+    """The outcome of a pair, whatever happens to it; runs in a worker.
 
-    output: the run's folder, in which a pair that differs has one of its name.
+    beside: the folder in which pages wait; None: nothing is saved.
     """
     record = EMPTY | {"name": pair.name, "first": pair.first, "second": pair.second}
     if pair.error is not None:
-        return record | {"status": "error", "error": pair.error.replace("\n", " ")}
+        return Outcome(failed(pair, pair.error))
     if pair.second is None:
-        return record | {"status": "only_first"}
+        return Outcome(record | {"status": "only_first"})
     if pair.first is None:
-        return record | {"status": "only_second"}
-    folder = None if output is None else os.path.join(output, pair.name)
+        return Outcome(record | {"status": "only_second"})
     try:
-        return compare_both(pair.name, pair.first, pair.second, options, folder)
+        return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
-        fault = str(problem)
+        return Outcome(failed(pair, problem))
     except Exception as problem:  # MemoryError, say: the other pairs must go on
-        fault = f"{type(problem).__name__}: {problem}"
-    return record | {"status": "error", "error": fault.replace("\n", " ")}
+        return Outcome(failed(pair, f"{type(problem).__name__}: {problem}"))
+
+
+class Workers(NamedTuple):
+    """What compares pairs: processes of this machine, or a cluster."""
+
+    submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
+    # Raises ImageDiffError where no worker is left to end what is under way.
+    check: Callable[[Iterable[Future[Any]]], None]
+
+
+def end_with_the_run() -> None:
+    """End this process when the one that has started it is gone, however it ended."""
+    from multiprocessing import parent_process
+
+    run = parent_process()
+    if run is not None:
+        run.join()
+    os._exit(ExitStatus.TROUBLE)
+
+
+def begin_worker(threads: int) -> None:
+    """Prepare a worker's process. Signals of the terminal are for the run to act on."""
+    for number in TERMINAL_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    cv2.setNumThreads(threads)
+    threading.Thread(target=end_with_the_run, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -4319,25 +4439,8 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def work(pipe: Any, plan: Plan, threads: int) -> None:
-    """Compare the pairs that come through a pipe until its other end is gone.
-
-    This is all that a worker's process does. A SIGTERM ends it, and it leaves nothing
-    half written.
-    """
-    cv2.setNumThreads(threads)
-    for number in TERMINAL_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(EOFError, OSError, Stopped):
-        signal.signal(signal.SIGTERM, raise_stopped)
-        while True:
-            pair = pipe.recv()
-            pipe.send(compare_pair(pair, plan.options, plan.output))
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is half written any more
-
-
 @contextlib.contextmanager
-def refused(what: str) -> Iterator[None]:
+def refused() -> Iterator[None]:
     """Raise ImageDiffError where the system refuses a process or a thread."""
     try:
         yield
@@ -4346,123 +4449,100 @@ def refused(what: str) -> Iterator[None]:
             raise
         reason = getattr(problem, "strerror", None) or problem
         remedy = "free its memory, files or processes, or give fewer --jobs"
-        fault = f"the system refuses {what}: {reason}; {remedy}"
+        fault = f"the system refuses a process: {reason}; {remedy}"
         raise ImageDiffError(fault) from problem
 
 
-PATIENCE = 10  # seconds that workers have to end in; a decoder may hang
+def processes_of(pool: ProcessPoolExecutor) -> list[Any]:
+    """The processes of a pool that runs, which has no public name for them."""
+    return list(pool._processes.values())
 
 
-class Workers:
-    """Processes of this machine, each with a pipe, and a thread that waits for it.
+@contextlib.contextmanager
+def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """So many processes of this machine, which are killed at the end of the block.
 
+    What they then leave half written lies in the run's staging folder, which goes too.
     Threads alone take 1.4 times as long for 300 pairs of 500x314: each is some hundred
-    short calls that wait for the GIL. When a process of a ProcessPoolExecutor dies it
-    ends all of them, and does not tell which pair was to blame.
+    short calls that wait for the GIL.
     """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
 
-    def __init__(self, jobs: int, plan: Plan) -> None:
-        """Prepare as many processes as there are jobs; `start` starts them."""
-        import multiprocessing
-        from concurrent.futures import ThreadPoolExecutor
+    # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
+    context = get_context("spawn")
+    threads = max(1, cv2.getNumberOfCPUs() // jobs)
+    with refused(), signals_blocked():
+        if os.name == "posix":
+            from multiprocessing.resource_tracker import ensure_running
 
-        # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
-        self.context = multiprocessing.get_context("spawn")
-        self.jobs = jobs
-        self.plan = plan
-        self.threads = max(1, cv2.getNumberOfCPUs() // jobs)
-        self.processes: list[Any] = []
-        self.idle: deque[Any] = deque()  # pipes; None: of a process that died
-        self.executor = ThreadPoolExecutor(jobs)
-
-    def start_process(self) -> Any:
-        """Start a process; our end of its pipe. OSError where the system refuses."""
-        ours, others = self.context.Pipe()
-        arguments = others, self.plan, self.threads
-        process = self.context.Process(target=work, args=arguments, daemon=True)
-        with others, signals_blocked():  # until `work` ignores them
-            process.start()
-        self.processes.append(process)
-        return ours
-
-    def start(self) -> None:
-        """Start all the processes; ImageDiffError where the system refuses one."""
-        with refused("a process"):
-            if os.name == "posix":
-                from multiprocessing.resource_tracker import ensure_running
-
-                # Otherwise it starts along with the first process, and unblocks SIGINT.
-                ensure_running()
-            for _ in range(self.jobs):
-                self.idle.append(self.start_process())
-
-    def compare(self, pair: Pair) -> Record:
-        """Have an idle process compare a pair; EOFError or OSError where it dies."""
-        pipe = self.idle.pop()
-        try:
-            if pipe is None:
-                pipe = self.start_process()
-            pipe.send(pair)
-            record: Record = pipe.recv()
-        except BaseException:
-            self.idle.append(None)  # the next pair gets another process
-            raise
-        self.idle.append(pipe)
-        return record
-
-    def submit(self, pair: Pair) -> Future[Record]:
-        """Send a pair to the next process that is idle."""
-        with refused("a thread"):
-            return self.executor.submit(self.compare, pair)
-
-    def stop(self) -> None:
-        """End all the processes, whatever they do."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        end = time.monotonic() + PATIENCE
-        try:
-            for process in self.processes:
-                process.terminate()  # not kill: what is half written becomes whole
-            for process in self.processes:
-                process.join(max(0, end - time.monotonic()))
-        finally:  # a second Ctrl+C: the workers still remove what is half written
-            end = min(end, time.monotonic() + 1)
-            for process in self.processes:
-                process.join(max(0, end - time.monotonic()))
-                process.kill()
-                process.join()
-
-
-@contextlib.contextmanager
-def local_workers(jobs: int, plan: Plan) -> Iterator[Submit]:
-    """What sends a pair to one of so many processes of this machine."""
-    workers = Workers(jobs, plan)
+            ensure_running()  # it outlives a worker, and SIGHUP would end it
+        pool = ProcessPoolExecutor(jobs, context, begin_worker, (threads,))
     try:
-        workers.start()
-        yield workers.submit
+        yield pool
     finally:
-        workers.stop()
+        with signals_late():
+            for process in processes_of(pool):
+                process.kill()
+            with contextlib.suppress(RuntimeError):  # of a thread that was refused
+                pool.shutdown(cancel_futures=True)
+
+
+PATIENCE = 60  # seconds in which a process has to start
+
+
+def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
+    """Start all the processes of a pool; whether the first of them lives."""
+    from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+
+    # Until `begin_worker` ignores them, signals of the terminal would end a worker.
+    with refused(), signals_late(), signals_blocked():
+        try:
+            started = [pool.submit(os.getpid) for _ in range(jobs)]
+        except BrokenExecutor:
+            return False
+        done = wait(started, PATIENCE, FIRST_COMPLETED).done
+        if not done:
+            fault = f"no process starts within {PATIENCE} s"
+            raise ImageDiffError(f"{fault}; free the system's memory or processes")
+    return any(future.exception() is None for future in done)
 
 
 @contextlib.contextmanager
-def cluster_workers(plan: Plan) -> Iterator[Submit]:
-    """What sends a pair to the workers of a Dask cluster, which are sent this file."""
+def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
+    """Processes of this machine. Raises ImageDiffError where they cannot start."""
+    from concurrent.futures import BrokenExecutor, Future
+
+    for _ in range(30):  # as a process may be killed from outside at its start
+        with process_pool(jobs) as pool:
+
+            def submit(pair: Pair) -> Future[Any]:
+                """Send a pair to the next process that is idle."""
+                try:
+                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
+                except BrokenExecutor as problem:
+                    future: Future[Any] = Future()
+                    future.set_exception(problem)
+                    return future
+
+            if begins(pool, jobs):
+                yield Workers(submit, lambda futures: None)
+                return
+            if any((process.exitcode or 0) > 0 for process in processes_of(pool)):
+                break  # by itself: it would do so again
+    fault = "processes end as soon as they start; free some memory"
+    remedy = 'a program calls main below `if __name__ == "__main__":`'
+    raise ImageDiffError(f"{fault}, or, in Python, {remedy}")
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """A client of a Dask cluster, whose workers are sent this file.
+
+    Raises ImageDiffError where there is none, or no worker.
+    """
     import logging
 
-    def compare(pair: Any, options: Any, output: Any) -> Any:
-        """Run `compare_pair` in a worker.
-
-        It is sent as it is, as a function at the top of the file would not be, and with
-        plain values, as the scheduler need not have OpenCV.
-        """
-        import cv2
-
-        import image_diff
-
-        cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
-        chosen = image_diff.Options(**options)
-        return image_diff.compare_pair(image_diff.Pair(*pair), chosen, output)
-
-    address = plan.scheduler
     with contextlib.ExitStack() as stack:
         logging.disable()  # what goes wrong is told once, by us
         stack.callback(logging.disable, logging.NOTSET)
@@ -4478,168 +4558,163 @@ def cluster_workers(plan: Plan) -> Iterator[Submit]:
             install = f"{sys.executable} -m pip install distributed"
             remedy = f"{install}; dask scheduler; dask worker {address}"
             raise ImageDiffError(f"{fault}; {remedy}") from problem
-        executor = client.get_executor()
-        options = vars(plan.options)
-        yield lambda pair: executor.submit(compare, tuple(pair), options, plan.output)
+        yield client
 
 
-def wait_for(
-    wanted: Collection[Future[Record]],
-    all_sent: Collection[Future[Record]],
-    stopped: threading.Event,
-) -> bool:
-    """Wait until the wanted pairs are done; False where the run is to stop.
-
-    It does not wait on where any pair of all was cancelled, as a scheduler that is lost
-    cancels some and never ends the others.
-    """
-    from concurrent.futures import wait
-
-    while not stopped.is_set():
-        if not wait(wanted, 0.1).not_done:
-            return True
-        if any(future.cancelled() for future in all_sent):
-            return True
-    return False
-
-
-def has_record(future: Future[Record]) -> bool:
-    """Whether a pair is done, and its worker has lived to tell."""
-    if not future.done() or future.cancelled():
-        return False
-    return future.exception() is None
-
-
-def compare_alone(
-    pair: Pair,
-    others: Collection[Future[Record]],
-    plan: Plan,
-    stopped: threading.Event,
-) -> Record | None:
-    """The record of a pair whose worker died; None where the run is to stop.
-
-    It is compared again when the others are done, as all may have wanted too much
-    memory.
-    """
-    with local_workers(1, plan) as submit:
-        if not wait_for(others, others, stopped):
-            return None
-        future = submit(pair)
-        if not wait_for([future], [future], stopped):
-            return None
-    if has_record(future):
-        return future.result()
-    fault = "its process died, perhaps for want of memory; scale the pictures down"
-    return compare_pair(pair._replace(error=fault), plan.options, plan.output)
-
-
-def next_record(
-    under_way: Sequence[tuple[Pair, Future[Record]]],
-    plan: Plan,
-    stopped: threading.Event,
-) -> Record | None:
-    """The record of the first pair that is under way; None where the run is to stop."""
-    pair, future = under_way[0]
-    futures = [sent for _, sent in under_way]
-    if not wait_for([future], futures, stopped):
-        return None
-    if future.cancelled() or not future.done():
-        fault = f"{plan.scheduler} is gone; start it, and run again"
-        raise ImageDiffError(fault)
-    if has_record(future):
-        return future.result()
-    return compare_alone(pair, futures, plan, stopped)
-
-
-def compare_pairs(
-    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: threading.Event
-) -> Generator[Record, None, None]:
-    """The records of the pairs, in order, with some pairs under way at once.
-
-    Once the run is to stop it gives those that are done.
-    """
-    # So many are sent that a large pair seldom holds up those behind it, and that the
-    # distance to a cluster does not count.
-    if plan.scheduler is None:
-        workers = local_workers(jobs, plan)
-        ahead = 8 * jobs + 8
-    else:
-        workers = cluster_workers(plan)
-        ahead = 500
-    under_way: deque[tuple[Pair, Future[Record]]] = deque()
-    with workers as submit:
-        while True:
-            for pair in islice(pairs, ahead - len(under_way)):
-                under_way.append((pair, submit(pair)))
-            if not under_way:
-                return
-            record = next_record(under_way, plan, stopped)
-            if record is None:
-                break
-            under_way.popleft()
-            yield record
-        for _, future in under_way:
-            if has_record(future):
-                yield future.result()
+LONELY = 20  # seconds after which a cluster without any worker is given up
 
 
 @contextlib.contextmanager
-def open_database() -> Iterator[Database]:
-    """A database that vanishes with the run; a million pairs need no memory.
+def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
+    """The workers of a Dask cluster. Raises ImageDiffError where there is none."""
 
-    Its tables hold JSON: `pairs` each pair and, once an earlier run has told it, the
-    line of its record; `ranking` scores and lines.
+    def compare(pair: Any, options: Any, beside: Any) -> Any:
+        """Run `compare_pair` in a worker.
+
+        It is sent as it is, as a function at the top of the file would not be, and with
+        plain values, as the scheduler need not have OpenCV.
+        """
+        import cv2
+
+        import image_diff
+
+        cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
+        chosen = image_diff.Options(**options)
+        return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
+
+    options = vars(plan.options)
+    with connected(address) as client:
+        seen = time.monotonic()
+
+        def submit(pair: Pair) -> Future[Any]:
+            """Send a pair to the scheduler."""
+            send: Callable[..., Future[Any]] = client.get_executor().submit
+            return send(compare, tuple(pair), options, plan.beside)
+
+        def check(futures: Iterable[Future[Any]]) -> None:
+            """Raise ImageDiffError where scheduler or workers are gone.
+
+            A scheduler that is lost cancels some futures and never ends the others.
+            """
+            from distributed import TimeoutError
+
+            nonlocal seen
+            lost = any(future.cancelled() for future in futures)
+            if lost or client.status != "running":
+                raise ImageDiffError(f"{address} is gone; start it, and run again")
+            if time.monotonic() - seen < 2:
+                return
+            with contextlib.suppress(OSError, TimeoutError):
+                known = client.sync(client.scheduler.identity, callback_timeout=5)
+                if known["workers"]:
+                    seen = time.monotonic()
+            if time.monotonic() - seen > LONELY:
+                remedy = "start one, and run again"
+                raise ImageDiffError(f"{address} has no worker left; {remedy}")
+
+        yield Workers(submit, check)
+
+
+def outcome_of(future: Future[Any]) -> Outcome | None:
+    """The outcome of a pair; None where it is not done, or its worker has died."""
+    if not future.done() or future.cancelled() or future.exception() is not None:
+        return None
+    return Outcome(*future.result())
+
+
+def compare_until_a_death(
+    pairs: Iterator[Pair], workers: Workers, ahead: int, stopped: Sequence[int]
+) -> Generator[Outcome, None, list[Pair]]:
+    """The outcomes of pairs in order, with so many under way at once.
+
+    Where a worker dies no more are sent; those whose outcome is lost are returned when
+    the others are done. Once the run is to stop it gives those that are done.
     """
-    import sqlite3
+    from concurrent.futures import wait
 
-    try:
-        with contextlib.closing(sqlite3.connect("")) as database:
-            database.execute("CREATE TABLE pairs (pair PRIMARY KEY, line)")
-            database.execute("CREATE TABLE ranking (score, line)")
-            yield database
-    except sqlite3.Error as problem:
-        fault = f"the folder for temporary files cannot be written to: {problem}"
-        raise ImageDiffError(f"{fault}; free some space there") from problem
-
-
-def list_pairs(pairs: Iterator[Pair], database: Database) -> int:
-    """Fill the table of pairs; how many there are."""
-    import json
-
-    rows = ([json.dumps(pair)] for pair in pairs)
-    inserted = database.executemany("INSERT INTO pairs (pair) VALUES (?)", rows)
-    return max(inserted.rowcount, 0)
-
-
-def unknown_pairs(database: Database) -> Iterator[Pair]:
-    """The pairs that no earlier run has told."""
-    import json
-
-    unknown = "SELECT pair FROM pairs WHERE line IS NULL ORDER BY rowid"
-    for (pair,) in database.execute(unknown):
-        yield Pair(*json.loads(pair))
+    under_way: deque[tuple[Pair, Future[Any]]] = deque()
+    lost: list[Pair] = []
+    while not stopped:
+        with signals_late():
+            if not lost:
+                for pair in islice(pairs, ahead - len(under_way)):
+                    under_way.append((pair, workers.submit(pair)))
+            if not under_way:
+                break
+            pair, future = under_way[0]
+            wait([future], 0.1)
+            if not future.done() or future.cancelled():
+                workers.check([sent for _, sent in under_way])
+                continue
+            outcome = outcome_of(future)
+        under_way.popleft()
+        if outcome is None:
+            lost.append(pair)
+        else:
+            yield outcome
+    with signals_late():
+        outcomes = [outcome_of(future) for _, future in under_way]
+    yield from filter(None, outcomes)
+    return lost
 
 
-def known_lines(database: Database) -> Iterator[str]:
-    """The lines of the records that an earlier run has told."""
-    known = "SELECT line FROM pairs WHERE line IS NOT NULL ORDER BY rowid"
-    for (line,) in database.execute(known):
-        yield line
+def compare_alone(
+    pairs: Iterable[Pair], plan: Plan, stopped: Sequence[int]
+) -> Generator[Outcome, None, None]:
+    """The outcomes of pairs whose worker died, compared again one at a time.
+
+    So each has all the memory, and which one kills its worker is known. It has done so
+    twice then, lest a process that was killed from outside is an error.
+    """
+    left = iter(pairs)
+    suspect = None
+    while not stopped:
+        with local_workers(1, plan) as workers:
+            lost = yield from compare_until_a_death(left, workers, 1, stopped)
+        if not lost:
+            return
+        if lost[0] == suspect:
+            fault = "its process died, perhaps for want of memory"
+            yield Outcome(failed(suspect, f"{fault}; scale the pictures down"))
+        else:
+            suspect = lost[0]
+            left = chain(lost, left)
 
 
-def count_pairs(database: Database) -> tuple[int, int]:
-    """How many pairs there are, and how many of them no earlier run has told."""
-    counts = "SELECT count(*), count(*) - count(line) FROM pairs"
-    total, unknown = database.execute(counts).fetchone()
-    return total, unknown
+def compare_pairs(
+    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: Sequence[int]
+) -> Generator[Outcome, None, None]:
+    """The outcomes of the pairs, in order but for those whose worker died."""
+    # So many are sent that a large pair seldom holds up those behind it, and that the
+    # distance to a cluster does not count.
+    if plan.scheduler is None:
+        begin = partial(local_workers, jobs, plan)
+        ahead = 8 * jobs + 8
+    else:
+        begin = partial(cluster_workers, plan.scheduler, plan)
+        ahead = 500
+    while not stopped:
+        with begin() as workers:
+            lost = yield from compare_until_a_death(pairs, workers, ahead, stopped)
+        if not lost:
+            return
+        yield from compare_alone(lost, plan, stopped)
 
 
-def replace_file(path: str, pieces: Iterator[str]) -> None:
-    """Write a file of text, which is there whole or not at all."""
+# --- Results --------------------------------------------------------------------------
+
+
+def replace_file(path: str, pieces: Iterable[str]) -> None:
+    """Write a file of text, which is there whole or not at all.
+
+    What it replaces, be it a link or a pipe, is neither followed nor opened.
+    """
     part = f"{path}.part"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(part)  # of a run that was killed
     try:
         # A name may hold bytes that are no text.
-        with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with open(part, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
         os.replace(part, path)
     except BaseException:
@@ -4648,155 +4723,245 @@ def replace_file(path: str, pieces: Iterator[str]) -> None:
         raise
 
 
-def append_whole(path: str, line: str) -> None:
+def append_whole(file: io.FileIO, line: str) -> None:
     """Append a line to a file: all of it or, where the disk is full, nothing."""
     rest = line.encode()
-    with open(path, "ab", buffering=0) as file:
-        start = file.tell()
-        try:
-            while rest:
-                written = file.write(rest)
-                rest = rest[written:]
-        except BaseException:
-            file.truncate(start)
-            raise
+    start = file.seek(0, os.SEEK_END)
+    try:
+        while rest:
+            written = file.write(rest)
+            rest = rest[written:]
+    except BaseException:
+        file.truncate(start)
+        raise
 
 
-def still_holds(record: Record, line: str, folder: str, started: float) -> bool:
-    """Whether what an earlier run has told of a pair is still so.
+def check_own_files(folder: str) -> None:
+    """Raise ImageDiffError where a run would replace what no run has written."""
+    remedy = "name another folder for the output"
+    for name in ("index.html", "results.jsonl", "run.json"):
+        path = os.path.join(folder, name)
+        if os.path.lexists(path) and not (os.path.isfile(path) or os.path.islink(path)):
+            raise ImageDiffError(f"{path} is no file; {remedy}")
+    pages = os.path.join(folder, PAIRS_FOLDER)
+    if os.path.islink(pages):
+        raise ImageDiffError(f"{pages} is a link; {remedy}")
+    if os.path.exists(pages) and not os.path.isfile(os.path.join(folder, "run.json")):
+        raise ImageDiffError(f"{pages} is not of an earlier run; {remedy}")
 
-    The run started at that time. Raises OSError where a file is gone, TypeError where
-    there was none, and ValueError where it holds no text.
+
+def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
+    """Put the page of a pair in the place of an earlier one; None: remove that.
+
+    Raises OSError, or ImageDiffError where a link leads elsewhere.
     """
-    for which in ("first", "second"):
-        stat = os.stat(record[which])
-        # Of the inode too: an older file that is moved there keeps its mtime.
-        if max(stat.st_mtime, stat.st_ctime) >= started:
-            return False
+    pages = os.path.join(os.path.realpath(folder), PAIRS_FOLDER)
+    place = os.path.join(pages, name)
+    if os.path.realpath(place) != place or not inside(place, pages):
+        fault = f"a link leads from {place} to another place"
+        raise ImageDiffError(f"{fault}; remove it")
+    if os.path.lexists(place):
+        earlier = os.path.join(beside, "earlier")
+        os.rename(place, earlier)
+        remove_tree(earlier)
+    if page is not None:
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.rename(page, place)
+
+
+def state_of_pair(pair: Pair) -> str:
+    """A text that changes when a file of the pair does, or another takes its place."""
+    from hashlib import blake2b
+
+    states = []
+    for path in filter(None, (pair.first, pair.second, pair.mask)):
+        with contextlib.suppress(OSError):
+            states.append(state_of(os.stat(path)))
+    return blake2b(repr((pair, states)).encode(), digest_size=12).hexdigest()
+
+
+def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
+    """The records of an earlier run, and their lines, but for what is not whole."""
+    import json
+
+    path = os.path.join(folder, "results.jsonl")
+    if not os.path.isfile(path):
+        return
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                is_record = isinstance(record, dict) and record.keys() == EMPTY.keys()
+                if is_record and isinstance(record["name"], str) and line[-1] == "\n":
+                    yield record, line
+
+
+def earlier_states(folder: str, settings: Sequence[str]) -> dict[str, str]:
+    """The states of the pairs in an earlier run with the same settings, by name."""
+    import json
+
+    path = os.path.join(folder, "run.json")
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                run = json.load(file)
+            if run["settings"] == settings:
+                return dict(run["states"])
+    return {}
+
+
+def still_there(record: Record, line: str, folder: str) -> bool:
+    """Whether the page of a pair is there, if it has one, and of this record."""
     if record["status"] == "same":
         return True
-    with open(os.path.join(folder, record["name"], "result.json")) as file:
+    path = os.path.join(folder, PAIRS_FOLDER, record["name"], "result.json")
+    if record["status"] != "different" or not os.path.isfile(path):
+        return False
+    with open(path, encoding="utf-8", errors="replace") as file:
         return file.read() == line
 
 
-def read_earlier(folder: str, settings: str) -> Iterator[tuple[str, str]]:
-    """What an earlier run with the same settings told and still holds: pairs and lines.
+def known_lines(
+    folder: str, states: dict[str, str], before: dict[str, str], beside: str
+) -> Iterator[str]:
+    """The lines of an earlier run that hold for the states of the pairs, by name.
 
-    There may be none, or what is no record of ours, or a last line that is not whole.
+    before: the states that the pairs had then. The pages of all others are removed.
+    """
+    left = dict(states)
+    for record, line in earlier_lines(folder):
+        name = record["name"]
+        state = left.get(name)
+        if state == before.get(name, "") and still_there(record, line, folder):
+            del left[name]  # told once
+            yield line
+        elif record["status"] == "different" and (name in left or name not in states):
+            with contextlib.suppress(OSError, ImageDiffError):
+                put_page(None, name, folder, beside)
+
+
+def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -> None:
+    """Begin results.jsonl with what an earlier run has told and still holds.
+
+    run.json keeps the states of the pairs as they are before they are compared: what
+    changes meanwhile is compared anew by the next run.
     """
     import json
 
-    broken = OSError, ValueError, LookupError, TypeError, RecursionError
-    with contextlib.suppress(*broken):
-        with open(os.path.join(folder, "run.json")) as file:
-            state = json.load(file)
-        if state["settings"] != settings:
-            return
-        with open(os.path.join(folder, "results.jsonl")) as lines:
-            for line in lines:
-                record = json.loads(line)
-                held = False
-                with contextlib.suppress(OSError, TypeError, ValueError):
-                    held = still_holds(record, line, folder, state["started"])
-                if held:
-                    pair = [record[field] for field in Pair._fields]
-                    yield json.dumps(pair), line
+    paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
+    settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
+    states = {pair.name: state_of_pair(pair) for pair in pairs}
+    before = earlier_states(folder, settings)
+    # The lines first: what holds for the new states has held for the old ones, too.
+    lines = known_lines(folder, states, before, beside)
+    replace_file(os.path.join(folder, "results.jsonl"), lines)
+    run = json.dumps({"settings": settings, "states": states})
+    replace_file(os.path.join(folder, "run.json"), [run])
 
 
-def write_overview(first: str, second: str, folder: str, left: int) -> None:
-    """Write index.html of results.jsonl, from which so many pairs are missing."""
+def write_overview(first: str, second: str, folder: str, total: int) -> None:
+    """Write index.html of what results.jsonl tells of so many pairs."""
     import json
 
-    with open(os.path.join(folder, "results.jsonl")) as lines:
-        records = (json.loads(line) for line in lines)
+    results = os.path.join(folder, "results.jsonl")
+    with open(results, "rb") as lines:
+        left = total - sum(1 for _ in lines)
+    with open(results, encoding="utf-8") as texts:
+        records = (json.loads(line) for line in texts)
         ranked = not os.path.isdir(first)
         page = overview_page(first, second, folder, records, left=left, ranked=ranked)
         replace_file(os.path.join(folder, "index.html"), page)
 
 
-def begin_results(
-    first: str, second: str, folder: str, options: Options, database: Database
-) -> None:
-    """Begin the files of a run with what an earlier one told and still holds.
+def remove_in_use(folder: str) -> None:
+    """Remove a folder in which a cluster's workers may still write, but never find it.
 
-    The lines of that are put beside the pairs in the database.
+    It goes as a whole, even where the second signal to end the run comes meanwhile.
     """
-    import json
-
-    begun = time.time()
-    # Made first, lest the folder of a pair called index.html/... takes its place.
-    with open(os.path.join(folder, "index.html"), "a"):
-        pass
-    paths = os.path.abspath(first), os.path.abspath(second)
-    settings = repr((paths, options, __version__))
-    for pair, line in read_earlier(folder, settings):
-        database.execute("UPDATE pairs SET line = ? WHERE pair = ?", (line, pair))
-    # The lines first: what holds for the new state has held for the old one, too.
-    replace_file(os.path.join(folder, "results.jsonl"), known_lines(database))
-    state = json.dumps({"started": begun, "settings": settings})
-    replace_file(os.path.join(folder, "run.json"), iter([state]))
+    ended = f"{folder}-ended"
+    with signals_late(), contextlib.suppress(OSError):
+        os.rename(folder, ended)
+        remove_tree(ended)
 
 
 @contextlib.contextmanager
-def results_kept(
-    first: str, second: str, plan: Plan, database: Database
-) -> Iterator[Callable[[Record], None]]:
-    """What appends a record to the run's results.jsonl, if it has an output.
+def open_output(
+    plan: Plan, pairs: Sequence[Pair], folder: str
+) -> Iterator[tuple[str, io.FileIO]]:
+    """Hold the folder of a run: one in it for pages that wait, and results.jsonl.
 
     The overview is written at the end, however it comes. ImageDiffError where the
     folder cannot be written to, or where another run writes to it.
     """
-    import json
-
-    folder = plan.output
-    if folder is None:
-        yield lambda record: None
-        return
-
-    results = os.path.join(folder, "results.jsonl")
-
-    def append(record: Record) -> None:
-        """Append the line of a record to results.jsonl."""
+    with locked(folder), contextlib.ExitStack() as stack:
         with writing(folder):
-            append_whole(results, f"{json.dumps(record)}\n")
-
-    with locked(folder):
-        with writing(folder):
-            begin_results(first, second, folder, plan.options, database)
+            check_own_files(folder)
+            beside = stack.enter_context(staging(folder))
+            begin_results(plan, pairs, folder, beside)
+            path = os.path.join(folder, "results.jsonl")
+            results = stack.enter_context(open(path, "ab", buffering=0))
         try:
-            yield append
+            yield beside, results
         finally:
-            total, _ = count_pairs(database)
+            remove_in_use(beside)
             with writing(folder):
-                with open(results, "rb") as lines:
-                    done = sum(1 for _ in lines)
-                write_overview(first, second, folder, total - done)
+                write_overview(plan.first, plan.second, folder, len(pairs))
 
 
-def compare_many(
-    first: str, second: str, plan: Plan, database: Database, stopped: threading.Event
-) -> Generator[Record, None, None]:
-    """The records of the pairs in a database, those that an earlier run knows first.
+def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outcome:
+    """Put the page of a pair in its place, then append its record to results.jsonl.
 
-    They are kept in the output, too. Once the run is to stop it gives those that are
-    done.
+    The outcome is an error where the page cannot be put there. Raises ImageDiffError
+    where the record cannot be kept.
     """
     import json
 
-    with results_kept(first, second, plan, database) as keep:
-        for line in known_lines(database):
-            if stopped.is_set():
+    record = outcome.record
+    try:
+        if record["first"] and record["second"]:
+            with writing(folder):
+                put_page(outcome.page, record["name"], folder, beside)
+    except ImageDiffError as problem:
+        pair = Pair(record["name"], record["first"], record["second"])
+        record = failed(pair, problem)
+    with writing(folder):
+        append_whole(results, f"{json.dumps(record)}\n")
+    return outcome._replace(record=record)
+
+
+def compare_unknown(
+    pairs: Sequence[Pair], known: Collection[str], plan: Plan, stopped: Sequence[int]
+) -> Generator[Outcome, None, None]:
+    """The outcomes of the pairs whose names are not known."""
+    unknown = [pair for pair in pairs if pair.name not in known]
+    if unknown:
+        jobs = min(len(unknown), plan.jobs or cv2.getNumberOfCPUs())
+        yield from compare_pairs(iter(unknown), jobs, plan, stopped)
+
+
+def compare_many(
+    plan: Plan, pairs: Sequence[Pair], stopped: Sequence[int]
+) -> Generator[Outcome, None, None]:
+    """The outcomes of pairs, those first that an earlier run into the output knows.
+
+    They are kept there, too. Once the run is to stop it gives those that are done.
+    """
+    folder = plan.output
+    if folder is None:
+        yield from compare_unknown(pairs, (), plan, stopped)
+        return
+    with open_output(plan, pairs, folder) as (beside, results):
+        known = set()
+        for record, _ in earlier_lines(folder):
+            if stopped:
                 return
-            yield json.loads(line)
-        _, unknown = count_pairs(database)
-        if not unknown:
-            return
-        jobs = min(unknown, plan.jobs or cv2.getNumberOfCPUs())
-        compared = compare_pairs(unknown_pairs(database), jobs, plan, stopped)
-        with contextlib.closing(compared):  # the workers end before the overview
-            for record in compared:
-                keep(record)
-                yield record
+            known.add(record["name"])
+            yield Outcome(record)
+        plan = plan._replace(beside=beside)
+        outcomes = compare_unknown(pairs, known, plan, stopped)
+        with contextlib.closing(outcomes):  # the workers end before the overview
+            for outcome in outcomes:
+                yield keep(outcome, folder, beside, results)
 
 
 # --- Command line ---------------------------------------------------------------------
@@ -4813,6 +4978,7 @@ class Command(NamedTuple):
     exit_code: bool = False
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
+    junit: str | None = None  # file of JUnit's XML; None: it is not written
 
 
 def silence_stdout() -> None:
@@ -4844,11 +5010,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def as_line(record: Record) -> str:
     """A pair of a run of many as one line of text."""
-    name = record["name"]
-    if not name.isprintable():
-        name = ascii(name)
     status = record["status"].replace("_", " ")
-    line = f"{status:12} {name}"
+    line = f"{status:12} {printable(record['name'])}"
     facts = as_facts(record)
     return f"{line}: {facts}" if facts else line
 
@@ -4877,10 +5040,42 @@ def check_output(command: Command) -> None:
     """Raise ImageDiffError where the results would be put among the inputs."""
     if command.output is None:
         return
-    inputs = os.path.realpath(command.first), os.path.realpath(command.second)
-    if os.path.realpath(command.output) in inputs:
-        fault = f"{command.output} is an input; name another folder for the output"
-        raise ImageDiffError(fault)
+    remedy = "name another folder for the output"
+    output = os.path.realpath(command.output)
+    for path in (command.first, command.second):
+        if os.path.realpath(path) == output:
+            raise ImageDiffError(f"{command.output} is an input; {remedy}")
+        if inside(os.path.realpath(path), os.path.join(output, PAIRS_FOLDER)):
+            raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
+
+
+def check_junit(path: str, first: str) -> None:
+    """Raise ImageDiffError where JUnit's XML would replace a folder or the picture."""
+    fault = ""
+    if os.path.isdir(path):
+        fault = "is a folder"
+    elif os.path.exists(path) and os.path.samefile(path, first):
+        fault = "is an input"
+    if fault:
+        raise ImageDiffError(f"{path} {fault}; name another file for --junit")
+
+
+def check_workers() -> None:
+    """Raise ImageDiffError where processes could not import this program again.
+
+    A program that calls main without a guard does so again in each process that it
+    starts. Such a process ends here, and the run that has started it tells why.
+    """
+    from multiprocessing.spawn import get_preparation_data
+
+    if __name__ == "__main__" and not os.path.isfile(globals().get("__file__", "")):
+        fault = "folders are compared by processes that read the program anew"
+        remedy = "run image_diff.py as a file, not from stdin or an archive"
+        raise ImageDiffError(f"{fault}; {remedy}")
+    try:
+        get_preparation_data("")
+    except RuntimeError:
+        os._exit(ExitStatus.TROUBLE)
 
 
 def for_cluster(command: Command) -> Command:
@@ -4893,50 +5088,56 @@ def for_cluster(command: Command) -> Command:
     )
 
 
-def find_all(command: Command, database: Database) -> int:
-    """Fill the table of pairs; how many there are. ImageDiffError for none."""
+def find_all(command: Command) -> list[Pair]:
+    """All the pairs. Raises ImageDiffError where there is none."""
     first, second = command.first, command.second
     paths = [first, second]
     if command.output is not None:
         paths.append(command.output)
     skip = [os.path.realpath(path) for path in paths]
     if is_ranking(command):
-        pairs = pair_with_each(first, second, skip)
+        pairs = list(pair_with_each(first, second, skip))
+        which = f"{second} holds"
     else:
-        pairs = find_pairs(first, second, skip)
-    total = list_pairs(pairs, database)
-    if total == 0:
-        which = (
-            f"{second} holds" if is_ranking(command) else f"{first} and {second} hold"
-        )
+        pairs = list(find_pairs(first, second, skip))
+        which = f"{first} and {second} hold"
+    if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
-    return total
+    return pairs
 
 
 @contextlib.contextmanager
-def gentle_stop() -> Iterator[threading.Event]:
-    """What the first Ctrl+C sets; a second one does what it did before.
+def gentle_stop() -> Iterator[list[int]]:
+    """A list for the first signal that ends the run; a second does what it did before.
 
-    Nothing is done about it where it is ignored, as in a shell's background.
+    Nothing is done about one that is ignored, as in a shell's background.
     """
-    stopped = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if before in (signal.SIG_IGN, None) or not in_main_thread:
-        yield stopped
-        return
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING_SIGNALS:
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                before[number] = handler
+
+    def restore() -> None:
+        """Put the handlers back that were there before."""
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def stop(number: int, frame: object) -> None:
-        """Handle the first Ctrl+C."""
-        stopped.set()
-        signal.signal(signal.SIGINT, before)
+        """Handle the first signal."""
+        came.append(number)
+        restore()
 
     try:
-        signal.signal(signal.SIGINT, stop)
-        yield stopped
+        for number in before:
+            signal.signal(number, stop)
+        yield came
     finally:
-        signal.signal(signal.SIGINT, before)
+        if not came:
+            restore()
 
 
 @contextlib.contextmanager
@@ -4961,27 +5162,66 @@ def print_line(line: str, bar: Any) -> None:
         write_out(line)
 
 
-def print_records(
-    records: Iterator[Record], command: Command, database: Database, bar: Any
-) -> Counter[str]:
-    """Print a line a record, a ranking at the end; the count of each status."""
+def print_notes(outcome: Outcome, bar: Any) -> None:
+    """Tell on stderr what is to be told beside a record, above the bar."""
+    for note in outcome.notes:
+        with bar.external_write_mode() if bar else contextlib.nullcontext():
+            tell(f"{outcome.record['name']}: {note}")
+
+
+def print_outcomes(
+    outcomes: Iterator[Outcome], command: Command, bar: Any
+) -> Iterator[Record]:
+    """Print a line an outcome, a ranking at the end; give the records on the way."""
     import json
 
-    counts: Counter[str] = Counter()
+    scored = []
     ranking = is_ranking(command)
-    for record in records:
-        counts[record["status"]] += 1
+    for outcome in outcomes:
+        record = outcome.record
         line = json.dumps(record) if command.json else as_line(record)
         if ranking:
-            add_to_ranking(database, record["ssim"], line)
+            scored.append((record["ssim"], line))
         else:
             print_line(line, bar)
-        if bar is not None:
-            bar.set_postfix(counts, refresh=False)
-            bar.update()
-    for line in most_alike_first(database):
+        print_notes(outcome, bar)
+        yield record
+    for line in most_alike_first(scored):
         print_line(line, bar)
-    return counts
+
+
+def junit_case(record: Record) -> Element:
+    """A pair as a test case of JUnit's XML: it passes where the pictures are same."""
+    from xml.etree.ElementTree import Element, SubElement
+
+    name = printable(record["name"])
+    case = Element("testcase", classname="image_diff", name=name)
+    status = record["status"]
+    if status != "same":
+        kind = "error" if status == "error" else "failure"
+        facts = as_facts(record) or status.replace("_", " ")
+        SubElement(case, kind, type=status, message=printable(facts))
+    return case
+
+
+def write_junit(
+    cases: Sequence[Element], counts: Counter[str], seconds: float, path: str
+) -> None:
+    """Write the test cases as a file of JUnit's XML."""
+    from xml.etree.ElementTree import Element, tostring
+
+    numbers = {
+        "tests": counts.total(),
+        "failures": counts.total() - counts["same"] - counts["error"],
+        "errors": counts["error"],
+    }
+    attributes = {key: str(number) for key, number in numbers.items()}
+    suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
+    suite.extend(cases)
+    head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    with writing(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        replace_file(path, [head, tostring(suite, "unicode"), "\n"])
 
 
 def summary_of_many(counts: Counter[str], seconds: float) -> str:
@@ -4998,7 +5238,9 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
     return f"{quantity(done, 'pair')}: {', '.join(numbers)}; {speed}"
 
 
-def status_of_many(counts: Counter[str], total: int, command: Command) -> ExitStatus:
+def status_of_many(
+    counts: Counter[str], total: int, stopped: Sequence[int], command: Command
+) -> ExitStatus:
     """What a run of many is to the caller; ImageDiffError where pairs failed."""
     done = counts.total()
     if done < total:
@@ -5006,7 +5248,7 @@ def status_of_many(counts: Counter[str], total: int, command: Command) -> ExitSt
         if command.output is not None:
             remedy = "; the same --output again goes on from here"
         tell(f"stopped: {total - done} of {total} pairs left{remedy}")
-        return ExitStatus.INTERRUPTED
+        return ExitStatus(128 + stopped[0])
     if counts["error"]:
         fault = f"{counts['error']} of {done} pairs could not be compared"
         raise ImageDiffError(f"{fault}; their lines say why")
@@ -5020,32 +5262,50 @@ def run_many(command: Command, options: Options) -> ExitStatus:
 
     Prints a line a pair, and a summary.
     """
-    from io import TextIOWrapper
-
+    check_workers()
     check_inputs(command)
     check_output(command)
+    if command.junit is not None:
+        check_junit(command.junit, command.first)
     if command.scheduler is not None:
         command = for_cluster(command)
     if is_ranking(command) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
-    if isinstance(sys.stdout, TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
-    plan = Plan(options, command.output, command.jobs, command.scheduler)
+    plan = Plan(
+        command.first,
+        command.second,
+        options,
+        command.output,
+        command.jobs,
+        command.scheduler,
+    )
+    counts: Counter[str] = Counter()
+    cases = []
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(open_database())
-        total = find_all(command, database)
-        bar = stack.enter_context(progress_bar(total))
+        pairs = find_all(command)
+        bar = stack.enter_context(progress_bar(len(pairs)))
         stopped = stack.enter_context(gentle_stop())
-        records = compare_many(command.first, command.second, plan, database, stopped)
-        stack.enter_context(contextlib.closing(records))
-        counts = print_records(records, command, database, bar)
-    text = summary_of_many(counts, time.monotonic() - begun)
+        outcomes = compare_many(plan, pairs, stopped)
+        stack.enter_context(contextlib.closing(outcomes))
+        for record in print_outcomes(outcomes, command, bar):
+            counts[record["status"]] += 1
+            if command.junit is not None:
+                cases.append(junit_case(record))
+            if bar is not None:
+                bar.set_postfix(counts, refresh=False)
+                bar.update()
+    seconds = time.monotonic() - begun
+    if command.junit is not None:
+        write_junit(cases, counts, seconds, command.junit)
+    text = summary_of_many(counts, seconds)
     if command.json:
         tell(text)
     else:
         write_out(text)
-    return status_of_many(counts, total, command)
+    return status_of_many(counts, len(pairs), stopped, command)
 
 
 def wants_windows(command: Command) -> bool:
@@ -5133,8 +5393,9 @@ class UsageError(ImageDiffError):
 
 def check_command(command: Command, many: bool) -> None:
     """Raise UsageError for options that are for pairs given to many, or the reverse."""
-    if "" in (command.output, command.scheduler):
-        raise UsageError("--output and --scheduler take a name that is not empty")
+    if "" in (command.output, command.scheduler, command.junit):
+        fault = "--output, --scheduler and --junit take a name that is not empty"
+        raise UsageError(fault)
     if many and command.window:
         raise UsageError("--window is for two pictures; leave it out for folders")
     if many and command.jobs and command.scheduler:
@@ -5144,6 +5405,8 @@ def check_command(command: Command, many: bool) -> None:
         raise UsageError("--scheduler is for folders; leave it out for two pictures")
     if not many and command.jobs:
         raise UsageError("--jobs is for folders; leave it out for two pictures")
+    if not many and command.junit:
+        raise UsageError("--junit is for folders; leave it out for two pictures")
 
 
 def run(command: Command, options: Options) -> ExitStatus:
@@ -5261,6 +5524,8 @@ def add_output(parser: Parser) -> None:
     )
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
+    text = "write the results as JUnit XML, which CI systems show"
+    add("--junit", metavar="FILE", help=text)
 
 
 def make_parser() -> Parser:

@@ -482,7 +482,7 @@ def test_of_folders_a_page_that_grew_is_different(
     assert out[0] == (
         "different    page.png: SSIM 1.0, 0 regions, 1 band, 16.7 % of the picture"
     )
-    assert (tmp_path / "o/page.png/index.html").exists()
+    assert (tmp_path / "o/pairs/page.png/index.html").exists()
 
 
 def test_a_band_is_told_by_its_place_on_the_canvas_too() -> None:
