@@ -246,6 +246,7 @@ SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
     "detection.py": "--short --half dev",
     "fuzz.py": "--files 20",
+    "registration.py": "--short",
 }
 
 
