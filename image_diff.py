@@ -175,6 +175,8 @@ LIMITS = {
     "merge": Limit(int, 2**20, "a whole number of pixels"),
 }
 ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
+LIGHTS = "auto", "ignore", "compare"
+NOISES = "auto", "compare"
 
 
 def checked_number(name: str, value: object) -> int | float:
@@ -211,6 +213,8 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
+    light: str = "auto"  # one of LIGHTS: whether another light is a difference
+    noise: str = "auto"  # one of NOISES: whether the pair's own noise is one
     align: str = "auto"  # one of ALIGNMENTS: how the second is laid on the first
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
@@ -234,9 +238,12 @@ class Options:
             if not isinstance(getattr(self, name), bool | np.bool_):
                 fault = f"{name} is {getattr(self, name)!r}; give True or False"
                 raise ImageDiffError(fault)
-        if self.align not in ALIGNMENTS:
-            fault = f"align is {self.align!r}; give one of {', '.join(ALIGNMENTS)}"
-            raise ImageDiffError(fault)
+        words = {"align": ALIGNMENTS, "light": LIGHTS, "noise": NOISES}
+        for name, known in words.items():
+            word = getattr(self, name)
+            if word not in known:
+                fault = f"{name} is {word!r}; give one of {', '.join(known)}"
+                raise ImageDiffError(fault)
         if self.resize and self.align not in ("auto", "none"):
             fault = f"resize and align {self.align} exclude each other"
             raise ImageDiffError(f"{fault}; leave one of them out")
@@ -280,14 +287,15 @@ class Region(NamedTuple):
     width: int
     height: int
     area: int  # different pixels
-    ssim: float  # the mean of their evidence, in [0, 1]
+    ssim: float  # the mean of their SSIM, of which what is negative counts as 0
 
 
-class Noise(NamedTuple):
-    """What most pixels of a pair share; both are no difference."""
+class Light(NamedTuple):
+    """How the second picture is lit otherwise than the first; no difference."""
 
-    offset: float  # of the first picture's luma less the second's, in levels of 255
-    sigma: float  # standard deviation of that, in levels of 255
+    camera: bool  # the pictures have noise of their own
+    gain: tuple[float, float]  # second to first: the least and the most
+    offset: int  # levels of 255 by which all of a digital picture is brighter
 
 
 class PictureFile(NamedTuple):
@@ -316,12 +324,14 @@ class Comparison:
     lanes: tuple[Lane, ...]  # from left to right; none: rows are the first picture's
     score: float  # mean SSIM, in [-1, 1]
     ssim_loss: Gray8  # 1 - SSIM: 0 = same, 255 = an SSIM of 0 or less
-    noise: Noise
-    evidence: Gray8  # the map less what noise explains; 255 = same
+    light: Light | None  # None: they are lit alike, or it was to be compared
+    noise: float | None  # sigma in levels of 255; None: a digital pair
+    evidence: Gray8  # the map less what noise, light and shifts explain; 255 = same
     ignored: Gray8 | None  # 255 = left out, or not covered by a registered second
     unequal_pixels: int | None  # before any explanation; None: the second was resampled
     largest_difference: float | None  # of any channel, in levels of 255; None likewise
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
+    faint_threshold: float | None  # so does what is at most this, and holds no such
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
     options: Options
@@ -1927,11 +1937,14 @@ class Span(NamedTuple):
         """The view of an (H, W) or (H, W, 3) image."""
         return image[self.top : self.bottom, self.left : self.right]
 
-    def grown(self, height: int, width: int) -> Span:
-        """What the windows of all its pixels cover of a picture of that size."""
-        top, left = max(self.top - MARGIN, 0), max(self.left - MARGIN, 0)
-        bottom = min(self.bottom + MARGIN, height)
-        return Span(top, bottom, left, min(self.right + MARGIN, width))
+    def grown(self, height: int, width: int, margin: int = MARGIN) -> Span:
+        """What the windows of all its pixels cover of a picture of that size.
+
+        With another margin, what so many more pixels a side cover.
+        """
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        bottom = min(self.bottom + margin, height)
+        return Span(top, bottom, left, min(self.right + margin, width))
 
     def windows_of(self, unequal: Gray8) -> Span:
         """What the windows that hold a set pixel of this span's mask cover."""
@@ -1986,23 +1999,24 @@ def window_sum(values: Image) -> Image:
     return cv2.boxFilter(values, cv2.CV_64F, size, normalize=False, borderType=edge)
 
 
-def window_terms(x: Gray8, y: Gray8) -> WindowTerms:
-    """The terms of SSIM between two gray pictures of 8 bits and one size.
+def window_terms(x: Image, y: Image, data_range: float) -> WindowTerms:
+    """The terms of SSIM between two gray pictures of one size and type.
 
     The constants are those of scikit-image, whose covariance is a sample's. As the sums
-    are not divided, all terms but the constants are whole numbers below 2^31, which
-    float64 holds exactly. With mean(x)^2 + mean(y)^2 = 2 mean(x) mean(y) + (mean(x) -
-    mean(y))^2, and the same for variances, four sums are enough, and the changes are 0
-    where windows are equal.
+    are not divided, of whole numbers all terms but the constants are whole, of 8 bits
+    below 2^31, which float64 holds exactly. With mean(x)^2 + mean(y)^2 = 2 mean(x)
+    mean(y) + (mean(x) - mean(y))^2, and the same for variances, four sums are enough,
+    and the changes are 0 where windows are equal.
     """
-    c1 = N * N * (0.01 * 255) ** 2
-    c2 = N * (N - 1) * (0.03 * 255) ** 2
+    c1 = N * N * (0.01 * data_range) ** 2
+    c2 = N * (N - 1) * (0.03 * data_range) ** 2
+    wide: Any = np.uint16 if x.dtype == np.uint8 else np.float64
     sum_x = window_sum(x)
     sum_y = window_sum(y)
-    wide_x = x.astype(np.uint16)
-    wide_y = y.astype(np.uint16)
+    wide_x: Image = x.astype(wide)
+    wide_y: Image = y.astype(wide)
     sum_xy = window_sum(wide_x * wide_y)
-    d = wide_x - wide_y  # wraps where negative, and its square wraps back
+    d = wide_x - wide_y  # of uint16 it wraps where negative, and its square wraps back
     sum_dd = window_sum(d * d)
     sum_d = cv2.subtract(sum_x, sum_y)
     # These take the place of sums, as fresh memory costs more than the arithmetic.
@@ -2025,17 +2039,6 @@ def ssim_of(terms: WindowTerms) -> Image:
     ssim = terms.luminance * terms.structure
     ssim /= energy
     return ssim
-
-
-def deep_ssim(x: Image, y: Image, data_range: float) -> Image:
-    """SSIM of two gray pictures deeper than 8 bits by scikit-image: (H, W) float64."""
-    from skimage.metrics import structural_similarity
-
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    _, ssim_map = structural_similarity(
-        x, y, win_size=WINDOW, data_range=data_range, full=True
-    )
-    return np.asarray(ssim_map)
 
 
 def positive(values: Image) -> Image:
@@ -2074,50 +2077,453 @@ def keep_freed_memory() -> None:
 
 # --- Evidence -------------------------------------------------------------------------
 
-# What noise may be and a change must exceed, in levels of 255, chosen by
-# tests/tools/detection.py on its development half; beside each what the next one costs.
-LARGEST_OFFSET = 16  # a choice: +10 is another exposure, +30 a change
-LARGEST_SIGMA = 6.0  # 4: 52 false boxes in JPEG 70; more: changes pass for noise
-SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
-SPREAD = 3.0  # times its variance that noise may have in a window; 2: 9 false boxes
+# Evidence is one scale: the least difference that counts has this similarity.
+CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
+CELL = 8  # pixels a side of the cells in which noise and light are measured
+SAMPLED = 1.5e6  # pixels that the noise of a pair is measured on
+REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 
 
-NO_NOISE = Noise(0.0, 0.0)
+class LightModel(NamedTuple):
+    """How the second picture is lit otherwise than the first, in levels of 255.
 
-
-def estimate_noise(first: Image, second: Image, ignored: Gray8 | None = None) -> Noise:
-    """The offset and the sigma of luma that most pixels share; 0 beyond 8 bits.
-
-    first, second: (H, W, 3) of one type. ignored: (H, W) uint8, 255 = does not count.
-
-    From the histogram of d = x - y on a lattice of some 300,000 pixels: its median,
-    unless that is too large for a matter of exposure, and the 90 % quantile of what is
-    left, as that of normal noise. The median of what is left would not do: of a text
-    page in JPEG it is 0.
+    In each channel the second's value is gain(place) * tone(value of the first).
     """
-    if first.dtype != np.uint8:
-        return NO_NOISE
-    step = max(1, round((first.size / 9e5) ** 0.5))
-    step |= 1  # odd: not in step with JPEG's blocks
-    x = gray(first[::step])[:, ::step]
-    y = gray(second[::step])[:, ::step]
-    d = cv2.subtract(x, y, dtype=cv2.CV_16S)
-    above_0 = (d + 255).astype(np.uint16)
-    mask = None if ignored is None else cv2.bitwise_not(ignored[::step, ::step])
-    counts = cv2.calcHist([above_0], [0], mask, [511], [0, 511])
-    histogram = counts.ravel().astype(int)
-    total = histogram.sum()
-    if total == 0:
-        return NO_NOISE
-    middle = (total - 1) // 2, total // 2
-    median = np.searchsorted(histogram.cumsum(), middle, side="right").mean() - 255
-    offset = float(median) if abs(median) <= LARGEST_OFFSET else 0.0
-    # In half levels, as the median may lie between two.
-    away = np.abs(2 * np.arange(-255, 256) - round(2 * offset))
-    by_distance = np.bincount(away, histogram).cumsum()
-    quantile = np.searchsorted(by_distance, 0.9 * total) / 2
-    return Noise(offset, min(float(quantile) / 1.6449, LARGEST_SIGMA))
+
+    gain: Image  # (h, w, 3) float32, at the centres of cells
+    tone: Image  # (256, 3) float32, by value
+    ratios: tuple[float, float]  # second to first: the least and the most
+
+
+class Explanation(NamedTuple):
+    """What makes pixels of a pair unequal, and is no difference."""
+
+    camera: bool = False  # each picture has noise of its own
+    noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
+    sigma: float | None = None  # of the noise, in levels
+    light: LightModel | None = None
+    shift: int = 0  # levels that all of a digital picture is brighter by
+
+
+class Settings(NamedTuple):
+    """How all tiles of a pair are compared."""
+
+    low: float  # black
+    high: float  # white
+    white: float  # of evidence: `used_white`
+    explanation: Explanation | None  # None: plain SSIM is the evidence
+    gray: bool  # brightness alone
+
+
+def used_white(first: Image, second: Image, high: float) -> float:
+    """White, or of 16 bits the most that the bits filled in either picture hold."""
+    if first.dtype != np.uint16:
+        return high
+    most = int(max(first.max(), second.max()))
+    return float(max(255, 2 ** most.bit_length() - 1))
+
+
+def in_levels(image: Image, low: float, white: float) -> Image:
+    """The values from low to white in levels of 255: uint8 as it is, else float32."""
+    if image.dtype == np.uint8:
+        return image
+    scale = np.float32(255 / (white - low))
+    return (image.astype(np.float32) - np.float32(low)) * scale
+
+
+def largest_channel(image: Image) -> Image:
+    """The largest of the channels of an image: (H, W)."""
+    if image.ndim == 2:
+        return image
+    blue, green, red = cv2.split(image)
+    return cv2.max(cv2.max(blue, green), red)
+
+
+def in_cells(image: Image) -> Image:
+    """An (H, W) image cut into cells: (H / CELL, W / CELL, CELL * CELL)."""
+    rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
+    cells = image.reshape(rows, CELL, columns, CELL).swapaxes(1, 2)
+    return cells.reshape(rows, columns, CELL * CELL)
+
+
+def cell_means(image: Image) -> Image:
+    """The mean of each cell of an (H, W, 3) image: (H / CELL, W / CELL, 3) float32."""
+    height, width = image.shape[0] // CELL * CELL, image.shape[1] // CELL * CELL
+    strips = []
+    for top in range(0, height, 64 * CELL):  # of the whole the floats would be large
+        strip = image[top : min(top + 64 * CELL, height), :width].astype(np.float32)
+        size = width // CELL, len(strip) // CELL
+        strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
+    return np.vstack(strips)
+
+
+def sampled_bands(height: int, width: int) -> list[Span]:
+    """Bands of two rows of cells, of some SAMPLED pixels in all."""
+    step = 2 * CELL * max(1, round(height * width / SAMPLED))
+    right = width - width % CELL
+    return [
+        Span(top, top + 2 * CELL, 0, right)
+        for top in range(0, height - 2 * CELL + 1, step)
+    ]
+
+
+class Spread(NamedTuple):
+    """The second moments of two gray images in each cell: (h, w) float32, levels^2."""
+
+    x: Image  # variance of the first
+    y: Image  # variance of the second
+    both: Image  # their covariance
+
+    def across(self) -> Image:
+        """The variance across the line on which most of (x, y) lies.
+
+        It is the lesser eigenvalue of the covariance matrix. A gain or an offset
+        between the pictures turns and moves that line, and leaves this as it is.
+        """
+        apart = np.hypot((self.x - self.y) / 2, self.both)
+        return np.asarray((self.x + self.y) / 2 - apart)
+
+
+def spread_of(x: Image, y: Image) -> Spread:
+    """The spread of two (H, W) float32 images in their cells."""
+    cells_x, cells_y = in_cells(x), in_cells(y)
+    off_x = cells_x - cells_x.mean(axis=2, keepdims=True)
+    off_y = cells_y - cells_y.mean(axis=2, keepdims=True)
+    variance_x = np.square(off_x).mean(axis=2)
+    variance_y = np.square(off_y).mean(axis=2)
+    return Spread(variance_x, variance_y, (off_x * off_y).mean(axis=2))
+
+
+# levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
+OWN_NOISE = 0.12
+FAINT = 0.3  # share of faint differences from which half of the cells decide
+
+
+def have_own_noise(x: Image, y: Image, counted: Image) -> bool:
+    """Whether each of two gray pictures has noise of its own, as those of a camera.
+
+    x, y: (H, W) float32 in levels. counted: (H, W) bool. Cells that have structure in
+    both tell it, and a fifth of them is enough, as the others may have changed. High
+    qualities of JPEG leave whole cells equal: there half of the cells tell it, if what
+    differs is faint.
+    """
+    spread = spread_of(x, y)
+    structured = np.minimum(spread.x, spread.y) > 4
+    structured &= in_cells(counted).all(axis=2)
+    if np.count_nonzero(structured) < 10:
+        return False
+    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    d = y - x
+    rough = np.abs(d - cv2.medianBlur(d, 5))[counted]
+    unequal = np.count_nonzero(rough > 0.01)
+    faint = unequal - np.count_nonzero(rough >= 3)
+    is_faint = faint > FAINT * unequal
+    return bool(fifth > OWN_NOISE or (half > 2 * OWN_NOISE and is_faint))
+
+
+def activity_of(x: Image, y: Image) -> Gray8:
+    """By how much the values around each pixel range, in the calmer of two pictures.
+
+    x, y: (H, W) in levels. Returns (H, W) uint8. A camera's noise widens the range
+    where it is strong, and that of JPEG gathers around edges: so noise is known by it.
+    """
+    around = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    ranges = [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
+    return cv2.convertScaleAbs(cv2.min(*ranges))
+
+
+ACTIVITIES = np.array([0, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
+
+
+def highest_of_noise(variances: Image) -> float:
+    """The variance that 98 % of the windows have at most, but for those that changed.
+
+    The logarithms of variances are nearly normal, of sensors and of JPEG: so the lower
+    half tells how far the upper one reaches, and up to half of them may have changed.
+    """
+    quarter, half, most = np.quantile(variances, (0.25, 0.5, 0.98))
+    ratio = (half + 0.1) / (quarter + 0.1)
+    reached = half * ratio**3.45  # 2.05 + 0.27 deviations beyond, in steps of 0.67
+    if quarter > 1:
+        reached = min(reached, 20 * quarter)
+    return float(min(most, reached))
+
+
+def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]:
+    """The variance that the noise of a window has by its activity, and its sigma.
+
+    x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
+    float32 in levels^2, which does not fall, and a sigma in levels.
+    """
+    d = y - x
+    mean = window_sum(d) / N
+    every_fifth = np.s_[MARGIN::5, MARGIN::5]
+    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
+    kept = counted[every_fifth]
+    variances = variance[every_fifth][kept]
+    activity = activity_of(x, y)[every_fifth][kept]
+    group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
+    levels, known = [], []
+    for index in range(len(ACTIVITIES) - 1):
+        members = variances[group == index]
+        if len(members) >= 40:  # fewer say little: the nearest below decides
+            levels.append(highest_of_noise(members))
+            known.append(index)
+    if not known:
+        return np.zeros(256, np.float32), 0.0
+    nearest = np.searchsorted(known, np.arange(len(ACTIVITIES) - 1), side="right") - 1
+    rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
+    by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
+    return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
+
+
+def light_terms(value: Image, across: Image, down: Image) -> Image:
+    """What the second picture's values are a weighted sum of: (n, 9) float64.
+
+    value: (n,) of the first picture, in levels, at the place across and down, from -1
+    to 1. Six terms are a quadric gain; the other three bend the tone curve: an offset,
+    a square, and v log v, the first term of a gamma.
+    """
+    place = [1, across, down, across**2, across * down, down**2]
+    gains = [value * term for term in place]
+    share = value / 255
+    tones = [np.ones_like(value), value * share, value * np.log(share + 1e-3)]
+    return np.stack([*gains, *tones], axis=1)
+
+
+def robust_fit(terms: Image, target: Image) -> Image:
+    """The (m,) weights with which (n, m) terms sum to the (n,) target, in levels.
+
+    Iteratively reweighted least squares with Cauchy's weights: what has changed lies
+    far off, and counts little.
+    """
+    trust = np.ones(len(target))
+    for _ in range(12):
+        trusted = terms * trust[:, None]
+        normal, right = terms.T @ trusted, trusted.T @ target
+        fit = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
+        off = np.abs(target - terms @ fit)
+        typical = max(1.0, 1.5 * float(np.median(off)))
+        trust = 1 / (1 + (off / typical) ** 2)
+    return fit
+
+
+class ChannelLight(NamedTuple):
+    """How one channel is lit, but for what is local; and how far off that is."""
+
+    gain: Image  # (h, w) float64
+    tone: Image  # (256,) float64
+    off: float  # mean of what is left, in levels, of which more than 16 counts as 16
+
+
+VALUES = np.arange(256.0)
+
+
+def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
+    """Fit the quadric gain of a channel and, if it bends, its tone curve.
+
+    x, y: (h, w) means of cells, in levels; inside: those that are neither ignored nor
+    saturated.
+    """
+    height, width = x.shape
+    down = np.repeat((2 * np.arange(height) + 1) / height - 1, width)
+    across = np.tile((2 * np.arange(width) + 1) / width - 1, height)
+    terms = light_terms(np.ones(x.size), across, down)
+    chosen = np.flatnonzero(inside)
+    chosen = chosen[:: max(1, len(chosen) // 5000)]
+    value = x.ravel()[chosen].astype(float)
+    sums = light_terms(value, across[chosen], down[chosen])[:, : 9 if bends else 6]
+    weights = robust_fit(sums, y.ravel()[chosen] - value)
+    gain = 1 + (terms[:, :6] @ weights[:6]).reshape(x.shape)
+    tone = VALUES
+    if bends:
+        seen = np.clip(VALUES, *np.quantile(value, (0.01, 0.99)))
+        bend = light_terms(seen, seen, seen)[:, 6:] @ weights[6:]
+        tone = VALUES + bend / gain.mean()
+    left = np.abs(y - gain * np.interp(x, VALUES, tone))[inside]
+    return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
+
+
+STEEPEST = 0.015  # of the gain, a pixel: what a soft shadow's edge has
+
+
+def limit_slope(values: Image) -> Image:
+    """(h, w) values of cells, none negative, less what is steeper than light is."""
+    limited = values
+    for _ in range(20):
+        neighbours = cv2.erode(limited, np.ones((3, 3)))
+        limited = cv2.min(limited, neighbours + CELL * STEEPEST)
+    return limited
+
+
+def local_gain(x: Image, y: Image, inside: Image, fit: ChannelLight) -> Image:
+    """The (h, w) gain of a channel: that of the fit, and what is local and smooth.
+
+    The edge of a thing is steeper than that of a shadow, so a thing's middle alone can
+    pass for light, and its edge stays.
+    """
+    lit = fit.gain * np.interp(x, VALUES, fit.tone)
+    ratio = np.log((y + 2) / np.maximum(lit + 2, 1))
+    far = 9.0  # where nothing is known the neighbours decide
+    brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
+    darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
+    smooth = np.where((brighter < 2) & (darker < 2), brighter - darker, 0)
+    return np.asarray(fit.gain * np.exp(smooth))
+
+
+def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
+    """How the light of a second picture differs; None where it hardly does.
+
+    x, y: (h, w, 3) float32, the means of their cells in levels. counted: (h, w) bool.
+    A tone curve is taken where it leaves less than half of what the gain alone does:
+    else it would explain what a shadow does to bright things.
+    """
+    gains, tones = [], []
+    for channel in range(3):
+        before, after = x[..., channel], y[..., channel]
+        inside = counted & (np.minimum(before, after) > 3)
+        inside &= np.maximum(before, after) < 250
+        if np.count_nonzero(inside) < 100:
+            return None
+        fit = fit_light(before, after, inside, False)
+        bent = fit_light(before, after, inside, True)
+        if bent.off < 0.5 * fit.off:
+            fit = bent
+        gains.append(local_gain(before, after, inside, fit))
+        tones.append(fit.tone)
+    gain = np.dstack(gains).astype(np.float32)
+    tone = np.stack(tones, axis=1).astype(np.float32)
+    lit = gain * toned(x, tone)
+    if np.mean(np.abs(lit - x).max(axis=2) > 2) < 0.02:
+        return None
+    ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
+    least, most = np.quantile(ratios, (0.01, 0.99))
+    return LightModel(gain, tone, (float(least), float(most)))
+
+
+def toned(image: Image, tone: Image) -> Image:
+    """An (H, W, 3) image in levels by its tone curves, (256, 3): float32."""
+    if image.dtype == np.uint8:
+        return cv2.LUT(image, tone[None])
+    channels = [np.interp(image[..., c], VALUES, tone[:, c]) for c in range(3)]
+    return np.dstack(channels).astype(np.float32)
+
+
+def relit(a: Image, b: Image, span: Span, light: LightModel) -> Image:
+    """A tile of the first picture in the light of the second: (H, W, 3) float32.
+
+    a, b: the tiles of both in levels, at that span. What is saturated in the first may
+    have been anything beyond, so there it becomes the second's.
+    """
+    size = span.right - span.left, span.bottom - span.top
+    centre = (CELL - 1) / 2
+    left, top = (span.left - centre) / CELL, (span.top - centre) / CELL
+    to_cells = np.array([[1 / CELL, 0, left], [0, 1 / CELL, top]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    edge = cv2.BORDER_REPLICATE
+    gain = cv2.warpAffine(light.gain, to_cells, size, flags=flags, borderMode=edge)
+    lit = np.clip(toned(a, light.tone) * gain, 0, 255)
+    beyond = ((a >= 254) & (b > lit)) | ((a <= 1) & (b < lit))
+    return np.where(beyond, b, lit).astype(np.float32)
+
+
+LARGEST_SHIFT = 16  # levels: +10 is another exposure, +30 a change
+
+
+def shifted_difference(a: Image, b: Image, shift: int) -> Image:
+    """The largest |b - a - shift| of the channels, saturated values apart: (H, W)."""
+    if shift < 0:
+        a, b = b, a
+    levels: Any = (abs(shift),) * 4
+    upward = cv2.absdiff(cv2.add(a, levels), b)
+    downward = cv2.absdiff(a, cv2.subtract(b, levels))
+    return largest_channel(cv2.min(upward, downward))
+
+
+def find_shift(a: Image, b: Image) -> int:
+    """The levels by which all of a digital picture is brighter, text and ground alike.
+
+    a, b: (H, W, 3) in levels. It is 0 where something keeps its brightness, for then
+    what shifts has changed: of ten cells nine shift, and nine of ten with contrast.
+    """
+    if a.dtype != np.uint8:
+        return 0
+    d = np.subtract(b, a, dtype=np.int16)
+    shift = int(np.bincount((d + 255).ravel(), minlength=511).argmax()) - 255
+    if not 0 < abs(shift) <= LARGEST_SHIFT:
+        return 0
+    shifts = in_cells(shifted_difference(a, b, shift) == 0).mean(axis=2) > 0.95
+    has_contrast = np.ptp(in_cells(gray(a)), axis=2) > 16
+    if np.count_nonzero(has_contrast) < 4:
+        return 0
+    least = min(float(shifts.mean()), float(shifts[has_contrast].mean()))
+    return shift if least > 0.9 else 0
+
+
+def is_drawn(x: Image, y: Image, camera: bool) -> bool:
+    """Whether so many cells are flat that the pictures are drawn, not photographed.
+
+    x, y: (H, W) gray. Light falls on what is photographed alone.
+    """
+    spread = spread_of(x, y)
+    flat = float(np.mean(np.minimum(spread.x, spread.y) == 0))
+    return flat > (0.3 if camera else 0.1)
+
+
+def explain(
+    first: Image, second: Image, ignored: Gray8 | None, options: Options
+) -> Explanation:
+    """What noise and light there are between two pictures, (H, W, 3) of one type.
+
+    A digital pair, without noise of its own, is forgiven nothing but a shift of all its
+    values, unless it is photographed. ignored: (H, W) uint8, 255 = does not count.
+    """
+    bands = sampled_bands(*first.shape[:2])
+    if not bands or bands[0].right == 0:
+        return Explanation()
+    low, high = value_range(first, second)
+    white = used_white(first, second, high)
+    scale = partial(in_levels, low=low, white=white)
+    a = scale(np.vstack([band.of(first) for band in bands]))
+    b = scale(np.vstack([band.of(second) for band in bands]))
+    counted = np.ones(a.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = np.vstack([band.of(ignored) for band in bands]) == 0
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    camera = options.noise == "auto" and have_own_noise(x, y, counted)
+    light = None
+    off = np.abs(cell_means(a) - cell_means(b)).max(axis=2)
+    # A small part of a digital picture has changed; it has no light of its own.
+    least_lit = 0.02 if camera else 0.3
+    seeks_light = options.light != "compare" and np.mean(off > 2) > least_lit
+    if seeks_light and (options.light == "ignore" or not is_drawn(x, y, camera)):
+        every_cell = np.ones_like(
+            counted, shape=[side // CELL for side in first.shape[:2]]
+        )
+        if ignored is not None:
+            every_cell = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
+        light = find_light(
+            cell_means(scale(first)), cell_means(scale(second)), every_cell
+        )
+    if not camera:
+        shift = find_shift(a, b) if options.light != "compare" and not light else 0
+        return Explanation(light=light, shift=shift)
+    if light:
+        tiles = [
+            relit(scale(band.of(first)), scale(band.of(second)), band, light)
+            for band in bands
+        ]
+        x = gray(np.vstack(tiles))
+    noise, sigma = noise_by_activity(x, y, counted)
+    return Explanation(True, noise, sigma, light)
+
+
+SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
+SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
+LIGHT_ERROR = (
+    0.03  # of a value in another light, and a level more: how well it is known
+)
 
 
 def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
@@ -2132,41 +2538,39 @@ def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
+# Cr and Cb of ITU-R BT.601 from blue, green and red.
+TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
+
+
 def chroma_similarity(a: Image, b: Image) -> Image:
-    """`mean_similarity` of Cr and Cb between two (H, W, 3) uint8 BGR tiles."""
-    chroma_a = cv2.cvtColor(a, cv2.COLOR_BGR2YCrCb)
-    chroma_b = cv2.cvtColor(b, cv2.COLOR_BGR2YCrCb)
-    _, cr, cb = cv2.split(cv2.subtract(chroma_a, chroma_b, dtype=cv2.CV_16S))
+    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
+    d = cv2.subtract(a, b, dtype=cv2.CV_32F)
+    cr, cb = cv2.split(cv2.transform(d, TO_CHROMA))
     sum_cr = window_sum(cr)
     sum_cb = window_sum(cb)
     mean_square = cv2.add(cv2.multiply(sum_cr, sum_cr), cv2.multiply(sum_cb, sum_cb))
-    cr_square = cv2.multiply(cr, cr, dtype=cv2.CV_32F)
-    cb_square = cv2.multiply(cb, cb, dtype=cv2.CV_32F)
-    sum_square = window_sum(cv2.add(cr_square, cb_square))
+    sum_square = window_sum(cv2.add(cv2.multiply(cr, cr), cv2.multiply(cb, cb)))
     variance = cv2.addWeighted(sum_square, N, mean_square, -1, 0)
     mean_change = cv2.sqrt(mean_square).astype(np.float32)
-    return mean_similarity(mean_change, variance.astype(np.float32))
+    return mean_similarity(mean_change, positive(variance.astype(np.float32)))
 
 
-def explain_noise(ssim: Image, terms: WindowTerms, noise: Noise) -> Image:
-    """SSIM without what the noise explains, and with the means that SSIM is blind to.
+def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Image:
+    """SSIM without what noise explains, and with the means that SSIM is blind to.
 
-    An offset may explain any mean of d between it and 0, as dark and saturated pixels
-    move less. Sigma comes off the mean of d, and off its variance: what remains of both
-    changes goes into SSIM's own quotient. ssim: (H, W) float64; returns (H, W) float32.
+    variance: (H, W) float32 of the noise, levels^2. uncertain: (H, W) float32, by how
+    many levels the light may be off. Both come off the mean of d, and the noise off its
+    variance: what remains of either change goes into SSIM's own quotient. Returns (H,
+    W) float32.
     """
-    offset, sigma = noise
-    sum_d = terms.sum_d.astype(np.float32)
     structure_change = terms.structure_change.astype(np.float32)
-    beyond_offset = np.abs(sum_d - N * offset / 2) - N * abs(offset) / 2
-    mean_change = positive(beyond_offset)
+    off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
+    mean_change = positive(off)
     similarity = mean_similarity(mean_change, structure_change)
-    if not (offset or sigma):
-        return cv2.min(similarity, ssim.astype(np.float32))
-    mean_left = positive(mean_change - N * sigma)
-    structure_left = positive(structure_change - SPREAD * N * (N - 1) * sigma**2)
+    mean_left = positive(mean_change - N * cv2.sqrt(variance))
+    structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
-        return cv2.threshold(similarity, 1, 0, cv2.THRESH_TRUNC)[1]
+        return similarity
     # mean(x)^2 + mean(y)^2 stays as it was: where less of it is change, more is common
     # to both, which is 2 mean(x) mean(y). So with the variances and the covariance.
     luminance_left = mean_left * mean_left
@@ -2182,33 +2586,102 @@ def explain_noise(ssim: Image, terms: WindowTerms, noise: Noise) -> Image:
     return cv2.min(similarity, ssim_of(left))
 
 
-class TileSettings(NamedTuple):
-    """How all tiles of a pair are compared."""
-
-    low: float  # black
-    high: float  # white
-    noise: Noise | None  # None: plain SSIM is the evidence
-    gray: bool  # brightness alone
+# A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
+# levels; at 2 a clean edit by hand gets a second box for a rim that nobody sees.
+VISIBLE = 3.0
+MASKED = 0.2  # of the deviation that both pictures share: texture hides differences
 
 
-def compare_tile(a: Image, b: Image, settings: TileSettings) -> tuple[Image, Image]:
-    """SSIM and its evidence, of two (H, W, 3) tiles: (H, W) float64 and float32."""
-    low, high, noise, gray_alone = settings
+def visible_similarity(
+    terms: WindowTerms, difference: Image, uncertain: Image
+) -> Image:
+    """Similarity below CEILING where a difference can be seen, and above elsewhere.
+
+    difference: (H, W), in levels. uncertain: as in `explain_noise`. One pixel that is
+    seen marks the windows around it. Returns (H, W) float32.
+    """
+    ssim = ssim_of(terms).astype(np.float32)
+    c2 = N * (N - 1) * (0.03 * 255) ** 2
+    shared = (terms.structure - c2) / (2 * N * (N - 1))
+    texture = cv2.sqrt(positive(shared.astype(np.float32)))
+    hidden = VISIBLE + MASKED * texture + uncertain
+    excess = positive(difference.astype(np.float32) - hidden)
+    seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
+    weight = window_sum(excess).astype(np.float32) / (N * LEVELS)
+    where_seen = cv2.min(ssim, CEILING * (1 - weight))
+    where_hidden = np.maximum(ssim, np.float32(CEILING + 0.01))
+    return np.where(seen, where_seen, where_hidden)
+
+
+def similarity_of(
+    a: Image,
+    b: Image,
+    noise: Image | None,
+    uncertain: Image,
+    shift: int,
+    gray_alone: bool,
+) -> Image:
+    """How similar two (H, W, 3) tiles in levels are, but for what explains them.
+
+    noise: (H, W) float32, its variance; None: a digital pair.
+    """
     x, y = gray(a), gray(b)
-    if x.dtype != np.uint8:
-        ssim = deep_ssim(x, y, high - low)
-        similarity = ssim.astype(np.float32)
-    else:
-        terms = window_terms(x, y)
-        ssim = ssim_of(terms)
-        if noise is None:
-            similarity = ssim.astype(np.float32)
+    terms = window_terms(x, y, 255)
+    if noise is None:
+        if gray_alone:
+            a, b = x, y
+        if shift:
+            difference = shifted_difference(a, b, shift)
         else:
-            similarity = explain_noise(ssim, terms, noise)
-    if not gray_alone:
-        chroma = chroma_similarity(to_8_bits(a, low, high), to_8_bits(b, low, high))
-        return ssim, cv2.min(similarity, chroma)
-    return ssim, similarity
+            difference = largest_channel(cv2.absdiff(a, b))
+        return visible_similarity(terms, difference, uncertain)
+    similarity = explain_noise(terms, noise, uncertain)
+    if gray_alone:
+        return similarity
+    return cv2.min(similarity, chroma_similarity(a, b))
+
+
+def explained_similarity(
+    first: Image,
+    second: Image,
+    span: Span,
+    settings: Settings,
+    explanation: Explanation,
+) -> Image:
+    """The similarity of a tile of two pictures, as they are or in one light.
+
+    Here the explanations meet. Returns (H, W) float32; what its border of MARGIN pixels
+    holds is not exact.
+    """
+    scale = partial(in_levels, low=settings.low, white=settings.white)
+    a, b = scale(span.of(first)), scale(span.of(second))
+    noise = None
+    if explanation.noise is not None:
+        height, width = first.shape[:2]
+        wide = span.grown(height, width, REACH)
+        x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
+        activity = span.within(wide).of(activity_of(x, y))
+        noise = cv2.LUT(activity, explanation.noise)
+    certain = np.zeros(a.shape[:2], np.float32)
+    as_it_is = similarity_of(a, b, noise, certain, explanation.shift, settings.gray)
+    if explanation.light is None:
+        return as_it_is
+    lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
+    uncertain = 1 + LIGHT_ERROR * gray(b)
+    in_one_light = similarity_of(lit, b, noise, uncertain, 0, settings.gray)
+    return cv2.max(as_it_is, in_one_light)
+
+
+def compare_tile(
+    first: Image, second: Image, span: Span, settings: Settings
+) -> tuple[Image, Image]:
+    """SSIM of a tile, (H, W) float64, and what is evidence of it, (H, W) float32."""
+    x, y = gray(span.of(first)), gray(span.of(second))
+    ssim = ssim_of(window_terms(x, y, settings.high - settings.low))
+    explanation = settings.explanation
+    if explanation is None:
+        return ssim, ssim.astype(np.float32)
+    return ssim, explained_similarity(first, second, span, settings, explanation)
 
 
 def unequal_mask(a: Image, b: Image) -> Gray8:
@@ -2233,7 +2706,6 @@ class Measured(NamedTuple):
 
     score: float
     ssim_loss: Gray8
-    noise: Noise
     evidence: Gray8
     unequal_pixels: int | None
     largest_difference: float | None
@@ -2242,20 +2714,21 @@ class Measured(NamedTuple):
 def measure(
     first: Image,
     second: Image,
-    noise: Noise | None,
+    explanation: Explanation | None,
     gray_alone: bool,
     ignored: Gray8 | None = None,
 ) -> Measured:
     """Compare two images by SSIM and find the evidence, tile by tile on all cores.
 
-    first, second: (H, W, 3) BGR, or (H, W) if gray alone counts, of one size and type.
-    noise: None leaves SSIM as it is. ignored: (H, W) uint8, 255 where unequal pixels
-    do not count. The score is the mean of the map without its border of 3 pixels, as
-    scikit-image has it. Tiles that are equal cost nothing.
+    first, second: (H, W, 3) BGR of one size and type. explanation: None leaves SSIM as
+    it is. ignored: (H, W) uint8, 255 where unequal pixels do not count. The score is
+    the mean of the map without its border of 3 pixels, as scikit-image has it. Tiles
+    that are equal cost nothing.
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
-    settings = TileSettings(low, high, noise, gray_alone)
+    white = used_white(first, second, high)
+    settings = Settings(low, high, white, explanation, gray_alone)
     scored = Span(MARGIN, height - MARGIN, MARGIN, width - MARGIN)
     ssim_loss = np.zeros((height, width), np.uint8)  # takes memory where it is filled
     evidence = np.full((height, width), 255, np.uint8)
@@ -2270,10 +2743,8 @@ def measure(
         unequal = unequal_mask(a, b)
         part = around.windows_of(unequal).overlap(tile)
         around_part = part.grown(height, width)
-        ssim, similarity = compare_tile(
-            around_part.of(first), around_part.of(second), settings
-        )
         inner = part.within(around_part)
+        ssim, similarity = compare_tile(first, second, around_part, settings)
         part.of(ssim_loss)[:] = as_loss(inner.of(ssim))
         part.of(evidence)[:] = as_levels(inner.of(similarity))
         scored_part = part.overlap(scored).within(around_part)
@@ -2299,7 +2770,6 @@ def measure(
     return Measured(
         score=1 - math.fsum(tally.missing for tally in tallies) / scored_size,
         ssim_loss=ssim_loss,
-        noise=noise or NO_NOISE,
         evidence=evidence,
         unequal_pixels=sum(tally.unequal for tally in tallies),
         largest_difference=largest * 255 / (high - low),
@@ -2333,27 +2803,97 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
 
 
 def tolerate(
-    first: Image, second: Image, measured: Measured, options: Options, reach: float
+    first: Image,
+    second: Image,
+    evidence: Gray8,
+    explanation: Explanation,
+    options: Options,
+    reach: float,
 ) -> Gray8:
-    """The (H, W) evidence less what a shift of at most `reach` pixels explains.
+    """The (H, W) evidence of a pair with noise, or that was resampled, less shifts.
 
     Each picture is compared with its own values, clipped to the local range of the
-    other. That is done both ways: where a thin line is gone, the white of the second
-    picture lies within the range of the first, which has the line and white around it.
-    Clipping takes the rim off a change, and in a texture most of its inside. So what
-    remains, but for specks below 3x3 pixels, counts with all that differs around it.
+    other, within `reach` pixels. That is done both ways: where a thin line is gone, the
+    white of the second picture lies within the range of the first, which has the line
+    and white around it. Clipping takes the rim off a change, and in a texture most of
+    its inside. So what remains, but for specks below 3x3 pixels, counts with all that
+    differs around it.
     """
-    remains = np.full_like(measured.evidence, 255)
+    remains = np.full_like(evidence, 255)
     clipped_first = clip_to_range(first, second, reach)
     clipped_second = clip_to_range(second, first, reach)
     for x, y in ((first, clipped_first), (clipped_second, second)):
-        # The offset is the pair's: here it is within the range where there is texture.
-        noise = Noise(measured.noise.offset, estimate_noise(x, y).sigma)
-        remains = cv2.min(remains, measure(x, y, noise, options.gray).evidence)
+        left = explain(x, y, None, options)._replace(light=explanation.light)
+        remains = cv2.min(remains, measure(x, y, left, options.gray).evidence)
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
     around_remains = cv2.erode(no_specks, np.ones((side, side)))
-    return cv2.max(measured.evidence, around_remains)
+    return cv2.max(evidence, around_remains)
+
+
+AROUND = 4  # pixels around a difference that a shift must not make worse
+EXPLAINED = (
+    0.65  # of its squared difference a shift may leave; 0.7: 3 of 405 digits lost
+)
+SLIGHT = 0.12  # of what a shift by the whole tolerance would differ by is no change
+
+
+def shifted(image: Image, across: float, down: float) -> Image:
+    """An (H, W) float32 image moved by parts of a pixel, by cubics."""
+    height, width = image.shape
+    move = np.array([[1, 0, across], [0, 1, down]], float)
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpAffine(image, move, (width, height), None, cv2.INTER_CUBIC, edge)
+
+
+def shifts_up_to(reach: float) -> list[tuple[float, float]]:
+    """Shifts of at most `reach` pixels across and down, on a lattice of 81 or fewer."""
+    steps = np.linspace(-reach, reach, 9)
+    return [(float(x), float(y)) for y in steps for x in steps]
+
+
+def explain_shifts(
+    first: Image, second: Image, evidence: Gray8, settings: Settings, reach: float
+) -> Gray8:
+    """The (H, W) evidence of a digital pair, less differences that a shift explains.
+
+    A connected difference is explained as a whole, by one shift within `reach` pixels
+    that leaves little of it and of what is around it: strokes of 1 to 3 pixels lie
+    within the local range of another digit, and a shift that turns one digit into
+    another moves the strokes beside it. So is one that is slight beside what a shift by
+    all of the tolerance would make, as of letters that are drawn otherwise.
+    """
+    a = in_levels(first, settings.low, settings.white)
+    b = in_levels(second, settings.low, settings.white)
+    seen = evidence <= CEILING * 255
+    seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    differences = cv2.dilate(seen.view(np.uint8), np.ones((3, 3)))
+    by_difference = cv2.DIST_LABEL_CCOMP
+    distance, labels = cv2.distanceTransformWithLabels(
+        1 - differences, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=by_difference
+    )
+    near = distance <= AROUND
+    labels = labels[near]
+    own = differences[near] > 0
+
+    def energy(one: Image, other: Image, weight: Image | float = 1.0) -> Image:
+        """The squared difference of two images, of and around each difference."""
+        off = one[near] - other[near]
+        return np.bincount(labels, off * off * weight)
+
+    before = energy(x, y)
+    left = before
+    for across, down in shifts_up_to(reach):
+        left = np.minimum(left, energy(shifted(x, across, down), y))
+    most = np.zeros_like(before)
+    for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
+        most = np.maximum(most, energy(shifted(x, across, down), x, own))
+        most = np.maximum(most, energy(shifted(y, across, down), y, own))
+    explained = (left < EXPLAINED * before) | (energy(x, y, own) < SLIGHT * most)
+    seen[near] &= ~explained[labels]
+    kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
+    return np.where(kept, evidence, np.uint8(255))
 
 
 def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
@@ -2368,18 +2908,23 @@ def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
 
 def find_plain_evidence(
     first: Image, second: Image, ignored: Gray8 | None, options: Options
-) -> Measured:
+) -> tuple[Measured, Explanation]:
     """`find_evidence` of a pair of which nothing was interpolated."""
     seen = without(ignored, first, second)
-    noise = estimate_noise(first, seen, ignored)
-    measured = measure(first, seen, noise, options.gray)
+    explanation = explain(first, seen, ignored, options)
+    measured = measure(first, seen, explanation, options.gray)
+    evidence = measured.evidence
     if ignored is not None:  # what is not evidence is of the pair as it is
-        whole = measure(first, second, None, True, ignored)
-        measured = whole._replace(noise=noise, evidence=measured.evidence)
-    if options.tolerance:
-        evidence = tolerate(first, seen, measured, options, options.tolerance)
-        measured = measured._replace(evidence=evidence)
-    return measured
+        measured = measure(first, second, None, True, ignored)
+    if options.tolerance and explanation.camera:
+        reach = options.tolerance
+        evidence = tolerate(first, seen, evidence, explanation, options, reach)
+    elif options.tolerance:
+        low, high = value_range(first, second)
+        white = used_white(first, second, high)
+        settings = Settings(low, high, white, explanation, options.gray)
+        evidence = explain_shifts(first, seen, evidence, settings, options.tolerance)
+    return measured._replace(evidence=evidence), explanation
 
 
 def find_resampled_evidence(
@@ -2388,7 +2933,7 @@ def find_resampled_evidence(
     uncovered: Gray8 | None,
     ignored: Gray8 | None,
     options: Options,
-) -> Measured:
+) -> tuple[Measured, Explanation]:
     """`find_evidence` of a second picture that was interpolated to lie over the first.
 
     Interpolation loses lines of one pixel and one apart, so both pictures are smoothed
@@ -2403,17 +2948,19 @@ def find_resampled_evidence(
     smooth_first = cv2.GaussianBlur(first, (3, 3), 0)
     seen = without(ignored, first, second)
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
-    noise = estimate_noise(smooth_first, smooth_second, ignored)
-    measured = measure(smooth_first, smooth_second, noise, options.gray)
+    explanation = explain(smooth_first, smooth_second, ignored, options)
+    evidence = measure(smooth_first, smooth_second, explanation, options.gray).evidence
     reach = max(options.tolerance, RESAMPLED)
-    return Measured(
+    evidence = tolerate(
+        smooth_first, smooth_second, evidence, explanation, options, reach
+    )
+    measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
-        ssim_loss=plain.ssim_loss,
-        noise=noise,
-        evidence=tolerate(smooth_first, smooth_second, measured, options, reach),
+        evidence=evidence,
         unequal_pixels=None,
         largest_difference=None,
     )
+    return measured, explanation
 
 
 def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
@@ -2432,21 +2979,24 @@ def find_evidence(
     ignored: Gray8 | None,
     alignment: Alignment | None,
     options: Options,
-) -> Measured:
-    """SSIM of a pair, and the evidence: what noise and small shifts do not explain.
+) -> tuple[Measured, Explanation]:
+    """SSIM of a pair, and the evidence: what noise, light and shifts do not explain.
 
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
     if alignment is None or alignment.transform is None:  # nothing was interpolated
-        measured = find_plain_evidence(first, second, ignored, options)
+        measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
         measured = measured._replace(score=score)
     else:
-        measured = find_resampled_evidence(first, second, uncovered, ignored, options)
-    if ignored is None:
-        return measured
-    return measured._replace(evidence=cv2.bitwise_or(measured.evidence, ignored))
+        measured, explanation = find_resampled_evidence(
+            first, second, uncovered, ignored, options
+        )
+    if ignored is not None:
+        evidence = cv2.bitwise_or(measured.evidence, ignored)
+        measured = measured._replace(evidence=evidence)
+    return measured, explanation
 
 
 # --- Threshold and regions ------------------------------------------------------------
@@ -2496,33 +3046,65 @@ def find_ignored(laid: Laid, options: Options, size: tuple[int, int]) -> Gray8 |
     return union(asked, laid.left_out)
 
 
-CEILING = 0.65  # of Otsu's threshold in 8 bits; 0.7: 0.6 false boxes a picture at +10
+def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | None]:
+    """The threshold of strong differences, and of faint ones; an SSIM in [0, 1] each.
 
-
-def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> float:
-    """The threshold that is asked for, or Otsu's up to the ceiling; an SSIM in [0, 1].
-
-    Otsu 1979, https://doi.org/10.1109/TSMC.1979.4310076. It always splits, so without
-    the ceiling a pair that differs by nothing but faint noise would be cut in two.
+    The strong one is Otsu's (1979, https://doi.org/10.1109/TSMC.1979.4310076), the
+    faint one the least that counts: Otsu's always splits, so it is no higher. One that
+    is asked for is the only one.
     """
     if options.threshold is not None:
-        return options.threshold
+        return options.threshold, None
+    faint = int(CEILING * 255)
     flags = cv2.THRESH_OTSU | cv2.THRESH_DRYRUN
     otsu, _ = cv2.threshold(evidence, 0, 255, flags)
     if otsu == 0:  # Otsu's answer for values that are all alike, too
         least = int(evidence.min())
         otsu = 0 if least == 255 else least
-    return int(min(otsu, ceiling * 255)) / 255
+    return min(int(otsu), faint) / 255, faint / 255
 
 
-def find_mask(evidence: Gray8, threshold: float) -> Gray8:
-    """What differs: evidence at or below the threshold; (H, W) uint8, 255 = differs.
+def at_most(evidence: Gray8, threshold: float) -> Gray8:
+    """Where evidence is at or below a threshold: (H, W) uint8, 255 there.
 
     The threshold works in steps of 1/255. Where windows are equal nothing differs, even
     at 1.
     """
     level = min(int(threshold * 255 + 0.5), 254)
     return cv2.threshold(evidence, level, 255, cv2.THRESH_BINARY_INV)[1]
+
+
+def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
+    """What an outer contour holds of the mask, in the span of its bounding box."""
+    height, width = span.bottom - span.top, span.right - span.left
+    patch = np.zeros((height, width), np.uint8)
+    offset = -span.left, -span.top
+    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
+    patch &= span.of(mask)
+    return patch
+
+
+def find_mask(
+    evidence: Gray8, threshold: float, faint_threshold: float | None
+) -> Gray8:
+    """What differs: what is strong, and what is faint and holds nothing strong.
+
+    So a large change hides no faint one, and a strong one keeps its bounds. evidence:
+    (H, W) uint8. Returns (H, W) uint8, 255 = differs.
+    """
+    mask = at_most(evidence, threshold)
+    if faint_threshold is None or faint_threshold <= threshold:
+        return mask
+    faint = at_most(evidence, faint_threshold)
+    contours, _ = cv2.findContours(faint, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        span = Span(y, y + height, x, x + width)
+        patch = patch_of(contour, span, faint)
+        strong = cv2.bitwise_and(patch, span.of(mask))
+        if not cv2.hasNonZero(strong):
+            span.of(mask)[patch > 0] = 255
+    return mask
 
 
 class Box(NamedTuple):
@@ -2533,7 +3115,7 @@ class Box(NamedTuple):
     right: int  # before which it ends
     bottom: int
     area: int  # count of different pixels
-    evidence: float  # its sum over them
+    loss: float  # the sum of 1 - SSIM over them, in steps of 1/255
 
     def joined(self, other: Box) -> Box:
         """The box around both."""
@@ -2543,7 +3125,7 @@ class Box(NamedTuple):
             max(self.right, other.right),
             max(self.bottom, other.bottom),
             self.area + other.area,
-            self.evidence + other.evidence,
+            self.loss + other.loss,
         )
 
 
@@ -2586,23 +3168,13 @@ def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
     return merged
 
 
-def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
-    """What an outer contour holds of the mask, in the span of its bounding box."""
-    height, width = span.bottom - span.top, span.right - span.left
-    patch = np.zeros((height, width), np.uint8)
-    offset = -span.left, -span.top
-    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
-    patch &= span.of(mask)
-    return patch
-
-
 def find_regions(
-    mask: Gray8, evidence: Gray8, options: Options
+    mask: Gray8, ssim_loss: Gray8, options: Options
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The regions of a mask, and the mask of these regions alone.
 
     A region is what an outer contour holds, from the smallest area up: what lies inside
-    a ring belongs to the ring. mask, evidence: (H, W) uint8. The regions come top to
+    a ring belongs to the ring. mask, ssim_loss: (H, W) uint8. The regions come top to
     bottom, then left to right. The mask is taken over, and what is too small is erased
     from it: another of 37 megapixels costs 90 ms, a tenth of the whole comparison.
     """
@@ -2619,7 +3191,7 @@ def find_regions(
         if area < options.min_area:
             specks.append(contour)
             continue
-        total = area * cv2.mean(span.of(evidence), patch)[0]
+        total = area * cv2.mean(span.of(ssim_loss), patch)[0]
         boxes.append(Box(span.left, span.top, span.right, span.bottom, area, total))
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     if options.merge:
@@ -2631,7 +3203,7 @@ def find_regions(
             width=box.right - box.left,
             height=box.bottom - box.top,
             area=box.area,
-            ssim=(box.evidence / box.area + 0.5) / 255,  # as evidence is rounded down
+            ssim=1 - box.loss / box.area / 255,
         )
         for box in boxes
     ]
@@ -2785,6 +3357,15 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
+def light_of(explanation: Explanation) -> Light | None:
+    """The light that an explanation has, as it is told."""
+    if explanation.light:
+        return Light(explanation.camera, explanation.light.ratios, 0)
+    if explanation.shift:
+        return Light(explanation.camera, (1.0, 1.0), explanation.shift)
+    return None
+
+
 def compare_images(
     first: Any, second: Any, options: Options | None = None, **changes: Any
 ) -> Comparison:
@@ -2804,13 +3385,12 @@ def compare_images(
     ignored = find_ignored(laid, options, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(ignored, laid.uncovered)
-    measured = find_evidence(
+    measured, explanation = find_evidence(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
-    ceiling = CEILING if first.dtype == np.uint8 else 1.0
-    threshold = find_threshold(measured.evidence, ceiling, options)
-    mask = find_mask(measured.evidence, threshold)
-    mask, regions = find_regions(mask, measured.evidence, options)
+    threshold, faint_threshold = find_threshold(measured.evidence, options)
+    mask = find_mask(measured.evidence, threshold, faint_threshold)
+    mask, regions = find_regions(mask, measured.ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, laid)
     mask, regions = add_bands(mask, regions, laid, ignored)
 
@@ -2824,7 +3404,10 @@ def compare_images(
         strips=laid.strips,
         lanes=laid.lanes,
         ignored=ignored,
+        light=light_of(explanation),
+        noise=explanation.sigma,
         threshold=threshold,
+        faint_threshold=faint_threshold,
         mask=mask,
         regions=regions,
         options=options,
@@ -2833,16 +3416,22 @@ def compare_images(
 
 
 def with_threshold(
-    comparison: Comparison, threshold: float, min_area: int
+    comparison: Comparison, threshold: float | None, min_area: int
 ) -> Comparison:
     """The comparison at another threshold and smallest area, from the evidence on."""
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
-    mask = find_mask(comparison.evidence, threshold)
-    mask, regions = find_regions(mask, comparison.evidence, options)
+    threshold, faint_threshold = find_threshold(comparison.evidence, options)
+    mask = find_mask(comparison.evidence, threshold, faint_threshold)
+    mask, regions = find_regions(mask, comparison.ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, comparison)
     mask, regions = add_bands(mask, regions, comparison, comparison.ignored)
     return replace(
-        comparison, options=options, threshold=threshold, mask=mask, regions=regions
+        comparison,
+        options=options,
+        threshold=threshold,
+        faint_threshold=faint_threshold,
+        mask=mask,
+        regions=regions,
     )
 
 
@@ -3004,12 +3593,14 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
     "second_height": None,
     "ssim": None,
     "threshold": None,
+    "faint_threshold": None,
     "unequal_pixels": None,
     "largest_difference": None,
     "different_pixels": None,
     "different_fraction": None,
     "regions": [],
     "alignment": None,
+    "light": None,
     "noise": None,
     "error": None,
 }
@@ -3063,13 +3654,15 @@ def as_record(comparison: Comparison) -> Record:
         "second_height": second_height,
         "ssim": comparison.score,
         "threshold": comparison.threshold,
+        "faint_threshold": comparison.faint_threshold,
         "unequal_pixels": comparison.unequal_pixels,
         "largest_difference": comparison.largest_difference,
         "different_pixels": comparison.different_pixels,
         "different_fraction": comparison.different_fraction,
         "regions": region_records(comparison),
         "alignment": alignment_record(comparison),
-        "noise": comparison.noise.sigma or None,
+        "light": comparison.light._asdict() if comparison.light else None,
+        "noise": comparison.noise,
     }
 
 
@@ -3184,6 +3777,14 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
 
 
+def light_text(light: Light) -> str:
+    """How the second picture is lit otherwise, in words."""
+    if light.offset:
+        return f"{light.offset:+} of 255 throughout"
+    least, most = light.gain
+    return f"light x{least:.2f} to x{most:.2f}"
+
+
 def explanations(comparison: Comparison) -> Iterator[str]:
     """What was taken out before the pictures were compared, a line each."""
     yield from layout_text(comparison)
@@ -3193,14 +3794,13 @@ def explanations(comparison: Comparison) -> Iterator[str]:
             for row in comparison.alignment.transform
         ]
         yield f"{registration(comparison.alignment)}, transform {'; '.join(rows)}"
-    offset, sigma = comparison.noise
     explained = []
-    if sigma:
-        explained.append(f"noise of sigma {sigma:.2g}")
-    if offset:
-        explained.append(f"{-offset:+.3g} of brightness")
+    if comparison.noise:
+        explained.append(f"noise of sigma {comparison.noise:.2g} of 255")
+    if comparison.light:
+        explained.append(light_text(comparison.light))
     if explained:
-        yield f"not counted: {' and '.join(explained)}, in levels of 255"
+        yield f"not counted: {' and '.join(explained)}"
 
 
 def as_text(comparison: Comparison) -> str:
@@ -4002,9 +4602,14 @@ def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
     return Sliders(level, min_area)
 
 
-def follow_sliders(comparison: Comparison, sliders: Sliders) -> Comparison:
-    """The comparison as the sliders choose it, summed up in the title of Thresh."""
-    threshold = round(sliders.level / 255, 4)
+def follow_sliders(
+    comparison: Comparison, sliders: Sliders, start: Sliders, asked: float | None
+) -> Comparison:
+    """The comparison as the sliders choose it, summed up in the title of Thresh.
+
+    Where the threshold's stands as at the start, the threshold is what was asked for.
+    """
+    threshold = asked if sliders.level == start.level else round(sliders.level / 255, 4)
     comparison = with_threshold(comparison, threshold, sliders.min_area)
     cv2.setWindowTitle("Thresh", f"Thresh: {summary_of(comparison)}")
     return comparison
@@ -4029,6 +4634,7 @@ def watch_windows(
     Gives the comparison as it was chosen last.
     """
     clean = clean_pictures(comparison)
+    start, asked = sliders, comparison.options.threshold
     blinking = False
     opened = set(TITLES)
     stale = set(TITLES)
@@ -4048,7 +4654,7 @@ def watch_windows(
         chosen = read_sliders(opened, sliders)
         if chosen != sliders:
             sliders = chosen
-            comparison = follow_sliders(comparison, sliders)
+            comparison = follow_sliders(comparison, sliders, start, asked)
             stale = {"Original", "Modified", "Thresh"}
         if key == ord("s"):
             keep(comparison)
@@ -5346,8 +5952,13 @@ def show_result(comparison: Comparison, command: Command) -> None:
         tell(f"no windows: {problem}; --output DIR saves the pictures")
         return
     chosen = show(comparison, keep)
-    if chosen != comparison.options:
-        tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
+    moved = [
+        f"--{name.replace('_', '-')} {getattr(chosen, name)}"
+        for name in ("threshold", "min_area")
+        if getattr(chosen, name) != getattr(comparison.options, name)
+    ]
+    if moved:
+        tell(f"chosen: {' '.join(moved)}")
 
 
 SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
@@ -5484,6 +6095,10 @@ def add_comparing(parser: Parser) -> None:
     """Add what changes the result: what counts, the alignment, the regions."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
+    text = "whether another light is a difference [%(default)s]"
+    add("--light", metavar=f"{{{','.join(LIGHTS)}}}", help=text)
+    text = "whether the noise that most pixels share is a difference [%(default)s]"
+    add("--noise", metavar=f"{{{','.join(NOISES)}}}", help=text)
     add("--color", action=RefuseColor, nargs=0, help=argparse.SUPPRESS)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
