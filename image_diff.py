@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
+    Scale = Callable[[Image], Image]  # values as levels of 255: `in_levels`
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Item = TypeVar("Item")
     Result = TypeVar("Result")
@@ -2616,6 +2617,7 @@ def visible_similarity(
 def similarity_of(
     a: Image,
     b: Image,
+    terms: WindowTerms,
     noise: Image | None,
     uncertain: Image,
     shift: int,
@@ -2623,65 +2625,64 @@ def similarity_of(
 ) -> Image:
     """How similar two (H, W, 3) tiles in levels are, but for what explains them.
 
-    noise: (H, W) float32, its variance; None: a digital pair.
+    terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
-    x, y = gray(a), gray(b)
-    terms = window_terms(x, y, 255)
-    if noise is None:
+    if noise is not None:
+        similarity = explain_noise(terms, noise, uncertain)
         if gray_alone:
-            a, b = x, y
-        if shift:
-            difference = shifted_difference(a, b, shift)
-        else:
-            difference = largest_channel(cv2.absdiff(a, b))
-        return visible_similarity(terms, difference, uncertain)
-    similarity = explain_noise(terms, noise, uncertain)
+            return similarity
+        return cv2.min(similarity, chroma_similarity(a, b))
     if gray_alone:
-        return similarity
-    return cv2.min(similarity, chroma_similarity(a, b))
+        a, b = gray(a), gray(b)
+    if shift:
+        difference = shifted_difference(a, b, shift)
+    else:
+        difference = largest_channel(cv2.absdiff(a, b))
+    return visible_similarity(terms, difference, uncertain)
 
 
-def explained_similarity(
-    first: Image,
-    second: Image,
-    span: Span,
-    settings: Settings,
-    explanation: Explanation,
+def noise_around(
+    first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
 ) -> Image:
-    """The similarity of a tile of two pictures, as they are or in one light.
-
-    Here the explanations meet. Returns (H, W) float32; what its border of MARGIN pixels
-    holds is not exact.
-    """
-    scale = partial(in_levels, low=settings.low, white=settings.white)
-    a, b = scale(span.of(first)), scale(span.of(second))
-    noise = None
-    if explanation.noise is not None:
-        height, width = first.shape[:2]
-        wide = span.grown(height, width, REACH)
-        x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
-        activity = span.within(wide).of(activity_of(x, y))
-        noise = cv2.LUT(activity, explanation.noise)
-    certain = np.zeros(a.shape[:2], np.float32)
-    as_it_is = similarity_of(a, b, noise, certain, explanation.shift, settings.gray)
-    if explanation.light is None:
-        return as_it_is
-    lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
-    uncertain = 1 + LIGHT_ERROR * gray(b)
-    in_one_light = similarity_of(lit, b, noise, uncertain, 0, settings.gray)
-    return cv2.max(as_it_is, in_one_light)
+    """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
+    height, width = first.shape[:2]
+    wide = span.grown(height, width, REACH)
+    activity = activity_of(gray(scale(wide.of(first))), gray(scale(wide.of(second))))
+    return cv2.LUT(span.within(wide).of(activity), by_activity)
 
 
 def compare_tile(
     first: Image, second: Image, span: Span, settings: Settings
 ) -> tuple[Image, Image]:
-    """SSIM of a tile, (H, W) float64, and what is evidence of it, (H, W) float32."""
-    x, y = gray(span.of(first)), gray(span.of(second))
-    ssim = ssim_of(window_terms(x, y, settings.high - settings.low))
-    explanation = settings.explanation
+    """SSIM of a tile, (H, W) float64, and what is evidence of it, (H, W) float32.
+
+    Here the explanations meet: the pair is compared as it is and, if that differs, in
+    one light, and the better of both counts. What a border of MARGIN pixels holds is
+    not exact.
+    """
+    low, high, white, explanation, gray_alone = settings
+    a, b = span.of(first), span.of(second)
+    terms = window_terms(gray(a), gray(b), high - low)
+    ssim = ssim_of(terms)
     if explanation is None:
         return ssim, ssim.astype(np.float32)
-    return ssim, explained_similarity(first, second, span, settings, explanation)
+    scale = partial(in_levels, low=low, white=white)
+    if a.dtype != np.uint8:
+        a, b = scale(a), scale(b)
+        terms = window_terms(gray(a), gray(b), 255)
+    noise = None
+    if explanation.noise is not None:
+        noise = noise_around(first, second, span, explanation.noise, scale)
+    certain = np.zeros(a.shape[:2], np.float32)
+    shift = explanation.shift
+    similarity = similarity_of(a, b, terms, noise, certain, shift, gray_alone)
+    if explanation.light is None:
+        return ssim, similarity
+    lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
+    terms = window_terms(gray(lit), gray(b), 255)
+    uncertain = 1 + LIGHT_ERROR * gray(b)
+    in_one_light = similarity_of(lit, b, terms, noise, uncertain, 0, gray_alone)
+    return ssim, cv2.max(similarity, in_one_light)
 
 
 def unequal_mask(a: Image, b: Image) -> Gray8:

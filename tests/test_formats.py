@@ -132,26 +132,36 @@ def test_what_came_through_a_pipe_is_saved(
 # --- Depth ----------------------------------------------------------------------------
 
 
+# By how much a part changes, of 65535: 3.5 levels of 255, and less than one is visible.
+DEEP_CHANGES = [(900, None), (200, 1.0)]
+
+
+@pytest.mark.parametrize(("change", "threshold"), DEEP_CHANGES)
 @pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
-def test_a_change_of_200_in_65535_is_boxed(tmp_path: Path, suffix: str) -> None:
+def test_a_small_change_of_16_bits_is_boxed(
+    tmp_path: Path, suffix: str, change: int, threshold: float | None
+) -> None:
     first = cv2.resize(DEEP // 4 + 20000, (160, 120), interpolation=cv2.INTER_CUBIC)
     second = first.copy()
-    second[40:70, 50:100] += 200
+    second[40:70, 50:100] += change
     paths = [tmp_path / f"{name}.{suffix}" for name in "ab"]
     for path, picture in zip(paths, (first, second), strict=True):
         path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    regions = compare_files(paths[0], paths[1]).regions
+    regions = compare_files(*paths, threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
-def test_a_change_of_200_in_65535_of_float_is_boxed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("change", "threshold"), DEEP_CHANGES)
+def test_a_small_change_of_float_is_boxed(
+    tmp_path: Path, change: int, threshold: float | None
+) -> None:
     first = (cv2.resize(DEEP[..., 0], (160, 120)) / 65535).astype(np.float32)
     second = first.copy()
-    second[40:70, 50:100] += 200 / 65535
+    second[40:70, 50:100] += change / 65535
     paths = [
         stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in (("a", first), ("b", second))
     ]
-    regions = compare_files(paths[0], paths[1]).regions
+    regions = compare_files(*paths, threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 

@@ -31,6 +31,7 @@ from image_diff import (
     ImageDiffError,
     Options,
     Region,
+    at_most,
     clip_to_range,
     compare_files,
     compare_images,
@@ -209,7 +210,7 @@ def test_options_take_numpys_numbers_and_the_record_stays_json() -> None:
         threshold=0.5, min_area=3, merge=2, tolerance=1, ignore=((1, 2, 3, 4),)
     )
     kinds = [type(value) for value in vars(options).values()]
-    assert kinds == [bool, str, bool, float, float, int, int, tuple]
+    assert kinds == [bool, str, str, str, bool, float, float, int, int, tuple]
     assert {type(number) for number in options.ignore[0]} == {int}
     comparison = compare_images(random_picture(1, 40, 60), GRAY[:40, :60], options)
     json.dumps(image_diff.as_record(comparison))
@@ -481,7 +482,7 @@ def plain(first: Picture, second: Picture) -> tuple[float, Picture]:
 
 def ssim_map_of(first: Picture, second: Picture) -> Picture:
     """The SSIM map of two 8-bit pictures at once, (H, W) float64."""
-    return ssim_of(window_terms(gray_of(first), gray_of(second)))
+    return ssim_of(window_terms(gray_of(first), gray_of(second), 255))
 
 
 def assert_is_scikit_image(first: Picture, second: Picture) -> None:
@@ -857,6 +858,9 @@ def test_resize_of_equal_sizes_resamples_nothing() -> None:
 # --- Threshold and regions ------------------------------------------------------------
 
 
+FAINT_LEVEL = 165  # of evidence: the ceiling, 0.65 of 255
+
+
 def boxes_of(regions: tuple[Region, ...]) -> set[tuple[int, int, int, int]]:
     return {(region.x, region.y, region.width, region.height) for region in regions}
 
@@ -875,7 +879,7 @@ def test_boxes_of_the_samples_are_the_articles(first: Path, second: Path) -> Non
     "name", ["astronaut", "camera", "chelsea", "coffee", "coins", "rocket"]
 )
 def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> None:
-    """Without noise, ceiling and smallest area, the tutorial's pipeline is left.
+    """Of SSIM alone, at Otsu's threshold alone, the tutorial's pipeline is left.
 
     A pixel whose SSIM times 255 is a whole number but for the last bits may fall to
     either side.
@@ -883,11 +887,14 @@ def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> N
     first, second = photo(name), edited(photo(name))
     oracle = article(first, second)
     evidence = measure(first, second, None, gray_alone=True).evidence
-    threshold = find_threshold(evidence, 1, Options())
-    mask = find_mask(evidence, threshold)
-    assert round(threshold * 255) == oracle.level
+    level, _ = cv2.threshold(evidence, 0, 255, cv2.THRESH_OTSU)
+    threshold, faint_threshold = find_threshold(evidence, Options())
+    assert level == oracle.level
+    assert round(threshold * 255) == min(level, FAINT_LEVEL)
+    assert faint_threshold == FAINT_LEVEL / 255
+    mask = find_mask(evidence, oracle.level / 255, None)
     assert np.count_nonzero(mask != oracle.mask) <= 2
-    _, regions = find_regions(mask, evidence, Options(min_area=0))
+    _, regions = find_regions(mask, 255 - evidence, Options(min_area=0))
     assert boxes_of(regions) == oracle.boxes
 
 
@@ -925,7 +932,7 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
     pixels = np.count_nonzero(mask)
-    (region,) = find_regions(mask, np.full((50, 50), 255, np.uint8), Options())[1]
+    (region,) = find_regions(mask, np.zeros((50, 50), np.uint8), Options())[1]
     assert region.area == pixels
 
 
@@ -964,11 +971,11 @@ def test_merge_joins_what_is_at_most_so_far_apart(
     gap: int, boxes: set[tuple[int, int, int, int]]
 ) -> None:
     mask = squares((10, 10), (20, 10), (31, 18), (90, 60))
-    diff = np.full(mask.shape, 63, np.uint8)
-    _, regions = find_regions(mask, diff, Options(merge=gap))
+    ssim_loss = np.full(mask.shape, 192, np.uint8)
+    _, regions = find_regions(mask, ssim_loss, Options(merge=gap))
     assert boxes_of(regions) == boxes
     assert sum(region.area for region in regions) == 4 * 36
-    assert all(region.ssim == pytest.approx(63.5 / 255) for region in regions)
+    assert all(region.ssim == pytest.approx(63 / 255) for region in regions)
 
 
 @settings(max_examples=40, deadline=None)
@@ -1061,8 +1068,8 @@ def test_raising_the_threshold_never_removes_area(
     low: int, high: int, seed: int
 ) -> None:
     low, high = sorted((low, high))
-    diff = random_picture(seed, 60, 80)
-    assert (find_mask(diff, high / 255) >= find_mask(diff, low / 255)).all()
+    evidence = random_picture(seed, 60, 80)
+    assert (at_most(evidence, high / 255) >= at_most(evidence, low / 255)).all()
 
 
 @pytest.mark.parametrize(
@@ -1073,15 +1080,13 @@ def test_evidence_at_or_below_the_threshold_differs(
     threshold: float, differs: list[int]
 ) -> None:
     evidence = np.array([[0, 1, 127, 254, 255]], np.uint8)
-    mask = find_mask(evidence, threshold)
+    mask = at_most(evidence, threshold)
     assert evidence[mask > 0].tolist() == differs
 
 
 def test_a_level_of_evidence_stays_itself_as_an_ssim() -> None:
     evidence = np.arange(256, dtype=np.uint8)[None]
-    counts = [
-        cv2.countNonZero(find_mask(evidence, level / 255)) for level in range(255)
-    ]
+    counts = [cv2.countNonZero(at_most(evidence, level / 255)) for level in range(255)]
     assert counts == list(range(1, 256))
 
 
