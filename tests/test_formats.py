@@ -148,7 +148,7 @@ def test_a_small_change_of_16_bits_is_boxed(
     paths = [tmp_path / f"{name}.{suffix}" for name in "ab"]
     for path, picture in zip(paths, (first, second), strict=True):
         path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    regions = compare_files(*paths, threshold=threshold).regions
+    regions = compare_files(paths[0], paths[1], threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
@@ -162,7 +162,7 @@ def test_a_small_change_of_float_is_boxed(
     paths = [
         stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in (("a", first), ("b", second))
     ]
-    regions = compare_files(*paths, threshold=threshold).regions
+    regions = compare_files(paths[0], paths[1], threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 

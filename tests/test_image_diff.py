@@ -107,12 +107,19 @@ PIXELS = "give a number of pixels from 0 to 100"
 WHOLE = "give a whole number of pixels from 0 to"
 SIDES = "give X, Y, WIDTH and HEIGHT in pixels, sides above 0"
 METHODS = "give one of auto, none, rows, perspective, elastic"
+LIGHTS = "give one of auto, ignore, compare"
 RESIZE = "exclude each other; leave one of them out"
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"align": "foo"},
         "--align foo",
         f"align is 'foo'; {METHODS}",
+    ),
+    ({"light": "off"}, "--light off", f"light is 'off'; {LIGHTS}"),
+    (
+        {"noise": "ignore"},
+        "--noise ignore",
+        "noise is 'ignore'; give one of auto, compare",
     ),
     ({"align": ""}, "--align=", f"align is ''; {METHODS}"),
     ({"align": None}, "", f"align is None; {METHODS}"),
@@ -697,12 +704,11 @@ ORIGINS: dict[str, tuple[Picture, Picture, bool]] = {
 
 @pytest.mark.parametrize("name", ORIGINS)
 def test_a_pair_is_digital_or_has_noise_of_its_own(name: str) -> None:
-    *pair, expected = ORIGINS[name]
-    x, y = (gray_of(picture).astype(np.float32) for picture in pair)
+    first, second, expected = ORIGINS[name]
+    x, y = (gray_of(picture).astype(np.float32) for picture in (first, second))
     counted = np.ones(x.shape, bool)
     assert have_own_noise(x, y, counted) == have_own_noise(y, x, counted) == expected
-    comparison = compare_images(*pair)
-    assert (comparison.noise is not None) == expected
+    assert (compare_images(first, second).noise is not None) == expected
 
 
 @pytest.mark.parametrize("sigma", [2, 4, 8])
@@ -716,7 +722,7 @@ def test_noise_is_known_by_its_sigma_though_a_part_has_changed(sigma: float) -> 
 def test_noise_that_grows_with_activity_does_not_fall() -> None:
     x, y = (gray_of(z).astype(np.float32) for z in (CUP, as_jpeg(CUP, 70)))
     variances, sigma = noise_by_activity(x, y, np.ones(x.shape, bool))
-    assert (variances.shape, variances.dtype) == ((256,), np.float32)
+    assert variances.shape == (256,)
     assert (np.diff(variances) >= 0).all()
     assert variances[0] < sigma**2 < variances[-1]
 
@@ -857,6 +863,27 @@ def test_another_light_on_a_photograph_is_no_difference_and_an_edit_is(
     second[100:130, 200:240] = second[20:50, 20:60]
     (region,) = compare_images(GRAINED, lit(second)).regions
     assert np.abs(np.subtract(region[:4], (197, 97, 46, 36))).max() <= 4
+
+
+BLOBS = random_picture(3, 240, 360, 3)
+# Pairs that differ nearly everywhere, in which nothing is noise or light.
+UNLIKE: dict[str, tuple[Picture, Picture]] = {
+    "a page that moved by a row": (PAGE, np.roll(PAGE, 1, axis=0)),
+    "a page that moved by 3 rows": (PAGE, np.roll(PAGE, 3, axis=0)),
+    "a page that moved aside": (PAGE, np.roll(PAGE, 1, axis=1)),
+    "inverted": (CUP, 255 - CUP),
+    "a page inverted": (PAGE, 255 - PAGE),
+    "mirrored": (CUP, np.ascontiguousarray(CUP[:, ::-1])),
+    "blurred": (BLOBS, cv2.GaussianBlur(BLOBS, (0, 0), 3).astype(np.uint8)),
+    "another picture": (CUP, photo("chelsea")[:240, :360]),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_what_is_unlike_is_not_taken_for_noise_or_light(name: str) -> None:
+    first, second = UNLIKE[name]
+    for pair in ((first, second), (second, first)):
+        assert compare_images(*pair).different_fraction > 0.1
 
 
 def test_light_on_a_drawn_page_is_ignored_where_it_is_asked_for() -> None:
