@@ -744,7 +744,10 @@ def deep_noisy(picture: Picture, kind: type, most: float, seed: int) -> Picture:
 
 @pytest.mark.parametrize(
     ("kind", "most"),
-    [(np.uint16, 65535), (np.uint16, 4095), (np.float32, 1), (np.float32, 3000)],
+    [
+        *((np.uint16, most) for most in (65535, 4095, 255)),
+        *((np.float32, most) for most in (1, 3000)),
+    ],
 )
 def test_noise_of_deep_pictures_is_not_boxed_and_a_change_is(
     kind: type, most: float
@@ -1018,6 +1021,19 @@ def test_tolerance_explains_a_line_that_moved_and_no_changed_digit(
         truth = compare_images(*pair).regions
         (region,) = compare_images(*pair, tolerance=1).regions
         assert region[:4] in [one[:4] for one in truth]
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 1, 2])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (20, 1), (1, 9), (6, 6)])
+def test_tolerance_explains_nothing_that_is_gone_or_new(
+    width: int, height: int, tolerance: float
+) -> None:
+    first = np.full((60, 80, 3), 200, np.uint8)
+    second = first.copy()
+    second[25 : 25 + height, 30 : 30 + width] = 60
+    for pair in ((first, second), (second, first)):
+        (region,) = compare_images(*pair, tolerance=tolerance).regions
+        assert region[:4] == (27, 22, width + 6, height + 6)
 
 
 DEPTHS: dict[str, tuple[Any, int]] = {
