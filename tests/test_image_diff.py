@@ -830,6 +830,8 @@ def test_a_uniform_shift_is_told_and_boxed_where_it_is_asked_for(
 ) -> None:
     first = page(ground=ground)
     second = np.clip(first.astype(int) + shift, 0, 255).astype(np.uint8)
+    # White stays white, and the texture of small text hides 10 levels.
+    ground_is_seen_to_shift = abs(int(second[0, 0, 0]) - ground) > 3
     for pair, offset in (((first, second), shift), ((second, first), -shift)):
         comparison = compare_images(*pair)
         assert comparison.regions == ()
@@ -837,7 +839,7 @@ def test_a_uniform_shift_is_told_and_boxed_where_it_is_asked_for(
         assert comparison.noise is None
         counted = compare_images(*pair, light="compare")
         assert counted.light is None
-        assert bool(counted.regions) == (abs(shift) > 3)
+        assert bool(counted.regions) == ground_is_seen_to_shift
     second[100:120, 50:90] = 255 - second[100:120, 50:90]
     (region,) = compare_images(first, second).regions
     assert np.abs(np.subtract(region[:4], (47, 97, 46, 26))).max() <= 3
