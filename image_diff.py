@@ -1330,9 +1330,9 @@ class Switch(NamedTuple):
     after: int  # offset below it; larger where rows were inserted
 
     @property
-    def height(self) -> int:
-        """How many rows only one picture has."""
-        return abs(self.after - self.before)
+    def inserted(self) -> int:
+        """How many rows only the second picture has."""
+        return max(0, self.after - self.before)
 
     @property
     def removed(self) -> int:
@@ -1351,7 +1351,7 @@ class Column(NamedTuple):
     """A part of both pictures from top to bottom whose rows move together."""
 
     left: int
-    right: int  # before which it ends; both in pixels
+    right: int  # before which it ends; both in cells
     switches: tuple[Switch, ...]
 
 
@@ -1592,15 +1592,15 @@ def edges_of_columns(
 
 def cut_columns(
     earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
-) -> list[tuple[int, Path]]:
-    """The left cell of each column whose rows move together, and its path.
+) -> list[Column]:
+    """The columns from a cell on, from left to right.
 
     An X-Y cut (Nagy and Seth 1984), at most so many deep.
     """
     path = best_path(earned, offsets, end)
     edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
     if len(edges) <= 2:
-        return [(left, path)]
+        return [Column(left, left + earned.shape[2], path.switches)]
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
@@ -1621,16 +1621,8 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
     earned = earnings(a, b, offsets, tolerance)
-    width = first.shape[1]
-    cuts = CUTS if width >= CELLS else 0
-    cut = cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
-    lefts = [left * width // CELLS for left, _ in cut]
-    paths = [path for _, path in cut]
-    edges = pairwise([*lefts, width])
-    return [
-        Column(left, right, path.switches)
-        for (left, right), path in zip(edges, paths, strict=True)
-    ]
+    cuts = CUTS if first.shape[1] >= CELLS else 0
+    return cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
 
 
 def size_of(image: Image) -> str:
@@ -1658,27 +1650,24 @@ def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lan
     A column that has fewer rows than another is padded below its last switch, with
     rows that no picture has: what stands at the foot of the pages lines up again.
     """
+    width = first.shape[1]
+    grown = [sum(switch.inserted for switch in column.switches) for column in columns]
+    height = len(first) + max(grown)
     lanes = []
     for column in columns:
-        in_first, in_second = np.ones(len(first), bool), np.ones(len(second), bool)
-        inserted, removed = [], []
+        not_first, not_second = [], []
         for switch in column.switches:
-            if switch.removed:
-                removed += [switch.first_y + switch.before] * switch.height
-            else:
-                inserted += [switch.first_y] * switch.height
-        in_first = np.insert(in_first, inserted, False)
-        in_second = np.insert(in_second, removed, False)
-        lanes.append(Lane(column.left, column.right, in_first, in_second))
-    height = max(len(lane.in_first) for lane in lanes)
-    padded = []
-    for lane in lanes:
-        alone = np.flatnonzero(lane.in_first != lane.in_second)
-        foot = [alone.max(initial=-1) + 1] * (height - len(lane.in_first))
-        in_first = np.insert(lane.in_first, foot, False)
-        in_second = np.insert(lane.in_second, foot, False)
-        padded.append(Lane(lane.left, lane.right, in_first, in_second))
-    return padded
+            not_first += [switch.first_y] * switch.inserted
+            not_second += [switch.first_y + switch.before] * switch.removed
+        in_first = np.insert(np.ones(len(first), bool), not_first, False)
+        in_second = np.insert(np.ones(len(second), bool), not_second, False)
+        alone = np.flatnonzero(in_first != in_second)
+        foot = [alone.max(initial=-1) + 1] * (height - len(in_first))
+        in_first = np.insert(in_first, foot, False)
+        in_second = np.insert(in_second, foot, False)
+        left, right = (cell * width // CELLS for cell in (column.left, column.right))
+        lanes.append(Lane(left, right, in_first, in_second))
+    return lanes
 
 
 def rows_on(in_picture: Flags) -> NDArray[Any]:

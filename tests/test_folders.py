@@ -1875,7 +1875,7 @@ def test_a_cluster_without_workers_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """When the last has gone in the midst of a run."""
-    monkeypatch.setattr(image_diff, "LONELY", 3)
+    monkeypatch.setattr(image_diff, "LONELY", 1)
     address = cluster.scheduler_address
     keep = image_diff.keep
 
