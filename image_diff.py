@@ -1706,23 +1706,25 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
 def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
     """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
-    parts = []
-    for lane, in_picture in zip(lanes, flags, strict=True):
-        missing = np.where(in_picture, 0, 255).astype(np.uint8)
-        parts.append(np.repeat(missing[:, None], lane.right - lane.left, axis=1))
-    return np.concatenate(parts, axis=1)
+    missing = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
+    return np.repeat(missing, [lane.right - lane.left for lane in lanes], axis=1)
 
 
-def filled(
+def lay_filled(
     first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
-) -> tuple[Image, Image]:
-    """Both pictures, each with the other's pixels where it has none; or else white."""
+) -> Laid:
+    """Two pictures of one size, each with the other's pixels where it has none.
+
+    not_first, not_second: (H, W) uint8, 255 = none; where neither has any both are
+    white, and that counts nowhere.
+    """
+    neither = cv2.bitwise_and(not_first, not_second)
     one = np.where(not_first[..., None] > 0, second, first)
     other = np.where(not_second[..., None] > 0, first, second)
-    neither = cv2.bitwise_and(not_first, not_second) > 0
-    one[neither] = white
-    other[neither] = white
-    return one, other
+    one[neither > 0] = white
+    other[neither > 0] = white
+    uncovered = cv2.bitwise_or(not_first, not_second)
+    return Laid(one, other, uncovered, neither if neither.any() else None, None)
 
 
 def band_of(band: Band, image: Image) -> Image:
@@ -1788,19 +1790,18 @@ def lay_rows(first: Image, second: Image) -> Laid:
     in_second = [lane.in_second for lane in lanes]
     not_first = missing_on_canvas(lanes, in_first)
     not_second = missing_on_canvas(lanes, in_second)
-    first = on_canvas(first, lanes, in_first)
-    second = on_canvas(second, lanes, in_second)
-    first, second = filled(first, second, not_first, not_second, high)
-    neither = cv2.bitwise_and(not_first, not_second)
-    lacking = cv2.countNonZero(not_second) - cv2.countNonZero(neither)
-    covered = 1 - lacking / max(1, neither.size - cv2.countNonZero(not_first))
-    return Laid(
-        first,
-        second,
-        uncovered=cv2.bitwise_or(not_first, not_second),
-        left_out=neither if neither.any() else None,
+    laid = lay_filled(
+        on_canvas(first, lanes, in_first),
+        on_canvas(second, lanes, in_second),
+        not_first,
+        not_second,
+        high,
+    )
+    in_both = int(np.count_nonzero(laid.uncovered == 0))
+    covered = in_both / math.prod(first.shape[:2])
+    return laid._replace(
         alignment=Alignment("rows", None, None, covered),
-        bands=bands_of(lanes, to_8_bits(first, low, high)),
+        bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
         lanes=tuple(lanes),
     )
 
@@ -1840,17 +1841,8 @@ def lay_corners(first: Image, second: Image) -> Laid:
         pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
         inside = np.zeros(image.shape[:2], np.uint8)
         missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
-    not_first, not_second = missing
-    neither = cv2.bitwise_and(not_first, not_second)
-    one, other = filled(pictures[0], pictures[1], not_first, not_second, high)
-    return Laid(
-        one,
-        other,
-        uncovered=cv2.bitwise_or(not_first, not_second),
-        left_out=neither if neither.any() else None,
-        alignment=None,
-        strips=tuple(strips_of(first, second)),
-    )
+    laid = lay_filled(pictures[0], pictures[1], missing[0], missing[1], high)
+    return laid._replace(strips=tuple(strips_of(first, second)))
 
 
 def check_pair(first: Image, second: Image, options: Options) -> None:
