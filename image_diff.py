@@ -4289,15 +4289,15 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
-def failed(pair: Pair, fault: object) -> Record:
-    """The record of a pair that could not be compared."""
-    return EMPTY | {
-        "status": "error",
-        "name": pair.name,
-        "first": pair.first,
-        "second": pair.second,
-        "error": str(fault).replace("\n", " "),
-    }
+def told(pair: Pair, status: str, **values: object) -> Outcome:
+    """What is told of a pair without a comparison."""
+    record = {"name": pair.name, "first": pair.first, "second": pair.second}
+    return Outcome(EMPTY | {"status": status} | record | values)
+
+
+def failed(pair: Pair, fault: object) -> Outcome:
+    """What is told of a pair that could not be compared."""
+    return told(pair, "error", error=str(fault).replace("\n", " "))
 
 
 def check_file(path: str) -> None:
@@ -4334,18 +4334,15 @@ def compare_both(
     check_file(first)
     check_file(second)
     if same_bytes(first, second) and is_picture(first):
-        record = EMPTY | {
-            "status": "same",
-            "name": pair.name,
-            "first": first,
-            "second": second,
-            "ssim": 1.0,
-            "unequal_pixels": 0,
-            "largest_difference": 0.0,
-            "different_pixels": 0,
-            "different_fraction": 0.0,
-        }
-        return Outcome(record)
+        return told(
+            pair,
+            "same",
+            ssim=1.0,
+            unequal_pixels=0,
+            largest_difference=0.0,
+            different_pixels=0,
+            different_fraction=0.0,
+        )
     if pair.mask is not None:
         ignore: Any = (*options.ignore, pair.mask)
         options = replace(options, ignore=ignore)
@@ -4365,19 +4362,18 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
 
     beside: the folder in which pages wait; None: nothing is saved.
     """
-    record = EMPTY | {"name": pair.name, "first": pair.first, "second": pair.second}
     if pair.error is not None:
-        return Outcome(failed(pair, pair.error))
+        return failed(pair, pair.error)
     if pair.second is None:
-        return Outcome(record | {"status": "only_first"})
+        return told(pair, "only_first")
     if pair.first is None:
-        return Outcome(record | {"status": "only_second"})
+        return told(pair, "only_second")
     try:
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
-        return Outcome(failed(pair, problem))
+        return failed(pair, problem)
     except Exception as problem:  # MemoryError, say: the other pairs must go on
-        return Outcome(failed(pair, f"{type(problem).__name__}: {problem}"))
+        return failed(pair, f"{type(problem).__name__}: {problem}")
 
 
 class Workers(NamedTuple):
@@ -4656,7 +4652,7 @@ def compare_alone(
             return
         if lost[0] == suspect:
             fault = "its process died, perhaps for want of memory"
-            yield Outcome(failed(suspect, f"{fault}; scale the pictures down"))
+            yield failed(suspect, f"{fault}; scale the pictures down")
         else:
             suspect = lost[0]
             left = chain(lost, left)
@@ -4904,10 +4900,10 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
         pair = Pair(record["name"], record["first"], record["second"])
-        record = failed(pair, problem)
+        outcome = outcome._replace(record=failed(pair, problem).record)
     with writing(folder):
-        append_whole(results, f"{json.dumps(record)}\n")
-    return outcome._replace(record=record)
+        append_whole(results, f"{json.dumps(outcome.record)}\n")
+    return outcome
 
 
 def compare_unknown(
