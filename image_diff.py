@@ -1242,16 +1242,6 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     return cv2.resize(shift, (width, height))
 
 
-def points_in_second(first: Gray8, second: Gray8, transform: Matrix) -> Image:
-    """The point of the second picture that lies over each pixel of the first.
-
-    (H, W, 2) float32, x and y in pixels of the second.
-    """
-    y, x = np.indices(first.shape, np.float32)
-    points = np.dstack([x, y]) + drift(first, second, transform)
-    return cv2.perspectiveTransform(points, np.linalg.inv(transform))
-
-
 def antialiased(image: Image, transform: Matrix) -> Image:
     """A picture, blurred if the transform makes it smaller.
 
@@ -1263,11 +1253,16 @@ def antialiased(image: Image, transform: Matrix) -> Image:
     return cv2.GaussianBlur(image, (0, 0), 0.5 * (reduction**2 - 1) ** 0.5)
 
 
-def sample(image: Image, points: Image) -> tuple[Image, Gray8]:
-    """An (H, W, 3) picture at (H, W, 2) points, and the mask of those that it has."""
-    height, width = image.shape[:2]
+def laid_with_drift(
+    image: Image, transform: Matrix, shift: Image
+) -> tuple[Image, Gray8]:
+    """A picture laid over as by `laid_over`, which drifts by an (H, W, 2) shift."""
+    row, column = np.indices(shift.shape[:2], np.float32)
+    drifted = np.dstack([column, row]) + shift
+    points = cv2.perspectiveTransform(drifted, np.linalg.inv(transform))
     x, y = cv2.split(points)
     moved = cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    height, width = image.shape[:2]
     last = width - 0.5, height - 0.5
     return moved, cv2.inRange(points, (-0.5, -0.5), last)
 
@@ -1291,8 +1286,8 @@ def register(
     transform, agreeing = first_transform(first_gray, second_gray, elastic)
     smooth = antialiased(second, transform)
     if elastic:
-        points = points_in_second(first_gray, second_gray, transform)
-        moved, covered = sample(smooth, points)
+        shift = drift(first_gray, second_gray, transform)
+        moved, covered = laid_with_drift(smooth, transform, shift)
     else:
         moved, covered = laid_over(smooth, transform, first_gray.shape)
     uncovered = cv2.bitwise_not(covered)
@@ -1315,11 +1310,9 @@ CUTS = 3  # how often a column is cut again
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
-PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
-LARGEST_CANVAS = 2**28  # pixels
 
 
 class Switch(NamedTuple):
@@ -1750,6 +1743,9 @@ def gaps_of(lanes: Sequence[Lane]) -> Iterator[Band]:
                 )
 
 
+PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
+
+
 def is_blank(image: Image) -> bool:
     """Whether all rows of (H, W, 3) uint8 are alike, but for noise and a snapped line.
 
@@ -1822,6 +1818,9 @@ def strips_of(first: Image, second: Image) -> Iterator[Band]:
             wide = least_width  # the corner is the right strip's
         tall = abs(height - other_height)
         yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
+
+
+LARGEST_CANVAS = 2**28  # pixels
 
 
 def lay_corners(first: Image, second: Image) -> Laid:
