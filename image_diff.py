@@ -1872,7 +1872,8 @@ def align(first: Image, second: Image, options: Options) -> Laid:
     if options.align in ("perspective", "elastic"):
         moved, uncovered, alignment = register(first, second, options.align)
         return Laid(first, moved, uncovered, uncovered, alignment)
-    same_width = first.shape[1] == second.shape[1]
+    # Of 15 rows to 4 there is no path in whole strips.
+    has_rows = first.shape[1] == second.shape[1] and len(second) >= WINDOW
     if first.shape == second.shape and options.align != "rows":
         return Laid(first, second, None, None, None)
     if options.resize:
@@ -1880,7 +1881,7 @@ def align(first: Image, second: Image, options: Options) -> Laid:
         scaled, transform = resize(second, width, height)
         alignment = Alignment("resize", transform.tolist(), None, 1.0)
         return Laid(first, scaled, None, None, alignment)
-    if same_width and options.align != "none":
+    if has_rows and options.align != "none":
         return lay_rows(first, second)
     return lay_corners(first, second)
 
