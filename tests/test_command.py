@@ -222,9 +222,8 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "noise": (float, type(None)),
     "error": (type(None),),
 }
-REGION_SCHEMA = dict.fromkeys(("x", "y", "width", "height", "area"), int) | {
-    "ssim": float
-}
+NUMBERS = "x", "y", "width", "height", "second_y", "area"
+REGION_SCHEMA = dict.fromkeys(NUMBERS, int) | {"ssim": float}
 
 
 def assert_is_a_record(record: dict[str, Any]) -> None:
@@ -265,6 +264,9 @@ def test_json_is_one_object_and_nothing_else(
     assert record["ssim"] == comparison.score
     assert record["threshold"] == comparison.threshold
     assert record["noise"] == (comparison.noise.sigma or None)
+    assert all(region["second_y"] == region["y"] for region in record["regions"])
+    for region in record["regions"]:
+        del region["second_y"]
     assert tuple(Region(**region) for region in record["regions"]) == comparison.regions
 
 
@@ -726,7 +728,8 @@ def test_text_and_json_tell_how_the_pictures_were_registered(
     pair = ["-f", str(folder / "a.png"), "-s", str(folder / "b.png"), "--no-window"]
     assert main([*pair, "--align", "perspective", "--json"]) == 0
     alignment = json.loads(capsys.readouterr().out)["alignment"]
-    assert list(alignment) == ["method", "transform", "matches", "covered"]
+    keys = ["method", "transform", "matches", "covered", "bands"]
+    assert (list(alignment), alignment["bands"]) == (keys, [])
     assert alignment["method"] == "perspective"
     assert alignment["matches"] > 100
     assert alignment["covered"] == pytest.approx(507 / 512)

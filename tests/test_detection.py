@@ -13,38 +13,38 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from camera import LIGHTS
+from cases import FACES, SCENES, Case, Verdict, covered, hit, one_each
 from detection import (
-    BASES,
     DEFECT_SIDES,
-    DRIFTS,
-    EDITS,
-    HALF_WINDOW,
     LINE_ART,
-    NUISANCES,
-    RIGID,
-    SMOOTH,
-    Box,
     Detection,
-    Matrix,
     Moved,
-    Picture,
     article,
     drawn,
-    is_found,
-    mapped,
     measure,
     measure_boards,
-    moved,
     ours,
     overlap,
     pair_off,
     pictured,
-    random_of,
     resized,
     spoiled,
     transform_error,
 )
+from geometry import DRIFTS, RIGID, SMOOTH, Matrix, mapped, moved
+from kinds import groups
 from line_art import DEFECTS
+from truth import (
+    BASES,
+    EDITS,
+    HALF_WINDOW,
+    NUISANCES,
+    Box,
+    Picture,
+    is_found,
+    random_of,
+)
 
 VISIBLE_IN_GRAY = [kind for kind, edit in EDITS.items() if edit.in_gray]
 RESAMPLED = {"half a pixel"}  # for the options that register pictures
@@ -239,3 +239,69 @@ def test_the_tutorial_fails_on_boards_that_drift() -> None:
     ]
     assert all(score.f1 < 0.1 for score in scores.values())
     assert all(3 <= score.true.total() <= 10 for score in scores.values())
+
+
+# ----------------------------------------------------------------------- kinds of cases
+
+BLANK = np.full((100, 200, 3), 200, np.uint8)
+
+
+def with_marks(*marks: Box) -> Picture:
+    """A blank picture with black marks."""
+    picture = BLANK.copy()
+    for mark in marks:
+        picture[mark.window] = 0
+    return picture
+
+
+def test_a_change_is_hit_by_a_box_of_sane_size_and_no_other_box_is_right() -> None:
+    mark = Box(50, 40, 10, 10)
+    case = Case(BLANK, with_marks(mark), [mark])
+    around = mark.grown(HALF_WINDOW)
+    assert hit(case, [around]).right
+    assert hit(case, []) == Verdict([mark], [])
+    assert hit(case, [around, Box(0, 0, 9, 9)]) == Verdict([], [Box(0, 0, 9, 9)])
+    all_of_it = Box(0, 0, 200, 100)
+    assert hit(case, [all_of_it]) == Verdict([mark], [all_of_it])
+    assert hit(Case(BLANK, BLANK), []).right
+    assert not hit(Case(BLANK, BLANK), [around]).right
+
+
+def test_a_change_is_covered_by_boxes_over_half_of_its_pixels() -> None:
+    bar = Box(20, 10, 100, 4)
+    case = Case(BLANK, with_marks(bar), [bar], covered)
+    left = Box(20, 10, 50, 4)
+    assert covered(case, [left]).right
+    assert covered(case, [left._replace(width=49)]) == Verdict([bar], [])
+    assert covered(case, [left, Box(20, 60, 5, 5)]).elsewhere == [Box(20, 60, 5, 5)]
+    assert covered(case, [left, Box(0, 0, 18, 8)]).right
+
+
+def test_each_change_has_one_box_and_each_box_one_change() -> None:
+    one, two = Box(20, 20, 20, 20), Box(60, 20, 20, 20)
+    case = Case(BLANK, with_marks(one, two), [one, two], one_each)
+    assert one_each(case, [one, two]).right
+    both = Box(20, 20, 60, 20)
+    assert one_each(case, [both]) == Verdict([], [both])
+    pieces = [Box(20, 20, 20, 5), Box(20, 30, 20, 5)]
+    assert one_each(case, [*pieces, two]) == Verdict([one], [])
+
+
+def test_the_halves_of_the_kinds_share_no_face_and_no_scene() -> None:
+    for halves in (FACES, SCENES):
+        assert not set(halves["dev"]) & set(halves["held-out"])
+
+
+def test_a_row_counts_in_what_stands_before_its_commas() -> None:
+    assert groups("tolerance 1, 9 px") == ["tolerance 1", "tolerance 1, 9 px"]
+
+
+def test_lights_are_gains_that_vary_slowly() -> None:
+    values = BLANK.astype(np.float64)
+    random = random_of("light")
+    assert (LIGHTS["exposure x0.8"](values, random) == 160).all()
+    assert (LIGHTS["contrast x0.8"](values, random) == 128 + 0.8 * 72).all()
+    for light in ("gradient", "vignette", "soft shadow"):
+        lit = LIGHTS[light](values, random)
+        assert np.ptp(lit) > 20
+        assert np.abs(np.diff(lit, axis=1)).max() < 3

@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 
 import detection
+import geometry
 import image_diff
 import processes
+import truth
 from image_diff import parse
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
@@ -29,9 +31,9 @@ RESULTS = (ROOT / "tests/RESULTS.md").read_text()
 MEASURES = sorted(set(re.findall(r"`(python tests/tools/[^`]*)`", RESULTS)))
 
 
-def scanned(page: detection.Picture, warp: detection.Warp) -> detection.Picture:
+def scanned(page: truth.Picture, warp: geometry.Warp) -> truth.Picture:
     """A page as a scanner or a camera sees it: moved, with noise."""
-    return detection.noise(warp.render(page, 255), 2, detection.random_of("scan"))
+    return truth.noise(warp.render(page, 255), 2, truth.random_of("scan"))
 
 
 @pytest.fixture(scope="module")
@@ -41,34 +43,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("image_diff.py", "images"):
         (folder / name).symlink_to(ROOT / name)
 
-    def write(name: str, picture: detection.Picture) -> None:
+    def write(name: str, picture: truth.Picture) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         assert cv2.imwrite(str(folder / name), picture)
 
-    random = detection.random_of("README")
-    page = detection.document(columns=2, size=13)
+    random = truth.random_of("README")
+    page = truth.document(columns=2, size=13)
     size = page.shape[1], page.shape[0]
     changed = page.copy()
-    detection.remove(changed, detection.Box(60, 200, 120, 20), random)
-    screen = detection.BASES["dev"]["light screen"]()
+    truth.remove(changed, truth.Box(60, 200, 120, 20), random)
+    screen = truth.BASES["dev"]["light screen"]()
     board = detection.LINE_ART["dev"]["drilled board"]()
     spoiled = detection.spoiled("README", board, 0, 4)
-    drift = detection.smooth(size, random, 2)
+    drift = geometry.smooth(size, random, 2)
     board_size = board.ink.shape[1] // FINE, board.ink.shape[0] // FINE
-    warp = detection.smooth(board_size, random, 2)
+    warp = geometry.smooth(board_size, random, 2)
 
     for index in range(3):
         write(f"baseline/page {index}.png", screen)
-        write(f"screenshots/page {index}.png", detection.noise(screen, 2, random))
+        write(f"screenshots/page {index}.png", truth.noise(screen, 2, random))
     edited = screen.copy()
-    detection.write(edited, detection.Box(200, 380, 150, 30), random)
+    truth.write(edited, truth.Box(200, 380, 150, 30), random)
     write("screenshots/page 1.png", edited)
     write("contract.png", page)
     write("scan.png", scanned(changed, drift))
-    photo = detection.photo("coffee.png")
+    photo = truth.photo("coffee.png")
     after = photo.copy()
-    detection.turn_hue(after, detection.Box(180, 120, 60, 60), random)
-    tilt = detection.tilted((photo.shape[1], photo.shape[0]), random)
+    truth.turn_hue(after, truth.Box(180, 120, 60, 60), random)
+    tilt = geometry.tilted((photo.shape[1], photo.shape[0]), random)
     for names, (first, second) in {
         ("before.jpg", "after.jpg"): (photo, scanned(after, tilt)),
         ("original.png", "photo.jpg"): (photo, scanned(photo, tilt)),
@@ -244,6 +246,7 @@ SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
     "detection.py": "--short --half dev",
     "fuzz.py": "--files 20",
+    "registration.py": "--short",
 }
 
 

@@ -738,11 +738,16 @@ def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
     image_diff.save(comparison, folder, "a.png")  # what it imports is imported
     (folder / "result.json").write_text("older")
     path = str(folder / "index.html")
+
+    def append() -> None:
+        with open(path, "ab", buffering=0) as file:
+            image_diff.append_whole(file, "line")
+
     writers: dict[str, Callable[[], object]] = {
         "save": lambda: image_diff.save(comparison, folder, "a.png"),
         "threads": lambda: image_diff.save(comparison, folder, "a.png"),
         "replace": lambda: image_diff.replace_file(path, iter(["half", "whole"])),
-        "append": lambda: image_diff.append_whole(path, "line"),
+        "append": append,
     }
     stride = 1
     if which == "threads":

@@ -1,0 +1,523 @@
+"""Pages that grew, and sizes that differ: on what canvas they lie, and what is told."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import draw_pages
+import image_diff
+from image_diff import (
+    Band,
+    Comparison,
+    ImageDiffError,
+    Options,
+    as_record,
+    compare_images,
+    main,
+)
+from test_report import MISSING
+
+Picture = NDArray[Any]
+SIZE = 400, 320  # width and height of the page
+LINE = 16  # rows of a line of letters and the ground below it
+
+
+def lines(seed: int, number: int, width: int = SIZE[0]) -> Picture:
+    """So many lines of letters: dark boxes of random widths on white, 16 rows each."""
+    random = np.random.default_rng(seed)
+    page = np.full((number * LINE, width, 3), 255, np.uint8)
+    for line in range(number):
+        x = 8
+        while x < width - 30:
+            wide, tone = int(random.integers(3, 22)), int(random.integers(0, 120))
+            page[line * LINE + 3 : line * LINE + 12, x : x + wide] = tone
+            x += wide + int(random.integers(2, 9))
+    return page
+
+
+PAGE = lines(0, SIZE[1] // LINE)
+NEW = lines(1, 4)  # of 64 rows
+
+
+def told(comparison: Comparison) -> list[tuple[str, int, int, int]]:
+    """Kind, row in the first, row in the second and height of each band."""
+    return [
+        (band.kind, band.first_y, band.second_y, band.height)
+        for band in comparison.bands
+    ]
+
+
+def text_of(first: Picture, second: Picture, **options: Any) -> list[str]:
+    """The lines below the score."""
+    comparison = compare_images(first, second, **options)
+    return image_diff.as_text(comparison).splitlines()[1:]
+
+
+def grown(page: Picture, row: int, new: Picture) -> Picture:
+    """The page with new rows before one of its own."""
+    return np.vstack([page[:row], new, page[row:]])
+
+
+# Where a page is cut, and what is told. A band begins below the last letters above it,
+# which end 4 rows above a line.
+ROWS: dict[str, tuple[Picture, Picture, list[tuple[str, int, int, int]]]] = {
+    "inserted": (PAGE, grown(PAGE, 160, NEW), [("inserted", 156, 156, 64)]),
+    "removed": (grown(PAGE, 160, NEW), PAGE, [("removed", 156, 156, 64)]),
+    "on top": (PAGE, np.vstack([NEW, PAGE]), [("inserted", 0, 0, 64)]),
+    "at the end": (PAGE, np.vstack([PAGE, NEW]), [("inserted", 316, 316, 64)]),
+    "cut at the end": (PAGE, PAGE[:240], [("removed", 236, 236, 80)]),
+    "both": (
+        PAGE,
+        np.vstack([PAGE[:64], NEW, PAGE[64:240], PAGE[272:]]),
+        [("inserted", 60, 60, 64), ("removed", 236, 300, 32)],
+    ),
+    "moved": (
+        PAGE,
+        np.vstack([PAGE[:64], PAGE[208:256], PAGE[64:208], PAGE[256:]]),
+        [("inserted", 60, 60, 48), ("removed", 204, 252, 48)],
+    ),
+    "pushed out": (PAGE, grown(PAGE, 96, NEW)[: SIZE[1]], []),
+}
+
+
+@pytest.mark.parametrize("name", ROWS.keys() - {"pushed out"})
+def test_bands_are_told_to_the_row(name: str) -> None:
+    first, second, bands = ROWS[name]
+    comparison = compare_images(first, second, align="rows")
+    assert (told(comparison), comparison.regions) == (bands, ())
+    assert comparison.status == "different"
+    assert comparison.score == pytest.approx(1, abs=2e-2)
+
+
+def test_what_a_screen_cuts_off_is_removed() -> None:
+    first, second, _ = ROWS["pushed out"]
+    comparison = compare_images(first, second, align="rows")
+    assert told(comparison) == [("inserted", 92, 92, 64), ("removed", 252, 316, 64)]
+    assert comparison.regions == ()
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_depth_is_aligned(depth: Any, channels: int) -> None:
+    first, second, bands = ROWS["both"]
+    scale = {np.uint8: 1.0, np.uint16: 257.0, np.float32: 1 / 255}[depth]
+
+    def of_depth(page: Picture) -> Picture:
+        deep: Picture = (page * scale).astype(depth)
+        return deep if channels == 3 else deep[..., 0]
+
+    comparison = compare_images(of_depth(first), of_depth(second), align="rows")
+    assert told(comparison) == bands
+
+
+@pytest.mark.parametrize("darker", [0, 7])
+def test_jpeg_and_another_brightness_leave_the_bands(darker: int) -> None:
+    first, second, bands = ROWS["both"]
+    data = cv2.imencode(".jpg", second - np.minimum(second, darker))[1]
+    copy = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    found = told(compare_images(first, copy, align="rows"))
+    assert [band[0] for band in found] == [band[0] for band in bands]
+    assert np.abs(np.array([b[1:] for b in found]) - [b[1:] for b in bands]).max() <= 3
+
+
+def test_a_change_in_place_is_a_region_in_pixels_of_either_picture() -> None:
+    first, second, _ = ROWS["both"]
+    second = second.copy()
+    second[195:209, 100:140] = 60  # a line of letters, 64 rows higher in the first
+    comparison = compare_images(first, second, align="rows")
+    (record,) = as_record(comparison)["regions"]
+    (region,) = comparison.regions
+    assert record["second_y"] - record["y"] == 64
+    assert (record["second_y"], record["height"]) == (region.y, region.height)
+    assert 192 <= region.y <= 195
+    assert 209 <= region.y + region.height <= 212
+
+
+def test_a_footer_of_another_colour_is_a_change_in_place() -> None:
+    foot = np.full((60, SIZE[0], 3), 90, np.uint8)
+    first = np.vstack([PAGE, foot])
+    second = np.vstack([NEW, PAGE, foot + 80])
+    comparison = compare_images(first, second)
+    assert told(comparison) == [("inserted", 0, 0, 64)]
+    (region,) = comparison.regions
+    assert (region.y, region.height) == (383, 61)  # of 60 rows from 384 on
+
+
+def test_equal_pictures_have_no_band() -> None:
+    comparison = compare_images(PAGE, PAGE, align="rows")
+    assert (comparison.status, comparison.bands, comparison.score) == ("same", (), 1)
+    assert np.array_equal(comparison.first, PAGE)
+
+
+def test_a_page_that_is_one_blank_row_taller_is_the_same() -> None:
+    second = grown(PAGE, 160, np.full((1, SIZE[0], 3), 255, np.uint8))
+    assert text_of(PAGE, second) == [
+        "same: the rows that both have are identical",
+        "sizes 400x320 and 400x321: rows aligned, +0 -0; "
+        "--align none compares from the top left",
+        "spacing differs by up to 2 rows in 1 place",
+    ]
+
+
+def test_small_gaps_that_make_another_height_are_told() -> None:
+    ground = np.full((1, SIZE[0], 3), 255, np.uint8)
+    parts = [PAGE[start : start + 80] for start in range(0, SIZE[1], 80)]
+    second = np.vstack([np.vstack([part, ground]) for part in parts])
+    comparison = compare_images(PAGE, second)
+    assert comparison.status == "different"
+    assert [band.height for band in comparison.bands] == [1, 1, 1, 1]
+    assert text_of(PAGE, second)[2] == (
+        "+1 row at 76, +1 row at 157, +1 row at 238, +1 row at 319"
+    )
+
+
+def test_rows_that_are_drawn_anew_in_place_are_no_band() -> None:
+    second = PAGE.copy()
+    second[64:128] = NEW
+    comparison = compare_images(PAGE, second, align="rows")
+    assert comparison.bands == ()
+    assert comparison.regions
+
+
+def test_of_two_columns_one_may_move() -> None:
+    side, page = lines(2, 40, 160), lines(3, 40, 240)
+    first = np.hstack([side, page])
+    second = np.hstack([side, grown(page, 320, NEW[:, :240])[:640]])
+    comparison = compare_images(first, second, align="rows")
+    assert told(comparison)[0] == ("inserted", 316, 316, 64)
+    assert told(comparison)[1:] == [("removed", 572, 636, 64)]
+    assert comparison.regions == ()
+    for band in comparison.bands:  # the cut lies on the ground between both
+        assert 130 <= band.x <= 168
+        assert band.x + band.width == 400
+
+
+def test_lines_that_were_snapped_by_a_row_are_no_difference() -> None:
+    whole = lines(4, 60)
+    parts = [whole[i * 48 : (i + 1) * 48] for i in range(20)]
+    ground = np.full((1, SIZE[0], 3), 255, np.uint8)
+    second = np.vstack([parts[0], NEW, *(np.vstack([p, ground]) for p in parts[1:])])
+    comparison = compare_images(whole, second)
+    assert told(comparison) == [("inserted", 44, 44, 64)]
+    assert comparison.regions == ()
+    assert "spacing differs by up to 2 rows in 19 places" in image_diff.as_text(
+        comparison
+    )
+
+
+def test_share_and_score_count_bands_and_what_both_have() -> None:
+    first, second, _ = ROWS["inserted"]
+    comparison = compare_images(first, second)
+    record = as_record(comparison)
+    assert (record["width"], record["height"]) == SIZE
+    assert (record["second_width"], record["second_height"]) == (400, 384)
+    assert record["different_pixels"] == 64 * 400
+    assert record["different_fraction"] == 64 / 384
+    assert record["ssim"] == 1
+    assert record["unequal_pixels"] == 0
+    assert record["alignment"] == {
+        "method": "rows",
+        "transform": None,
+        "matches": None,
+        "covered": 1.0,
+        "bands": [
+            {
+                "kind": "inserted",
+                "x": 0,
+                "width": 400,
+                "height": 64,
+                "first_y": 156,
+                "second_y": 156,
+            }
+        ],
+    }
+    json.dumps(record)
+
+
+def test_what_is_ignored_lies_in_the_first_picture() -> None:
+    first, second, _ = ROWS["inserted"]
+    second = second.copy()
+    second[300:310, 200:240] = 128  # row 236 of the first
+    everything = compare_images(first, second)
+    assert len(everything.regions) == 1
+    without = compare_images(first, second, ignore=[(190, 230, 60, 20)])
+    assert without.regions == ()
+    assert told(without) == told(everything)
+
+
+def test_the_sliders_keep_the_bands() -> None:
+    first, second, bands = ROWS["both"]
+    comparison = compare_images(first, second, align="rows")
+    chosen = image_diff.with_threshold(comparison, 0.3, 5)
+    assert told(chosen) == bands
+    assert chosen.different_pixels == comparison.different_pixels
+
+
+Edits = list[tuple[bool, int, int]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    edits=st.lists(
+        st.tuples(st.booleans(), st.integers(0, 300), st.integers(1, 120)), max_size=4
+    ),
+    columns=st.booleans(),
+    seed=st.integers(0, 3),
+)
+def test_the_canvas_has_every_row_of_both_pictures(
+    edits: Edits, columns: bool, seed: int
+) -> None:
+    first = lines(seed, 20, 200)
+    second = first
+    for insert, row, height in edits:
+        if insert:
+            new = lines(seed + 9, 8, 200)[:height]
+            second = grown(second, min(row, len(second)), new)
+        elif len(second) - height >= 7:
+            second = np.delete(second, slice(row, row + height), axis=0)
+    if columns and len(second) == len(first):
+        second = np.hstack([first[:, :80], second[:, 80:]])
+    if len(second) < 7:
+        return
+    comparison = compare_images(first, second, align="rows")
+    canvas = comparison.first.shape
+    assert comparison.second.shape == canvas
+    for lane in comparison.lanes:
+        part = slice(lane.left, lane.right)
+        assert len(lane.in_first) == len(lane.in_second) == canvas[0]
+        assert np.array_equal(comparison.first[lane.in_first, part], first[:, part])
+        assert np.array_equal(comparison.second[lane.in_second, part], second[:, part])
+    for band in comparison.bands:
+        page = second if band.kind == "inserted" else first
+        row = band.second_y if band.kind == "inserted" else band.first_y
+        shown = comparison.second if band.kind == "inserted" else comparison.first
+        assert np.array_equal(
+            image_diff.band_of(band, shown),
+            page[row : row + band.height, band.x : band.x + band.width],
+        )
+
+
+@pytest.mark.parametrize("height", [7, 8, 9, 15, 17])
+@pytest.mark.parametrize("other", [7, 8, 16, 40])
+def test_pictures_of_a_few_rows_are_aligned(height: int, other: int) -> None:
+    random = np.random.default_rng(height)
+    first = random.integers(0, 256, (height, 30, 3), dtype=np.uint8)
+    second = random.integers(0, 256, (other, 30, 3), dtype=np.uint8)
+    comparison = compare_images(first, second, align="rows")
+    changes = {"inserted": 1, "removed": -1}
+    assert len(comparison.first) >= max(height, other)
+    if abs(other - height) >= image_diff.SPACING:
+        assert other - height == sum(
+            changes[band.kind] * band.height for band in comparison.bands
+        )
+
+
+# ------------------------------------------------------------------ sizes that differ
+
+RIGHT, BELOW = (60, 0, 20, 40), (0, 40, 60, 15)  # x, y, width and height of strips
+WIDER = np.zeros((40, 80, 3), np.uint8), np.zeros((40, 60, 3), np.uint8)
+
+
+def test_auto_aligns_rows_where_only_the_heights_differ() -> None:
+    first, second, bands = ROWS["inserted"]
+    assert told(compare_images(first, second)) == bands
+    assert compare_images(first, first).alignment is None
+    assert compare_images(first, second[:, 1:]).bands == ()
+
+
+@pytest.mark.parametrize(("rows", "other_rows"), [(15, 4), (39, 1), (14, 2)])
+@pytest.mark.parametrize("align", ["auto", "rows"])
+def test_of_a_few_rows_none_are_aligned(rows: int, other_rows: int, align: str) -> None:
+    random = np.random.default_rng(6)
+    first = random.integers(0, 256, (rows, 30, 3), dtype=np.uint8)
+    comparison = compare_images(first, first[:other_rows], align=align)
+    strip = 0, other_rows, 30, rows - other_rows
+    assert [region[:4] for region in comparison.regions] == [strip]
+
+
+STRIPS: list[
+    tuple[tuple[int, int], tuple[int, int], list[tuple[str, Sequence[int]]]]
+] = [
+    ((80, 40), (60, 40), [("removed", RIGHT)]),
+    ((60, 40), (80, 40), [("inserted", RIGHT)]),
+    ((60, 55), (60, 40), [("removed", BELOW)]),
+    ((80, 55), (60, 40), [("removed", (60, 0, 20, 55)), ("removed", BELOW)]),
+    ((80, 40), (60, 55), [("removed", RIGHT), ("inserted", BELOW)]),
+]
+
+
+@pytest.mark.parametrize(("size", "other", "strips"), STRIPS)
+def test_what_only_one_picture_has_beyond_the_edge_is_a_region(
+    size: tuple[int, int],
+    other: tuple[int, int],
+    strips: list[tuple[str, Sequence[int]]],
+) -> None:
+    random = np.random.default_rng(5)
+    whole = random.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    first, second = whole[: size[1], : size[0]], whole[: other[1], : other[0]]
+    comparison = compare_images(first, second, align="none")
+    assert [
+        (band.kind, (band.x, band.y, band.width, band.height))
+        for band in comparison.strips
+    ] == strips
+    regions = {(*region[:4], region.area, region.ssim) for region in comparison.regions}
+    assert regions == {(*box, box[2] * box[3], 0.0) for _, box in strips}
+    assert comparison.status == "different"
+    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
+    record = as_record(comparison)
+    assert (record["width"], record["height"]) == size
+    assert (record["second_width"], record["second_height"]) == other
+    assert record["alignment"] is None
+    one, two = image_diff.clean_pictures(comparison)
+    assert np.array_equal(one[: size[1], : size[0]], first)
+    assert np.array_equal(two[: other[1], : other[0]], second)
+
+
+def test_a_change_in_the_common_part_is_a_region_of_its_own() -> None:
+    first = np.full((60, 80, 3), 200, np.uint8)
+    second = np.full((60, 100, 3), 200, np.uint8)
+    second[10:20, 10:20] = 0
+    comparison = compare_images(first, second)
+    assert [region[:4] for region in comparison.regions] == [
+        (80, 0, 20, 60),
+        (7, 7, 16, 16),
+    ]
+    chosen = image_diff.with_threshold(comparison, 0.3, 5)
+    assert chosen.regions[0] == comparison.regions[0]
+
+
+def test_a_strip_that_is_ignored_is_no_difference() -> None:
+    comparison = compare_images(*WIDER, ignore=[(60, 0, 20, 40)])
+    assert (comparison.status, comparison.different_pixels) == ("same", 0)
+
+
+def test_a_canvas_that_is_too_large_is_refused() -> None:
+    wide, tall = np.zeros((8, 20000), np.uint8), np.zeros((20000, 8), np.uint8)
+    message = "^20000x8 and 8x20000 pixels do not fit one canvas; --resize scales"
+    with pytest.raises(ImageDiffError, match=message):
+        compare_images(wide, tall)
+
+
+def test_rows_need_one_width() -> None:
+    message = "are 80x40 and 60x40 pixels; --align rows needs one width"
+    with pytest.raises(ImageDiffError, match=message):
+        compare_images(*WIDER, align="rows")
+    with pytest.raises(ImageDiffError, match="resize and align rows exclude"):
+        Options(resize=True, align="rows")
+
+
+# --------------------------------------------------------------------- what is told
+
+
+def test_the_text_of_rows() -> None:
+    first, second, _ = ROWS["both"]
+    assert text_of(first, second)[:3] == [
+        "different: 0 regions, 2 bands, 25 % of the picture",
+        "sizes 400x320 and 400x352: rows aligned, +64 -32; "
+        "--align none compares from the top left",
+        "+64 rows at 60, -32 rows at 236",
+    ]
+    first, second, _ = ROWS["moved"]
+    assert text_of(first, second, align="rows")[1:3] == [
+        "rows aligned, +48 -48",
+        "+48 rows at 60, -48 rows at 204",
+    ]
+
+
+def test_the_text_of_other_sizes() -> None:
+    told_of = text_of(*WIDER)
+    assert told_of[0] == "different: 1 region, 25 % of the picture"
+    assert told_of[2] == "sizes 80x40 and 60x40: compared from the top left"
+    small = text_of(WIDER[0], WIDER[0][:, :30])
+    assert small[2] == (
+        "sizes 80x40 and 30x40: compared from the top left; "
+        "--align perspective or --resize may be meant"
+    )
+
+
+def test_pictures_show_what_one_has_tinted_and_hatched_on_the_other() -> None:
+    first, second, _ = ROWS["inserted"]
+    comparison = compare_images(first, second)
+    original, modified = comparison.draw("Original"), comparison.draw("Modified")
+    place = slice(156, 220)
+    hatched = np.unique(original[place].reshape(-1, 3), axis=0)
+    assert hatched.tolist() == [[image_diff.HATCH] * 3, [255] * 3]
+    ground = modified[158, 2].tolist()
+    assert ground == [round(0.75 * 255 + 0.25 * t) for t in (80, 160, 40)]
+    for picture, page in ((original, first), (modified, second)):
+        assert np.array_equal(picture[:156], page[:156])
+        assert np.array_equal(picture[220:], page[-164:])
+    assert comparison.draw("Thresh")[place].min() == 255
+
+
+def test_saved_pictures_and_report_are_the_canvas(tmp_path: Path) -> None:
+    first, second, _ = ROWS["both"]
+    for name, page in (("a.png", first), ("b.png", second)):
+        cv2.imwrite(str(tmp_path / name), page)
+    pair = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    assert main([*pair, "--no-window", "-o", str(tmp_path / "o"), "--exit-code"]) == 1
+    for name in ("first", "second", "original", "modified", "diff", "thresh"):
+        saved = cv2.imread(str(tmp_path / f"o/{name}.png"))
+        assert saved is not None
+        assert saved.shape == (384, 400, 3), name
+    html = (tmp_path / "o/index.html").read_text()
+    assert html.count('viewBox="0 0 400 384"') == 2
+    inserted = 'x="0" y="60" width="400" height="64"/>'
+    removed = 'x="0" y="300" width="400" height="32"/>'
+    lacking = '<rect class="lacking" '
+    assert f'{lacking}{inserted}<rect class="removed" {removed}<g id="all">' in html
+    assert f'<rect class="inserted" {inserted}{lacking}{removed}' in html
+    assert "rows aligned, +64 -32" in html
+
+
+def test_of_folders_a_page_that_grew_is_different(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, _ = ROWS["inserted"]
+    for name, page in (("old/page.png", first), ("new/page.png", second)):
+        (tmp_path / name).parent.mkdir()
+        cv2.imwrite(str(tmp_path / name), page)
+    pair = [str(tmp_path / name) for name in ("old", "new")]
+    assert main([*pair, "-o", str(tmp_path / "o"), "--exit-code"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == (
+        "different    page.png: SSIM 1.0, 0 regions, 1 band, 16.7 % of the picture"
+    )
+    assert (tmp_path / "o/pairs/page.png/index.html").exists()
+
+
+def test_a_band_is_told_by_its_place_on_the_canvas_too() -> None:
+    first, second, _ = ROWS["both"]
+    comparison = compare_images(first, second, align="rows")
+    assert comparison.bands == (
+        Band("inserted", 0, 60, 400, 64, 60, 60),
+        Band("removed", 0, 300, 400, 32, 236, 300),
+    )
+
+
+# ------------------------------------------------------------------------- web pages
+
+DRAWN = [("docs", "mixed"), ("article", "wrapped"), ("list", "jpeg"), ("form", "side")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+def test_bands_of_web_pages_are_found(tmp_path: Path) -> None:
+    cases = [draw_pages.Case("development", *drawn, 0) for drawn in DRAWN]
+    with draw_pages.chromium() as driver:
+        for case in cases:
+            draw_pages.draw_case(driver, case, tmp_path)
+    counts = sum((draw_pages.measure(case, tmp_path) for case in cases), Counter())
+    assert counts["bands"] == counts["bands found"] == 6
+    assert counts["changes"] == counts["changes found"] == 6
+    assert counts["false bands"] == 0
+    assert counts["false boxes"] <= 15

@@ -1,0 +1,101 @@
+"""Which pictures are laid over one another, how well, and which are refused."""
+
+import threading
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import image_diff
+import truth
+from image_diff import Alignment, ImageDiffError
+from registration import Pair, again, card, error_of, form, frames
+
+# Pairs that a share of the matches, or of the corners, let in when it was asked alone.
+ALIKE = [
+    ("perspective", form("dev 1", 0), form("dev 0", 1)),
+    ("perspective", frames("dev 1", 0), frames("dev 0", 1)),
+    ("perspective", card("dev 0", 0), card("dev 1", 1)),
+    ("elastic", card("dev 0", 0), card("dev 1", 1)),
+]
+
+
+@pytest.mark.parametrize(("align", "first", "second"), ALIKE)
+def test_different_pictures_that_are_alike_in_parts_are_refused(
+    align: str, first: NDArray[Any], second: NDArray[Any]
+) -> None:
+    text = "cannot be registered: .*; they must show the same thing"
+    with pytest.raises(ImageDiffError, match=text):
+        image_diff.register(first, second, align)
+
+
+PHOTOGRAPHED = {
+    "a form": (form("dev 0", 0), form("dev 0", 0)),
+    "a form, filled in otherwise": (form("dev 2", 0), form("dev 2", 1)),
+    "a card": (card("dev 0", 0), card("dev 0", 0)),
+    "a photo": (truth.photo("astronaut.png"), truth.photo("astronaut.png")),
+}
+
+
+@pytest.mark.parametrize("align", ["perspective", "elastic"])
+@pytest.mark.parametrize("name", PHOTOGRAPHED)
+def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
+    first, shown = PHOTOGRAPHED[name]
+    pair = again("photographed", name, first, shown)
+    error = error_of(pair, align)
+    assert error is not None
+    assert error < (1 if align == "perspective" else 3)
+
+
+def test_large_pictures_are_registered_to_hundredths_of_a_pixel() -> None:
+    size = 1800, 1300
+    first = cv2.resize(truth.photo("brick.png"), size).astype(np.uint8)
+    matrix = np.array([[1.01, 0.02, -9], [-0.02, 1.01, 12], [0, 0, 1]])
+    moved = cv2.warpPerspective(first, matrix, size, flags=cv2.INTER_CUBIC)
+    second = truth.noise(moved.astype(np.uint8), 2, truth.random_of("large"))
+    pair = Pair("large", "", first, second, matrix)
+    error = error_of(pair, "perspective")
+    assert error is not None
+    assert error < 0.05
+
+
+@pytest.mark.parametrize(
+    ("matches", "text"),
+    [
+        (26, "registered by 26 matches only: look at second.png, 99 % covered"),
+        (50, "50 matches agree, 99 % covered"),
+    ],
+)
+def test_where_few_matches_agree_the_text_says_so(matches: int, text: str) -> None:
+    alignment = Alignment("perspective", np.eye(3).tolist(), matches, 0.99)
+    assert image_diff.registration(alignment) == f"alignment perspective: {text}"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_takes_long_is_told_on_a_terminal(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    came = threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        came.set()
+
+    monkeypatch.setattr(image_diff, "SILENCE", 0.05)
+    monkeypatch.setattr(image_diff, "is_terminal", lambda stream: terminal)
+    monkeypatch.setattr(image_diff, "tell", tell)
+    with image_diff.told_if_slow("comparing a and b"):
+        came.wait(60 if terminal else 0.3)
+    assert told == ["comparing a and b"] * terminal
+
+
+def test_what_is_quick_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(image_diff, "is_terminal", lambda stream: True)
+    monkeypatch.setattr(image_diff, "tell", told.append)
+    with image_diff.told_if_slow("comparing a and b"):
+        pass
+    assert told == []
