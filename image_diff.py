@@ -46,8 +46,10 @@ import math
 import numbers
 import operator
 import re
+import struct
 import threading
 import time
+import warnings
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, replace
@@ -55,7 +57,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import count, groupby, islice, pairwise
 from operator import attrgetter
-from stat import S_ISCHR
+from stat import S_ISCHR, S_ISREG
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -194,6 +196,17 @@ def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
     raise ImageDiffError(f"{fault}; {remedy}")
 
 
+PATHS = str, os.PathLike
+NUMBERS = r"[-+\d., ]*"
+
+
+def checked_part(part: Any) -> Rectangle | str:
+    """What is left out: a rectangle, or the path of a mask; ImageDiffError else."""
+    if isinstance(part, PATHS) and not re.fullmatch(NUMBERS, os.fsdecode(part)):
+        return os.fsdecode(part)
+    return checked_rectangle(part)
+
+
 @dataclass(frozen=True)
 class Options:
     """What changes the result; the defaults are the command line's.
@@ -208,7 +221,8 @@ class Options:
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
     min_area: int = 25  # different pixels of a region, at least; one marks 49
     merge: int = 0  # join regions that are at most so many pixels apart
-    ignore: tuple[Rectangle, ...] = ()  # what is left out
+    # What is left out: rectangles, and files whose white is left out.
+    ignore: tuple[Rectangle | str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -217,8 +231,9 @@ class Options:
             for name in LIMITS
             if name != "threshold" or self.threshold is not None
         }
-        parts = self.ignore if np.iterable(self.ignore) else (self.ignore,)
-        plain["ignore"] = tuple(checked_rectangle(part) for part in parts)
+        is_one = isinstance(self.ignore, PATHS) or not np.iterable(self.ignore)
+        parts: Any = (self.ignore,) if is_one else self.ignore
+        plain["ignore"] = tuple(checked_part(part) for part in parts)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         for name in ("gray", "resize"):
@@ -334,45 +349,6 @@ class Comparison:
 
 # --- Load -----------------------------------------------------------------------------
 
-# Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
-SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8": "JPEG",
-    b"RIFF": "WebP",
-    b"II*": "TIFF",
-    b"II+": "TIFF",
-    b"MM": "TIFF",
-    b"GIF8": "GIF",
-    b"#?": "HDR",
-}
-PAGED = (
-    "TIFF",
-    "GIF",
-    "WebP",
-)  # may have several pages; so may an animated PNG, and AVIF
-
-# What OpenCV does not read, yet people try: how it begins, and what to do about it.
-FOREIGN = {
-    rb"%PDF": "is a PDF; render its pages to PNG first",
-    rb"(?s)(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-    # The general brands are those of AVIF too, which OpenCV reads.
-    rb"(?s).{4}ftyp(?!.{0,60}avi[fs])(he[ivic].|mif1|msf1)": (
-        "is a HEIC photograph; convert it to PNG or JPEG"
-    ),
-}
-HEAD = 1024  # bytes from the start of a file in which these are looked for
-
-# What decoders say of a picture that they make up in part; not of a tag beside the
-# pixels.
-DAMAGE = (
-    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
-    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
-)
-LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
-DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
-
 
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
@@ -392,21 +368,594 @@ def map_on_cores(
 class Picture(NamedTuple):
     """A picture that was read from a file."""
 
-    pixels: Image  # (H, W, 3) BGR, as the eye sees it
-    pages: int  # of the file, at least 1; the pixels are those of the first
+    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
     file: PictureFile
+    pages: int = 1  # of the file; the pixels are those of one
+    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
+    notes: tuple[str, ...] = ()  # what of the file is not compared
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as messages have it
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
 
 
 class Source(NamedTuple):
-    """An input that is open, and what its bytes tell before they are decoded."""
+    """An input, read to its end."""
 
     path: str
-    file: BinaryIO  # may be read and sought at any time: the file, or what a pipe gave
+    data: bytes
     stat: os.stat_result  # of what was opened
-    regular: bool  # a file, not a pipe
-    head: bytes  # the first HEAD bytes
-    kind: str | None  # one of SIGNATURES
-    chunks: dict[bytes, bytes]  # of a PNG: `png_chunks`
+    name: str  # under which OpenCV finds what was opened; empty for a pipe
+    format: Format
+    page: int  # the one to decode, from 1
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(pixels), file, **facts)
+
+
+# OpenCV has the same limit: it reads the variable while it is imported.
+MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+
+
+def too_large(path: str) -> ImageDiffError:
+    """The refusal of a picture with more pixels than are allowed."""
+    limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
+    remedy = "set that environment variable higher"
+    return ImageDiffError(f"{path} has more pixels than {limit} allows; {remedy}")
+
+
+def check_header(source: Source, width: int, height: int, pages: int) -> None:
+    """Refuse a picture that is too large, before it is decoded, and a missing page."""
+    if width * height > MOST_PIXELS:
+        raise too_large(source.path)
+    if source.page > pages:
+        fault = f"{source.path} has no page {source.page}"
+        raise ImageDiffError(f"{fault}; give one from 1 to {pages}")
+
+
+def to_bgr(image: Image) -> Image:
+    """(H, W) gray to (H, W, 3) BGR; BGR stays as it is."""
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return image
+
+
+def to_rgb(image: Image) -> Image:
+    """BGR to RGB and BGRA to RGBA, or back; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    return cv2.cvtColor(image, codes[image.shape[2]])
+
+
+def over_white(image: Image, premultiplied: bool) -> Image:
+    """Blend (H, W, 4) BGRA over white; returns (H, W, 3) BGR of the same depth.
+
+    White is 1 in floats. premultiplied: the colours are multiplied by alpha already.
+    """
+    whole = image.dtype.kind == "u"
+    white = float(np.iinfo(image.dtype).max) if whole else 1.0
+    result = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    # In strips: at once the floats would need 64 bytes a pixel.
+    strips = zip(np.array_split(image, 64), np.array_split(result, 64), strict=True)
+    for strip, target in strips:
+        if (strip[..., 3] == white).all():
+            continue
+        alpha = strip[..., 3:] / white
+        colour = strip[..., :3] * (1 if premultiplied else alpha)
+        blended = colour + white * (1 - alpha)
+        target[:] = np.rint(blended) if whole else blended
+    return result
+
+
+def turned(image: Image, orientation: int) -> Image:
+    """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def at_16_bits(image: Image, white: int) -> Image:
+    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+    share = np.minimum(image, white) * np.float32(65535 / white)
+    return np.rint(share).astype(np.uint16)
+
+
+def in_known_depth(image: Image) -> Image:
+    """The same in uint8, uint16, or float32 for any other."""
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        return image.astype(np.float32, copy=False)
+
+
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+    """The pixels as OpenCV has them: alpha stays, and few formats are turned.
+
+    Raises cv2.error where it cannot decode them.
+    """
+    data = np.frombuffer(source.data, np.uint8)
+    image: Image | None
+    if source.page == 1:
+        image = cv2.imdecode(data, flags)
+    else:
+        only = source.page - 1, source.page
+        image = next(iter(cv2.imdecodemulti(data, flags, range=only)[1]), None)
+    if image is None:
+        raise cv2.error("not a picture")
+    return in_known_depth(image)
+
+
+def moves_colours(transform: Any, mode: str) -> bool:
+    """Whether a profile moves a colour of a 17x17x17 grid by more than one level."""
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(mode)
+    seen = ImageCms.applyTransform(colours, transform)
+    steps = np.asarray(seen, int) - np.asarray(colours.convert("RGB"), int)
+    return bool(np.abs(steps).max() > 1)
+
+
+def in_srgb(picture: Any) -> Any:
+    """A Pillow image without alpha in sRGB; as it is where its profile is no other.
+
+    A profile that is damaged, or made for other pictures, counts as none.
+    """
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return picture
+    from PIL import ImageCms
+
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, picture.mode, "RGB")
+        if picture.mode == "CMYK" or moves_colours(transform, picture.mode):
+            return ImageCms.applyTransform(picture, transform)
+    except (ImageCms.PyCMSError, OSError):
+        pass
+    return picture
+
+
+def orientation_of(picture: Any) -> int:
+    """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # of any kind: viewers show what has broken EXIF
+        return 1
+
+
+def from_pillow(picture: Any) -> Image:
+    """A Pillow image as (H, W, 3) BGR or (H, W) gray: upright, over white, in sRGB.
+
+    What is deeper than 8 bits keeps its depth, and its colours.
+    """
+    picture.load()
+    orientation = orientation_of(picture)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return turned(np.asarray(picture), orientation)
+    if picture.mode == "La":  # gray, with alpha multiplied in
+        picture = picture.convert("LA")
+    alpha = None
+    if picture.has_transparency_data:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+    if picture.mode not in ("L", "RGB", "CMYK"):
+        picture = picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
+    picture = in_srgb(picture)
+    image = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+    image = to_rgb(image)
+    if alpha is not None:
+        image = over_white(np.dstack([to_bgr(image), alpha]), premultiplied=False)
+    return turned(image, orientation)
+
+
+OPENING = threading.Lock()  # Pillow's limit of pixels is the process's
+
+
+def open_with_pillow(kind: str, source: Source) -> Any:
+    """An input as a Pillow image, at its page, of which only headers are read so far.
+
+    Pillow's own limit of pixels, which is lower than ours, is lifted meanwhile.
+    """
+    from PIL import Image as Pillow
+
+    with OPENING:
+        limit = Pillow.MAX_IMAGE_PIXELS
+        Pillow.MAX_IMAGE_PIXELS = None
+        try:
+            picture = Pillow.open(io.BytesIO(source.data), formats=[kind])
+            check_header(source, *picture.size, getattr(picture, "n_frames", 1))
+            picture.seek(source.page - 1)
+        finally:
+            Pillow.MAX_IMAGE_PIXELS = limit
+    check_header(source, *picture.size, source.page)
+    return picture
+
+
+def decode_with_pillow(kind: str, source: Source) -> Picture:
+    """Any picture of up to 8 bits."""
+    picture = open_with_pillow(kind, source)
+    pages = getattr(picture, "n_frames", 1)
+    return source.picture(in_known_depth(from_pillow(picture)), pages=pages)
+
+
+PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
+
+
+def finished(source: Source, pixels: Image, header: Any, orientation: int) -> Picture:
+    """What OpenCV decoded, as a viewer shows it by the header that Pillow read.
+
+    The profile of a picture deeper than 8 bits is ignored.
+    """
+    from PIL import Image as Pillow
+
+    pages = getattr(header, "n_frames", 1)
+    profile = header.info.get("icc_profile")
+    pixels = turned(pixels, orientation)
+    if profile and pixels.dtype == np.uint8:
+        upright = Pillow.fromarray(to_rgb(pixels))
+        upright.info["icc_profile"] = profile
+        return source.picture(from_pillow(upright), pages=pages)
+    if pixels.shape[2:] == (4,):
+        pixels = over_white(pixels, premultiplied=False)
+    notes = (PROFILE_IGNORED,) if profile else ()
+    return source.picture(pixels, pages=pages, notes=notes)
+
+
+def png_chunks(png: bytes) -> list[bytes]:
+    """The chunks to IEND: each its length, name, contents and checksum.
+
+    Raises ValueError where one is not whole: for one that claims more bytes than there
+    are OpenCV would allocate up to 4 GB.
+    """
+    chunks = []
+    start = 8
+    while start + 12 <= len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4], "big")
+        chunks.append(png[start:end])
+        start = end
+        if chunks[-1][4:8] == b"IEND" and end <= len(png):
+            return chunks
+    raise ValueError("cut short")
+
+
+LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
+GRAY, RGB = 0, 2  # of PNG's kinds of colours
+
+
+def png_pixels(source: Source) -> Image:
+    """The pixels of a still PNG by the fastest decoder; alpha stays."""
+    width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
+    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB):
+        with contextlib.suppress(ImportError):
+            import imagecodecs
+
+            return to_rgb(imagecodecs.png_decode(source.data))
+    if source.name:
+        # `imdecode` copies what it decoded, 12 % of the time, and so without a dst.
+        image = cv2.imread(source.name, flags=cv2.IMREAD_UNCHANGED, dst=None)
+        if image is not None:
+            return image
+    return decode_with_opencv(source)
+
+
+def over_clear_level(pixels: Image, bits: int, clear: bytes) -> Image:
+    """A gray PNG with the level that its tRNS makes clear white; OpenCV shows it."""
+    white = np.iinfo(pixels.dtype).max
+    level = int.from_bytes(clear[8:10], "big") * (white // (2**bits - 1))
+    return np.where(pixels == level, pixels.dtype.type(white), pixels)
+
+
+# The chunks that tell an orientation, from their length, name and contents.
+TURNING = rb"(?s).{4}(eXIf|[tz]EXtRaw profile type exif\0|iTXtXML:com.adobe.xmp\0)"
+
+
+def decode_still_png(source: Source, chunks: Sequence[bytes]) -> Picture:
+    """Decode a PNG by OpenCV; Pillow reads how it is turned, and its profile."""
+    bits, colour = source.data[24:26]
+    clear = [chunk for chunk in chunks if chunk[4:8] == b"tRNS"]
+    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
+    has_profile = any(chunk[4:8] == b"iCCP" for chunk in chunks)
+    pixels = png_pixels(source)
+    if clear and colour == GRAY:
+        pixels = over_clear_level(pixels, bits, clear[0])
+    if is_turned or has_profile:
+        header = open_with_pillow("PNG", source)
+        orientation = orientation_of(header) if is_turned else 1  # it may decode all
+        return finished(source, pixels, header, orientation)
+    if pixels.shape[2:] == (4,):
+        pixels = over_white(pixels, premultiplied=False)
+    is_plain = bits == 8 and colour == RGB and not clear
+    return source.picture(pixels, is_plain and source.name != "")
+
+
+LIBPNG_WIDEST = 10**6  # pixels; it refuses what is wider
+
+
+def decode_png(source: Source) -> Picture:
+    """A PNG by OpenCV, but what is very wide, and later frames, by Pillow."""
+    chunks = png_chunks(source.data)
+    width, height = struct.unpack_from(">II", source.data, 16)
+    check_header(source, width, height, source.page)
+    if source.page > 1 or width > LIBPNG_WIDEST:
+        return decode_with_pillow("PNG", source)
+    kept = [chunk for chunk in chunks if chunk[4:8] != b"acTL"]
+    if len(kept) == len(chunks):
+        return decode_still_png(source, chunks)
+    # OpenCV reads animated ones unchecked.
+    data = b"".join([source.data[:8], *kept])
+    picture = decode_still_png(source._replace(data=data, name=""), kept)
+    return picture._replace(pages=open_with_pillow("PNG", source).n_frames)
+
+
+# What in a JPEG's header needs Pillow: a profile, an orientation that is not in EXIF,
+# and four channels.
+JPEG_FOR_PILLOW = (
+    rb"(?s)ICC_PROFILE\0|tiff:Orientation|\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
+)
+
+
+def jpeg_header(jpeg: bytes) -> bytes:
+    """A JPEG up to its pixels; all of it where they are not found."""
+    end = 2
+    while jpeg[end : end + 1] == b"\xff" and end + 4 <= len(jpeg):
+        if jpeg[end + 1] == 0xDA:
+            return jpeg[:end]
+        end += 2 + int.from_bytes(jpeg[end + 2 : end + 4], "big")
+    return jpeg
+
+
+def decode_jpeg(source: Source) -> Picture:
+    """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    check_header(source, 0, 0, 1)
+    if not re.search(JPEG_FOR_PILLOW, jpeg_header(source.data)):
+        return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+    pixels = decode_with_opencv(source)
+    header = open_with_pillow("JPEG", source)
+    if header.mode == "CMYK":
+        return source.picture(from_pillow(header))
+    return finished(source, pixels, header, orientation_of(header))._replace(pages=1)
+
+
+def white_of_ppm(ppm: bytes) -> int:
+    """The value of white in a PPM or PGM; 1 where its header has none."""
+    gap = rb"(?:\s|#[^\n]*\n)+"
+    header = rb"P[2356]" + gap + rb"\d+" + gap + rb"\d+" + gap + rb"(\d{1,9})"
+    found = re.match(header, ppm)
+    return int(found[1]) if found else 1
+
+
+def white_of_jpeg2000(jpeg: bytes) -> int:
+    """The largest value that the first channel of a JPEG 2000 can have."""
+    size_marker = re.search(rb"(?s)\xff\x4f\xff\x51.{38}(.)", jpeg)
+    if size_marker is None:
+        raise ValueError("no marker of its size")
+    bits = (size_marker[1][0] & 127) + 1
+    return int(2**bits - 1)
+
+
+def white_of_avif(avif: bytes) -> int:
+    """The largest value that a channel of an AVIF can have."""
+    settings = re.search(rb"(?s)av1C..(.)", avif)
+    if settings is None or not settings[1][0] & 64:
+        return 255
+    return 4095 if settings[1][0] & 32 else 1023
+
+
+def decode_by_depth(
+    kind: str, white_of: Callable[[bytes], int], source: Source
+) -> Picture:
+    """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    white = white_of(source.data)
+    if white <= 255:
+        return decode_with_pillow(kind, source)
+    header = open_with_pillow(kind, source)
+    pixels = at_16_bits(decode_with_opencv(source), white)
+    return finished(source, pixels, header, orientation_of(header))
+
+
+def decode_float(source: Source) -> Picture:
+    """HDR and PFM by OpenCV, which leaves a temporary file of an HDR too large."""
+    size = re.search(rb"\n-Y +(\d{1,9}) +\+X +(\d{1,9})\n", source.data[:HEAD])
+    height, width = (int(size[1]), int(size[2])) if size else (0, 0)
+    check_header(source, width, height, 1)
+    return source.picture(decode_with_opencv(source))
+
+
+def decode_heic(source: Source) -> Picture:
+    """A HEIC photograph, where pillow-heif is installed."""
+    try:
+        import pillow_heif
+    except ImportError as problem:
+        fault = f"{source.path} is a HEIC photograph"
+        remedy = "pip install pillow-heif, or convert it to PNG or JPEG"
+        raise ImageDiffError(f"{fault}; {remedy}") from problem
+    heic = pillow_heif.open_heif(io.BytesIO(source.data))
+    width, height = heic.size
+    check_header(source, width, height, len(heic))
+    page = heic[source.page - 1].to_pillow()
+    return source.picture(from_pillow(page), pages=len(heic))
+
+
+def check_strips(page: Any) -> None:
+    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
+    counts = page.databytecounts
+    if len(counts) < math.prod(page.chunked):
+        raise ValueError("strips are missing")
+    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
+    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+        raise ValueError("strips are too small")
+
+
+def deep_tiff_values(source: Source, page: Any) -> Image:
+    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+
+    OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
+    """
+    try:
+        values: Image = page.asarray()
+    except (NotImplementedError, ValueError) as problem:
+        if "imagecodecs" not in str(problem):
+            raise
+        if page.planarconfig != 1:
+            fault = f"{source.path} is compressed as tifffile alone cannot read it"
+            remedy = "pip install imagecodecs"
+            raise ImageDiffError(f"{fault}; {remedy}") from problem
+        values = to_rgb(decode_with_opencv(source))
+        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
+        return values >> lost if lost > 0 else values
+    if page.planarconfig != 1 and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    return turned(in_known_depth(values), page.tags.valueof(0x0112, 1))
+
+
+def tiff_colours(values: Image, alpha: int) -> Image:
+    """(H, W) or (H, W, bands) values as (H, W) gray or (H, W, 3) BGR, over white.
+
+    alpha: what the file says of the last of two or four bands: 1, alpha that the
+    colours are multiplied by; 2, alpha; 0, nothing that is seen.
+    """
+    bands = 1 if values.ndim == 2 else values.shape[2]
+    if bands == 2:
+        values = values[..., [0, 0, 0, 1]]
+    bgr = to_rgb(np.ascontiguousarray(values))
+    if bands in (1, 3):
+        return bgr
+    if alpha:
+        return over_white(bgr, premultiplied=alpha == 1)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGRA2BGR)
+
+
+def without_value(page: Any, values: Image) -> Gray8 | None:
+    """Where a GeoTIFF says that there is no value: (H, W) uint8, 255 = none."""
+    try:
+        nodata = np.float32(page.tags.valueof(42113, ""))
+    except (TypeError, ValueError):  # most have no such tag
+        return None
+    same = np.isnan(values) if np.isnan(nodata) else values == nodata
+    if same.ndim == 3:
+        same = same.all(axis=2)
+    return same.astype(np.uint8) * np.uint8(255)
+
+
+def decode_deep_tiff(source: Source, page: Any, alpha: int) -> Picture:
+    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = deep_tiff_values(source, page)
+    bands = page.samplesperpixel
+    if values.shape[2:] != (() if bands == 1 else (bands,)):
+        raise ValueError("of another shape than it says")
+    ignored = without_value(page, values)
+    if values.dtype.kind == "u":
+        white = 2**page.bitspersample - 1
+        if page.photometric == 0:
+            values = values.dtype.type(white) - values
+        if values.dtype == np.uint16:
+            values = at_16_bits(values, white)
+    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    return source.picture(tiff_colours(values, alpha), ignored=ignored, notes=notes)
+
+
+FAX = 2, 3, 4  # kinds of compression
+
+
+def decode_shallow_tiff(source: Source, page: Any) -> Picture:
+    """A page of a TIFF of up to 8 bits, or of other colours than gray and RGB."""
+    if page.compression in FAX:
+        decode_with_opencv(source)  # it tells of damage, and Pillow does not
+    picture = decode_with_pillow("TIFF", source)
+    return picture._replace(ignored=without_value(page, picture.pixels))
+
+
+BAND_LEFT_OUT = "the last band is not compared, as the file does not call it alpha"
+PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+
+
+def decode_tiff(source: Source) -> Picture:
+    """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(source.data)) as document:
+        pages = len(document.pages)
+        check_header(source, 0, 0, pages)
+        page: Any = document.pages[source.page - 1]
+        check_header(source, page.imagewidth, page.imagelength, pages)
+        bands = page.samplesperpixel
+        alpha = page.extrasamples[0] if page.extrasamples else 0
+        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+        if bands > 4:
+            fault = f"{source.path} has {bands} bands; extract the three to compare"
+            raise ImageDiffError(fault)
+        check_strips(page)
+        is_odd = bands == 3 and page.photometric < 2  # of gray
+        if page.photometric in PILLOW_COLOURS or (is_shallow and not is_odd):
+            picture = decode_shallow_tiff(source, page)
+        else:
+            picture = decode_deep_tiff(source, page, alpha)
+        notes = picture.notes
+        if bands in (2, 4) and not alpha and page.photometric < 3:
+            notes += (BAND_LEFT_OUT,)
+        return picture._replace(pages=pages, notes=notes)
+
+
+def refuse(fault: str, source: Source) -> NoReturn:
+    """Say why a known kind of file is not read."""
+    raise ImageDiffError(f"{source.path} {fault}")
+
+
+FORMATS = (
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("WebP", rb"RIFF.{4}WEBP", partial(decode_with_pillow, "WEBP")),
+    Format("GIF", rb"GIF8", partial(decode_with_pillow, "GIF")),
+    Format("BMP", rb"BM", partial(decode_with_pillow, "BMP")),
+    Format("PPM", rb"P[1-6][\s#]", partial(decode_by_depth, "PPM", white_of_ppm)),
+    Format("Sun raster", rb"\x59\xa6\x6a\x95", partial(decode_with_pillow, "SUN")),
+    Format(
+        "JPEG 2000",
+        rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+        partial(decode_by_depth, "JPEG2000", white_of_jpeg2000),
+    ),
+    Format(
+        "AVIF",
+        rb".{4}ftyp.{0,60}avi[fs]",
+        partial(decode_by_depth, "AVIF", white_of_avif),
+    ),
+    Format("HEIC", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heic),
+    Format("HDR", rb"#\?", decode_float),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("PDF", rb"%PDF", partial(refuse, "is a PDF; render its pages to PNG first")),
+    Format(
+        "SVG",
+        rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b",
+        partial(refuse, "is an SVG; render it to PNG first"),
+    ),
+)
+HEAD = 1024  # bytes of a file from which its kind is told
+
+
+def format_of(path: str, head: bytes) -> Format:
+    """The kind of file that begins so; ImageDiffError where it is none of FORMATS."""
+    for kind in FORMATS:
+        if re.match(kind.begins, head, re.DOTALL):
+            return kind
+    if not head:
+        raise ImageDiffError(f"{path} is empty; save the picture again")
+    fault = "is not a picture of a format that is read"
+    raise ImageDiffError(f"{path} {fault}; convert it to PNG")
 
 
 def fill_streams() -> None:
@@ -419,72 +968,6 @@ def fill_streams() -> None:
     while descriptor <= 2:
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
-
-
-@contextlib.contextmanager
-def hear_decoders() -> Iterator[BinaryIO]:
-    """Take what the C decoders write to stderr, and nowhere else, into a file.
-
-    On Linux the file can be read; elsewhere what is written is lost. Afterwards
-    descriptor 2 is what it was before, be that stderr or a file of the caller's.
-    """
-    fill_streams()
-    # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
-    target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
-    with DECODING, open(target, "w+b") as heard:
-        stderr = os.dup(2)
-        log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield heard
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            cv2.utils.logging.setLogLevel(log_level)
-
-
-def in_memory(pipe: BinaryIO) -> BinaryIO:
-    """All that comes through a pipe, as a file in memory.
-
-    The calling thread waits for it: a signal handler that raises ends the wait. Of a
-    device, which may never end, it is the beginning.
-    """
-    endless = S_ISCHR(os.fstat(pipe.fileno()).st_mode)
-    data = pipe.read(HEAD if endless else -1)
-    if sys.platform != "linux":
-        return io.BytesIO(data)
-    file = os.fdopen(os.memfd_create("pipe"), "w+b")
-    file.write(data)
-    file.flush()  # it is opened by its name, too
-    return file
-
-
-def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The first 10 bytes in each chunk of a PNG by name; none where it is no whole PNG.
-
-    A chunk that claims more bytes than the file has makes it none: OpenCV would
-    allocate up to 4 GB for one.
-    """
-    chunks: dict[bytes, bytes] = {}
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if file.read(4) != b"\x89PNG":
-        return chunks
-    start = 8
-    while start < size and b"IEND" not in chunks:
-        file.seek(start)
-        head = file.read(18)  # length, name, and 10 bytes of what is in it
-        chunks.setdefault(head[4:8], head[8:])
-        start += 12 + int.from_bytes(head[:4], "big")  # a checksum ends it
-    return chunks if start <= size else {}
-
-
-def kind_of(head: bytes) -> str | None:
-    """The format by the first bytes; None where it is none of SIGNATURES."""
-    for signature, kind in SIGNATURES.items():
-        if head.startswith(signature):
-            return kind
-    return None
 
 
 def misnamed(path: str) -> str | None:
@@ -514,172 +997,6 @@ def unreadable(path: str, problem: Exception) -> str:
     return f"{path} {fault}"
 
 
-def open_once(path: PathLike) -> tuple[BinaryIO, os.stat_result, bool]:
-    """Open an input and read a pipe to its end.
-
-    Returns the file, or what the pipe gave; the state of what was opened; and whether
-    it is a regular file.
-    """
-    fill_streams()
-    with open(path, "rb") as opened:
-        descriptor = opened.fileno()
-        stat = os.fstat(descriptor)
-        regular = os.path.isfile(descriptor)
-        if regular:
-            file: BinaryIO = os.fdopen(os.dup(descriptor), "rb")  # stays open
-        else:
-            file = in_memory(opened)
-    return file, stat, regular
-
-
-def open_source(path: PathLike, stack: contextlib.ExitStack) -> Source:
-    """Open an input, this once, and see what it is; the stack closes it.
-
-    Raises ImageDiffError where that cannot be done.
-    """
-    name = os.fsdecode(path)
-    try:
-        file, stat, regular = open_once(path)
-        stack.enter_context(file)
-        file.seek(0)
-        head = file.read(HEAD)
-        chunks = png_chunks(file)
-    except (OSError, ValueError, MemoryError) as problem:
-        raise ImageDiffError(unreadable(name, problem)) from problem
-    return Source(name, file, stat, regular, head, kind_of(head), chunks)
-
-
-def name_of(source: Source) -> str | None:
-    """A name under which OpenCV finds what was opened, whatever the path leads to now.
-
-    None where the system has no such names: all but Linux.
-    """
-    if sys.platform == "linux":
-        name = f"/proc/self/fd/{source.file.fileno()}"
-        if os.access(name, os.R_OK):
-            return name
-    return None
-
-
-def to_bgr(image: Image) -> Image:
-    """(H, W) gray to (H, W, 3) BGR; BGR stays as it is."""
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    return image
-
-
-def over_white(image: Image, premultiplied: bool) -> Image:
-    """Blend (H, W, 4) BGRA over white; returns (H, W, 3) BGR of the same depth.
-
-    White is 1 in floats. premultiplied: the colours are multiplied by alpha already.
-    """
-    whole = image.dtype.kind == "u"
-    white = float(np.iinfo(image.dtype).max) if whole else 1.0
-    result = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    # In strips: at once the floats would need 64 bytes a pixel.
-    strips = zip(np.array_split(image, 64), np.array_split(result, 64), strict=True)
-    for strip, target in strips:
-        if (strip[..., 3] == white).all():
-            continue
-        alpha = strip[..., 3:] / white
-        colour = strip[..., :3] * (1 if premultiplied else alpha)
-        blended = colour + white * (1 - alpha)
-        target[:] = np.rint(blended) if whole else blended
-    return result
-
-
-# IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn upright.
-UPRIGHT = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-
-
-def bytes_of(source: Source) -> bytes:
-    """The whole input; an animated PNG is made still.
-
-    OpenCV reads animated ones unchecked.
-    """
-    source.file.seek(0)
-    data = source.file.read()
-    if b"acTL" in source.chunks:
-        before, _, after = data.partition(b"acTL")
-        # Less the length before it, and the 8 bytes in it and the checksum behind it.
-        return before[:-4] + after[12:]
-    return data
-
-
-def reads_by_name(source: Source) -> bool:
-    """Whether OpenCV may read the input itself, rather than take its bytes.
-
-    A PNG it reads piece by piece, which spares 12 % of the time of a large pair; and of
-    the bytes of an HDR that it refuses it leaves a temporary file. Of other formats it
-    takes bytes, as it accepts a truncated JPEG by name, and cannot turn every TIFF.
-    """
-    return source.kind in ("PNG", "HDR") and b"acTL" not in source.chunks
-
-
-def may_be_turned(source: Source, data: bytes) -> bool:
-    """Whether EXIF may say so in a picture that was read without regard to it."""
-    if source.kind == "WebP":
-        return b"EXIF" in data
-    return b"eXIf" in source.chunks
-
-
-def is_made_up(image: Image, kind: str | None, data: bytes) -> bool:
-    """Whether OpenCV is known to read other pixels than the file has."""
-    if image.shape[2:] == (2,):
-        return True
-    if data.startswith(b"P7"):  # red and blue of a PAM come swapped
-        return True
-    # Most of a deep TIFF that lost its tag SamplesPerPixel, 277 of type SHORT, is left
-    # as the memory was.
-    deep = image.ndim == 3 and image.dtype != np.uint8
-    if kind == "TIFF" and deep:
-        return re.search(rb"\x15\x01\x03\0|\x01\x15\0\x03", data) is None
-    return False
-
-
-def in_known_depth(image: Image) -> Image:
-    """The same in uint8, uint16, or float32 for any other."""
-    if image.dtype in (np.uint8, np.uint16):
-        return image
-    with np.errstate(over="ignore"):  # to infinity, which is refused
-        return image.astype(np.float32, copy=False)
-
-
-def decode(source: Source) -> Image:
-    """Decode an input as `read_images` says.
-
-    Raises cv2.error where OpenCV cannot, or not as the file has it.
-    """
-    if source.kind == "PNG" and b"IEND" not in source.chunks:
-        raise cv2.error("cut short")
-    name = name_of(source) if reads_by_name(source) else None
-    data = b""
-    if name:
-        # Without a dst it is copied once decoded: a page of 37 megapixels takes 15 %
-        # more time and 106 MB.
-        read: Any = partial(cv2.imread, name, dst=None)
-    else:
-        data = bytes_of(source)
-        read = partial(cv2.imdecode, np.frombuffer(data, np.uint8))
-    upright = source.kind == "JPEG"
-    image = read(flags=UPRIGHT if upright else cv2.IMREAD_UNCHANGED)
-    if image is None and name:
-        os.close(
-            os.open(name, os.O_RDONLY)
-        )  # OSError, if there are too many open files
-    alpha = image is not None and image.shape[2:] == (4,)
-    if not alpha and may_be_turned(source, data):
-        image = read(flags=UPRIGHT)
-    if image is None or is_made_up(image, source.kind, data):
-        raise cv2.error("not as the file has it")
-    image = in_known_depth(image)
-    if alpha:
-        # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        multiplied = source.kind == "TIFF" and image.dtype == np.uint8
-        return over_white(image, multiplied)
-    return to_bgr(image)
-
-
 def lacks_memory(problem: Exception) -> bool:
     """Whether an exception out of OpenCV or NumPy says that memory ran out."""
     if isinstance(problem, MemoryError | SystemError):
@@ -687,82 +1004,118 @@ def lacks_memory(problem: Exception) -> bool:
     return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
 
 
-def foreign(head: bytes) -> str:
-    """What a file is that OpenCV does not know, and the remedy."""
-    if not head:
-        return "is empty; save the picture again"
-    for pattern, fault in FOREIGN.items():
-        if re.match(pattern, head):
-            return fault
-    return "is not a picture of a format that OpenCV reads; convert it to PNG"
+def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+    """Open an input, this once, and read it to its end; the stack closes it.
 
-
-def decode_source(source: Source) -> Image:
-    """`decode`, with an ImageDiffError that names the path where it fails."""
+    The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
+    what is no picture, and of a device, which may never end, the beginning is read.
+    Raises ImageDiffError.
+    """
+    shown = os.fsdecode(path)
+    name = ""
     try:
-        return decode(source)
-    except (OSError, ValueError) as problem:
-        raise ImageDiffError(unreadable(source.path, problem)) from problem
-    except (MemoryError, SystemError, cv2.error) as problem:
+        fill_streams()
+        with open(path, "rb") as file:
+            stat = os.fstat(file.fileno())
+            data = file.read(HEAD)
+            kind = format_of(shown, data)
+            if not S_ISCHR(stat.st_mode):
+                data += file.read()
+            if S_ISREG(stat.st_mode):
+                stays_open = os.dup(file.fileno())
+                stack.callback(os.close, stays_open)
+                name = f"/proc/self/fd/{stays_open}"
+    except (OSError, ValueError, MemoryError) as problem:
+        raise ImageDiffError(unreadable(shown, problem)) from problem
+    return Source(shown, data, stat, name, kind, page)
+
+
+def finite(picture: Picture) -> Picture:
+    """The picture; what has no value is filled, so as not to stretch the range.
+
+    Raises ImageDiffError where other values are NaN or infinite.
+    """
+    pixels = picture.pixels
+    if pixels.dtype != np.float32:
+        return picture
+    if picture.ignored is not None:
+        gaps = np.dstack([picture.ignored] * 3) > 0
+        pixels = np.where(gaps, pixels[~gaps].min(initial=np.inf), pixels)
+    broken = np.count_nonzero(~np.isfinite(pixels).all(axis=2))
+    if broken:
+        count = f"{broken} of {pixels.shape[0] * pixels.shape[1]}"
+        fault = f"{picture.file.path} has pixels that are not finite, {count}"
+        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+    return picture._replace(pixels=pixels)
+
+
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    try:
+        return finite(source.format.decode(source))
+    except ImageDiffError:
+        raise
+    except Exception as problem:  # decoders of damaged files raise what they like
         if "MAX_IMAGE" in str(problem):
-            pixels = os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]
-            limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={pixels}"
-            remedy = "set that environment variable higher"
-            fault = f"has more pixels than {limit} allows; {remedy}"
-        elif lacks_memory(problem):
+            raise too_large(source.path) from problem
+        fault = f"is a damaged or truncated {source.format.name}; save or copy it again"
+        if lacks_memory(problem):
             fault = "needs more memory than there is; scale it down"
-        elif source.kind:
-            fault = f"is a damaged or truncated {source.kind}; save or copy it again"
-        else:
-            fault = foreign(source.head)
         raise ImageDiffError(f"{source.path} {fault}") from problem
 
 
-def decode_at_once(sources: Sequence[Source]) -> list[Image]:
+# What decoders say of a picture that they make up in part; not of a tag beside the
+# pixels.
+DAMAGE = (
+    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
+    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
+)
+LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
+DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
+
+
+@contextlib.contextmanager
+def hear_decoders() -> Iterator[BinaryIO]:
+    """Take what the C decoders write to stderr, and nowhere else, into a file.
+
+    On Linux the file can be read; elsewhere what is written is lost. Afterwards
+    descriptor 2 is what it was before, be that stderr or a file of the caller's. What
+    Python's decoders warn of is of tags beside the pixels, and is lost, too.
+    """
+    fill_streams()
+    # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
+    target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
+    with DECODING, open(target, "w+b") as heard, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stderr = os.dup(2)
+        log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield heard
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            cv2.utils.logging.setLogLevel(log_level)
+
+
+def decode_at_once(sources: Sequence[Source]) -> list[Picture]:
     """Decode inputs on all cores; on one if the system refuses a thread."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+    size = sum(len(source.data) for source in sources)
     try:
-        return map_on_cores(decode_source, sources, size > LARGE_FILES)
+        return map_on_cores(decode, sources, size > LARGE_FILES)
     except RuntimeError:  # can't start new thread
-        return map_on_cores(decode_source, sources, False)
-
-
-def count_pages(source: Source) -> int:
-    """How many pages or frames an input has; 1 where they cannot be counted."""
-    paged = (
-        source.kind in PAGED
-        or b"acTL" in source.chunks
-        or source.head[4:8] == b"ftyp"  # AVIF
-    )
-    name = name_of(source) if paged else None
-    if name:
-        with contextlib.suppress(cv2.error):
-            return max(1, cv2.imcount(name))
-    return 1
-
-
-def file_of(source: Source) -> PictureFile:
-    """Which file it was, and whether it may be copied in place of being encoded."""
-    header = source.chunks.get(b"IHDR", b"")
-    stored_as_shown = (
-        header[8:] == b"\x08\x02"  # bits and colour type: 8-bit RGB
-        and not source.chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
-    )
-    return PictureFile(source.path, source.stat, source.regular and stored_as_shown)
+        return map_on_cores(decode, sources, False)
 
 
 def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs that are open, as `read_images` says."""
+    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
     with hear_decoders() as heard:
-        images = decode_at_once(sources)
+        pictures = decode_at_once(sources)
         heard.seek(0)
         messages = heard.read()
-        damage = re.search(DAMAGE, messages) if messages else None
-        if damage is None:
-            return [
-                Picture(image, count_pages(source), file_of(source))
-                for image, source in zip(images, sources, strict=True)
-            ]
+    damage = re.search(DAMAGE, messages) if messages else None
+    if damage is None:
+        return pictures
     if len(sources) > 1:  # to learn which it is
         return [read_sources([source])[0] for source in sources]
     text = damage[0].decode(errors="replace").strip()
@@ -772,28 +1125,32 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
 
 
 def read_images(*paths: PathLike) -> list[Picture]:
-    """Read pictures as the eye sees them: upright, and over white if they have alpha.
+    """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     Every path is opened once, in the calling thread and in this order, and a pipe is
     read to its end there; then all are decoded at once.
 
-    Returns a `Picture` each: (H, W, 3) BGR in the file's depth, uint8, uint16, or
-    float32 for any other; the first page of several. Raises ImageDiffError, naming the
-    path, the reason and the remedy, where a picture cannot be read, is damaged, or
-    needs more memory than there is; also where a decoder says that it made up a part.
+    Returns a `Picture` each: (H, W, 3) BGR, uint8, uint16, or float32 for any other
+    depth; the first page of several. Raises ImageDiffError, naming the path, the reason
+    and the remedy, where a picture cannot be read, is damaged, or needs more memory
+    than there is; also where a decoder says that it made up a part.
     """
     with contextlib.ExitStack() as stack:
-        sources = [open_source(path, stack) for path in paths]
-        return read_sources(sources)
+        return read_sources([open_source(path, 1, stack) for path in paths])
 
 
 def read_image(path: PathLike) -> Picture:
-    """Read one picture: `read_images`.
-
-    Returns (H, W, 3) BGR, uint8, uint16 or float32, with the number of pages. Raises
-    ImageDiffError, naming the path.
-    """
+    """Read one picture, or the first page of a document: `read_images`."""
     return read_images(path)[0]
+
+
+def read_page(path: PathLike, number: int) -> Picture:
+    """Read the page or frame of this number, from 1, as `read_images` does.
+
+    Its `pages` says how many there are.
+    """
+    with contextlib.ExitStack() as stack:
+        return read_sources([open_source(path, number, stack)])[0]
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -1883,23 +2240,6 @@ def find_regions(
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
 
 
-def from_pillow(picture: Any) -> Image:
-    """A Pillow image as (H, W, 3) BGR or (H, W) gray: upright, over white."""
-    from PIL import ImageOps
-
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "La":  # gray, with alpha multiplied in
-        picture = picture.convert("LA")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return np.asarray(picture)
-    if picture.has_transparency_data:
-        colours = np.asarray(picture.convert("RGBA"))
-        return over_white(cv2.cvtColor(colours, cv2.COLOR_RGBA2BGRA), False)
-    if picture.mode == "L":
-        return np.asarray(picture)
-    return cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR)
-
-
 def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
     """An array as uint8, uint16 or float32, where it is plain which is meant."""
     native = array.dtype.newbyteorder("=")
@@ -1929,7 +2269,7 @@ def as_image(picture: Any, which: str) -> Image:
     order. `which` names the picture in messages. Raises ImageDiffError, with what to
     pass, for all else.
     """
-    if isinstance(picture, str | os.PathLike):
+    if isinstance(picture, PATHS):
         fault = f"the {which} picture is a path, {os.fspath(picture)!r}"
         raise ImageDiffError(f"{fault}; compare_files compares files")
     if picture is None:
@@ -1963,25 +2303,86 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
+def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
+    """The two kinds of parts that are left out: paths of masks, and rectangles."""
+    paths = [part for part in options.ignore if isinstance(part, str)]
+    rectangles = [part for part in options.ignore if not isinstance(part, str)]
+    return paths, rectangles
+
+
+def of_one_depth(first: Image, second: Image) -> tuple[Image, Image]:
+    """The pictures; one of 8 bits beside one of 16 is given 16, 255 as 65535."""
+    if first.dtype == np.uint8 and second.dtype == np.uint16:
+        return first * np.uint16(257), second
+    if first.dtype == np.uint16 and second.dtype == np.uint8:
+        return first, second * np.uint16(257)
+    return first, second
+
+
+def as_mask(array: Any, image: Image) -> Gray8 | None:
+    """What an (H, W) array leaves out of a picture, not 0 = left out, as 255 and 0.
+
+    None for None. Raises ImageDiffError where it has another size than the picture.
+    """
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.shape != image.shape[:2]:
+        fault = f"a mask has the shape {array.shape}, its picture {image.shape[:2]}"
+        raise ImageDiffError(f"{fault}; make it as large as the picture")
+    return np.where(array, np.uint8(255), np.uint8(0))
+
+
+def laid_over(
+    mask: Gray8 | None, alignment: Alignment | None, height: int, width: int
+) -> Gray8 | None:
+    """A mask of the second picture as the alignment lays it over the first."""
+    if mask is None or alignment is None:
+        return mask
+    transform = np.array(alignment.transform)
+    nearest = cv2.INTER_NEAREST
+    return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+
+
+def together(*masks: Gray8 | None) -> Gray8 | None:
+    """What any of the masks leaves out; None where there is none."""
+    present = [mask for mask in masks if mask is not None]
+    return np.maximum.reduce(present) if present else None
+
+
 def compare_images(
-    first: Any, second: Any, options: Options | None = None, **changes: Any
+    first: Any,
+    second: Any,
+    options: Options | None = None,
+    *,
+    ignored: tuple[Any, Any] = (None, None),
+    **changes: Any,
 ) -> Comparison:
     """Find where two pictures differ.
 
-    first, second: arrays, (H, W, 3) BGR or (H, W) gray, of one depth: uint8, uint16 or
-    float32; or what `as_image` makes such arrays of. The comparison holds such arrays
-    themselves, not copies. The options may be given by their names:
+    first, second: arrays, (H, W, 3) BGR or (H, W) gray: uint8, uint16 or float32; or
+    what `as_image` makes such arrays of. The comparison holds such arrays themselves,
+    not copies, but where 8 bits meet 16. ignored: of each picture an (H, W) array that
+    is not 0 where it is left out, or None. The options may be given by their names:
     compare_images(first, second, tolerance=1). Raises ImageDiffError where the pictures
     cannot be compared.
     """
     options = chosen_options(options, changes)
+    paths, rectangles = masks_and_rectangles(options)
+    if paths:
+        fault = f"{paths[0]} is the path of a mask, and compare_files reads files"
+        raise ImageDiffError(f"{fault}; pass an array, ignored=(mask, None)")
     first, second = as_image(first, "first"), as_image(second, "second")
+    masks = as_mask(ignored[0], first), as_mask(ignored[1], second)
     height, width = second.shape[:2]
+    first, second = of_one_depth(first, second)
 
     first, second, uncovered, alignment = align(first, second, options)
-    ignored = mask_of(options.ignore, uncovered, *first.shape[:2])
+    size = first.shape[:2]
+    moved = laid_over(masks[1], alignment, *size)
+    left_out = mask_of(rectangles, together(masks[0], moved, uncovered), *size)
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
-    measured = find_evidence(first, second, uncovered, ignored, alignment, options)
+    measured = find_evidence(first, second, uncovered, left_out, alignment, options)
     ceiling = CEILING if first.dtype == np.uint8 else 1.0
     threshold = find_threshold(measured.evidence, ceiling, options)
     mask = find_mask(measured.evidence, threshold)
@@ -1992,7 +2393,7 @@ def compare_images(
         second=second,
         second_size=(width, height),
         alignment=alignment,
-        ignored=ignored,
+        ignored=left_out,
         threshold=threshold,
         mask=mask,
         regions=regions,
@@ -2013,6 +2414,39 @@ def with_threshold(
     )
 
 
+def painted_white(mask: Picture, picture: Picture) -> Gray8:
+    """What the picture of a mask leaves out: (H, W) uint8, 255 where it is white.
+
+    Raises ImageDiffError where it has another size than the picture it is for, or would
+    leave out everything.
+    """
+    if mask.pixels.shape != picture.pixels.shape:
+        sizes = f"{size_of(mask.pixels)} pixels and {size_of(picture.pixels)}"
+        both = f"{mask.file.path} and {picture.file.path} are {sizes}"
+        raise ImageDiffError(f"{both}; make the mask as large as the first picture")
+    low, high = value_range(mask.pixels, mask.pixels)
+    white = to_8_bits(gray(mask.pixels), low, high) > 127
+    if white.all():
+        fault = f"{mask.file.path} is white all over and leaves out everything"
+        raise ImageDiffError(f"{fault}; paint black what is compared")
+    return np.where(white, np.uint8(255), np.uint8(0))
+
+
+def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared."""
+    left_out = [
+        f"{picture.pages - 1} of {picture.file.path}"
+        for picture in pictures
+        if picture.pages > 1
+    ]
+    if left_out:
+        counts = ", ".join(dict.fromkeys(left_out))
+        yield f"first pages compared; pages left out: {counts}"
+    for picture in pictures:
+        for note in picture.notes:
+            yield f"{picture.file.path}: {note}"
+
+
 def compare_files(
     first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
 ) -> Comparison:
@@ -2021,19 +2455,21 @@ def compare_files(
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
-    one, other = read_images(first, second)
-    comparison = compare_images(one.pixels, other.pixels, options)
-    left_out = [
-        f"{picture.pages - 1} of {picture.file.path}"
-        for picture in (one, other)
-        if picture.pages > 1
-    ]
-    notes = []
-    if left_out:
-        counts = ", ".join(dict.fromkeys(left_out))
-        notes.append(f"first pages compared; pages left out: {counts}")
+    paths, rectangles = masks_and_rectangles(options)
+    one, other, *masks = read_images(first, second, *paths)
+    painted = [painted_white(mask, one) for mask in masks]
+    comparison = compare_images(
+        one.pixels,
+        other.pixels,
+        replace(options, ignore=tuple(rectangles)),
+        ignored=(together(one.ignored, *painted), other.ignored),
+    )
     return replace(
-        comparison, first_file=one.file, second_file=other.file, notes=tuple(notes)
+        comparison,
+        options=options,
+        first_file=one.file,
+        second_file=other.file,
+        notes=tuple(dict.fromkeys(notes_on([one, other]))),
     )
 
 
@@ -4217,8 +4653,10 @@ def parse_jobs(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
 
 
-def parse_rectangle(text: str) -> Rectangle:
-    """An argparse type: X,Y,WIDTH,HEIGHT in pixels."""
+def parse_ignored(text: str) -> Rectangle | str:
+    """An argparse type: X,Y,WIDTH,HEIGHT in pixels, or the path of a mask."""
+    if not re.fullmatch(NUMBERS, text):
+        return text
     with contextlib.suppress(ValueError, ImageDiffError):
         return checked_rectangle([int(part) for part in text.split(",")])
     fault = f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0"
@@ -4250,9 +4688,9 @@ def add_comparing(parser: Parser) -> None:
     add("--min-area", metavar="PX", type=parse_number, help=text)
     text = "join regions that are at most PX apart [%(default)s]"
     add("--merge", metavar="PX", type=parse_number, help=text)
-    text = "leave a rectangle out; repeatable"
-    shape = "X,Y,WIDTH,HEIGHT"
-    add("--ignore", metavar=shape, type=parse_rectangle, action="append", help=text)
+    text = "leave out a rectangle, or what is white in MASK.png; repeatable"
+    shape = "X,Y,WIDTH,HEIGHT|MASK"
+    add("--ignore", metavar=shape, type=parse_ignored, action="append", help=text)
 
     add = parser.add_argument_group("alignment").add_argument
     text = "lay the second picture over the first before comparing [%(default)s]"

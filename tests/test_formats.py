@@ -24,7 +24,18 @@ from image_diff import (
     main,
     read_image,
 )
-from samples import DEEP, GRAY, RGB, Sample, chunk, pillow, png, samples, tiff
+from samples import (
+    DEEP,
+    GRAY,
+    RGB,
+    Sample,
+    chunk,
+    opencv,
+    pillow,
+    png,
+    samples,
+    tiff,
+)
 
 SAMPLES = samples()
 PAGED = [sample for sample in SAMPLES.values() if sample.pages > 1]
@@ -155,6 +166,9 @@ def test_a_change_of_200_in_65535_of_float_is_boxed(tmp_path: Path) -> None:
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
+MEND = "replace NaN and infinity"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("which", [0, 1])
 def test_values_that_are_not_finite(tmp_path: Path, value: float, which: int) -> None:
@@ -164,8 +178,11 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float, which: int) ->
         stored(tmp_path, f"{n}.tif", tiff(p))
         for n, p in zip("ab", pictures, strict=True)
     ]
-    with pytest.raises(ImageDiffError, match="not finite; replace NaN and infinity"):
+    path = paths[which]
+    message = f"{path} has pixels that are not finite, 1 of 2400; {MEND}"
+    with pytest.raises(ImageDiffError) as caught:
         compare_files(paths[0], paths[1])
+    assert str(caught.value) == message
 
 
 def test_values_that_float32_cannot_hold(tmp_path: Path) -> None:
@@ -179,12 +196,30 @@ def test_values_that_float32_cannot_hold(tmp_path: Path) -> None:
         compare_images(wide.astype(np.float32), wide.astype(np.float32))
 
 
-def test_depths_that_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = stored(tmp_path, "a.png", SAMPLES["colour16.png"].data)
+@pytest.mark.parametrize("deep", [0, 1])
+def test_8_bits_beside_16_are_compared_at_16(tmp_path: Path, deep: int) -> None:
+    pictures = [RGB, RGB]
+    pictures[deep] = RGB.astype(np.uint16) * 257
+    paths = [
+        stored(tmp_path, f"{number}.png", opencv(picture, ".png"))
+        for number, picture in enumerate(pictures)
+    ]
+    comparison = compare_files(*paths)
+    assert comparison.first.dtype == comparison.second.dtype == np.uint16
+    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
+    faint = pictures[deep] + np.uint16(100)
+    faint_path = stored(tmp_path, "faint.png", opencv(faint, ".png"))
+    assert compare_files(paths[1 - deep], faint_path).unequal_pixels == RGB[..., 0].size
+
+
+def test_floats_beside_whole_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = stored(tmp_path, "a.tif", SAMPLES["float32.tif"].data)
     second = stored(tmp_path, "b.png", SAMPLES["colour8.png"].data)
     assert main(["-f", str(first), "-s", str(second), "--no-window"]) == 2
     assert capsys.readouterr().err == (
-        "error: the first and the second picture are uint16 and uint8; "
+        "error: the first and the second picture are float32 and uint8; "
         "convert one to the depth of the other\n"
     )
 
@@ -242,7 +277,7 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "orientation": (
         lambda: flipped("turned6.png", b"eXIf", 9),
-        " is damaged: libpng warning: eXIf: CRC error",
+        " is a damaged or truncated PNG",
     ),
     "pixels": (
         lambda: flipped("colour8.png", b"IDAT", 900),
@@ -252,16 +287,28 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: flipped("animated.png", b"IDAT", 900),
         " is a damaged or truncated PNG",
     ),
-    "lzw": (lambda: corrupted("lzw.tif", 3000, b"\xff" * 40), " is damaged: Error "),
+    "lzw": (
+        lambda: corrupted("lzw.tif", 3000, b"\xff" * 40),
+        " is a damaged or truncated TIFF",
+    ),
     "deflate": (
         lambda: corrupted("adobe_deflate.tif", 3000, b"\xff" * 40),
-        " is damaged: Error ZIPDecode: Decoding error",
+        " is a damaged or truncated TIFF",
     ),
     "fax": (lambda: corrupted("fax.tif", 200, bytes(range(40))), " is damaged: "),
-    "planes": (lambda: SAMPLES["planar.tif"].data[:5000], " is damaged: Error "),
+    "planes": (
+        lambda: SAMPLES["planar.tif"].data[:5000],
+        " is a damaged or truncated TIFF",
+    ),
     # Headers that claim more than there is.
-    "strips": (lambda: resized("colour16_big.tif", 68, 1000), " is damaged: Warning "),
-    "tiles": (lambda: resized("colour16_tiled.tif", 68, 1000), " is damaged: Warning "),
+    "strips": (
+        lambda: resized("colour16_big.tif", 68, 1000),
+        " is a damaged or truncated TIFF",
+    ),
+    "tiles": (
+        lambda: resized("colour16_tiled.tif", 68, 1000),
+        " is a damaged or truncated TIFF",
+    ),
     "one strip": (
         lambda: resized("colour8.tif", 68, 100),
         " is a damaged or truncated",
@@ -295,19 +342,11 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
             b"P7\nWIDTH 68\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
             + RGB.tobytes()
         ),
-        " is not a picture of a format that OpenCV reads; convert it to PNG",
+        " is not a picture of a format that is read; convert it to PNG",
     ),
     "a lost tag": (
         lambda: SAMPLES["colour16_little.tif"].data.replace(
             b"\x15\x01\x03\0", b"\x15\0\x03\0", 1
-        ),
-        " is a damaged or truncated TIFF",
-    ),
-    "two channels": (
-        lambda: tiff(
-            DEEP[..., :2] / np.float32(9),
-            photometric="minisblack",
-            planarconfig="contig",
         ),
         " is a damaged or truncated TIFF",
     ),

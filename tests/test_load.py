@@ -465,9 +465,10 @@ def test_such_names_of_files_that_are_there(
     assert np.array_equal(read_image(name).pixels, bgr(RGB))
 
 
+CUT_AVIF = "is a damaged or truncated AVIF; save or copy it again"
 SVG = "is an SVG; render it to PNG first"
-HEIC = "is a HEIC photograph; convert it to PNG or JPEG"
-OTHER = "is not a picture of a format that OpenCV reads; convert it to PNG"
+HEIC = "is a HEIC photograph; pip install pillow-heif, or convert it to PNG or JPEG"
+OTHER = "is not a picture of a format that is read; convert it to PNG"
 
 
 @pytest.mark.parametrize(
@@ -482,14 +483,17 @@ OTHER = "is not a picture of a format that OpenCV reads; convert it to PNG"
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", HEIC),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", HEIC),
         (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", HEIC),
-        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", OTHER),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", CUT_AVIF),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", OTHER),
         (b"no picture", OTHER),
         (pillow(RGB, "TGA"), OTHER),
         (b"", "is empty; save the picture again"),
     ],
 )
-def test_formats_that_are_not_read(tmp_path: Path, data: bytes, message: str) -> None:
+def test_formats_that_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # is not installed
     path = stored(tmp_path, "picture.png", data)
     assert refused(path) == f"{path} {message}"
 
