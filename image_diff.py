@@ -414,6 +414,8 @@ def check_header(source: Source, width: int, height: int, pages: int) -> None:
     """Refuse a picture that is too large, before it is decoded, and a missing page."""
     if width * height > MOST_PIXELS:
         raise too_large(source.path)
+    if pages < 1:
+        raise ValueError("no pages")
     if source.page > pages:
         fault = f"{source.path} has no page {source.page}"
         raise ImageDiffError(f"{fault}; give one from 1 to {pages}")
@@ -615,8 +617,8 @@ def finished(source: Source, pixels: Image, header: Any, orientation: int) -> Pi
     return source.picture(pixels, pages=pages, notes=notes)
 
 
-def png_chunks(png: bytes) -> list[bytes]:
-    """The chunks to IEND: each its length, name, contents and checksum.
+def png_chunks(png: bytes) -> list[tuple[bytes, memoryview]]:
+    """The name and the bytes of each chunk to IEND: length, name, contents, checksum.
 
     Raises ValueError where one is not whole: for one that claims more bytes than there
     are OpenCV would allocate up to 4 GB.
@@ -624,11 +626,12 @@ def png_chunks(png: bytes) -> list[bytes]:
     chunks = []
     start = 8
     while start + 12 <= len(png):
-        end = start + 12 + int.from_bytes(png[start : start + 4], "big")
-        chunks.append(png[start:end])
-        start = end
-        if chunks[-1][4:8] == b"IEND" and end <= len(png):
+        length, name = struct.unpack_from(">I4s", png, start)
+        end = start + 12 + length
+        chunks.append((name, memoryview(png)[start:end]))
+        if name == b"IEND" and end <= len(png):
             return chunks
+        start = end
     raise ValueError("cut short")
 
 
@@ -652,7 +655,7 @@ def png_pixels(source: Source) -> Image:
     return decode_with_opencv(source)
 
 
-def over_clear_level(pixels: Image, bits: int, clear: bytes) -> Image:
+def over_clear_level(pixels: Image, bits: int, clear: memoryview) -> Image:
     """A gray PNG with the level that its tRNS makes clear white; OpenCV shows it."""
     white = np.iinfo(pixels.dtype).max
     level = int.from_bytes(clear[8:10], "big") * (white // (2**bits - 1))
@@ -663,22 +666,23 @@ def over_clear_level(pixels: Image, bits: int, clear: bytes) -> Image:
 TURNING = rb"(?s).{4}(eXIf|[tz]EXtRaw profile type exif\0|iTXtXML:com.adobe.xmp\0)"
 
 
-def decode_still_png(source: Source, chunks: Sequence[bytes]) -> Picture:
+def decode_still_png(
+    source: Source, chunks: Sequence[tuple[bytes, memoryview]]
+) -> Picture:
     """Decode a PNG by OpenCV; Pillow reads how it is turned, and its profile."""
+    by_name = dict(chunks)
     bits, colour = source.data[24:26]
-    clear = [chunk for chunk in chunks if chunk[4:8] == b"tRNS"]
-    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
-    has_profile = any(chunk[4:8] == b"iCCP" for chunk in chunks)
     pixels = png_pixels(source)
-    if clear and colour == GRAY:
-        pixels = over_clear_level(pixels, bits, clear[0])
-    if is_turned or has_profile:
+    if colour == GRAY and b"tRNS" in by_name:
+        pixels = over_clear_level(pixels, bits, by_name[b"tRNS"])
+    is_turned = any(re.match(TURNING, chunk) for _, chunk in chunks)
+    if is_turned or b"iCCP" in by_name:
         header = open_with_pillow("PNG", source)
         orientation = orientation_of(header) if is_turned else 1  # it may decode all
         return finished(source, pixels, header, orientation)
     if pixels.shape[2:] == (4,):
         pixels = over_white(pixels, premultiplied=False)
-    is_plain = bits == 8 and colour == RGB and not clear
+    is_plain = bits == 8 and colour == RGB and b"tRNS" not in by_name
     return source.picture(pixels, is_plain and source.name != "")
 
 
@@ -692,11 +696,11 @@ def decode_png(source: Source) -> Picture:
     check_header(source, width, height, source.page)
     if source.page > 1 or width > LIBPNG_WIDEST:
         return decode_with_pillow("PNG", source)
-    kept = [chunk for chunk in chunks if chunk[4:8] != b"acTL"]
+    kept = [(name, chunk) for name, chunk in chunks if name != b"acTL"]
     if len(kept) == len(chunks):
         return decode_still_png(source, chunks)
     # OpenCV reads animated ones unchecked.
-    data = b"".join([source.data[:8], *kept])
+    data = b"".join([source.data[:8], *(chunk for _, chunk in kept)])
     picture = decode_still_png(source._replace(data=data, name=""), kept)
     return picture._replace(pages=open_with_pillow("PNG", source).n_frames)
 
@@ -885,8 +889,12 @@ PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
+    import logging
+
     import tifffile
 
+    if not tifffile.logger().handlers:  # Python would print what it says
+        tifffile.logger().addHandler(logging.NullHandler())
     with tifffile.TiffFile(io.BytesIO(source.data)) as document:
         pages = len(document.pages)
         check_header(source, 0, 0, pages)
@@ -1019,12 +1027,14 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
             stat = os.fstat(file.fileno())
             data = file.read(HEAD)
             kind = format_of(shown, data)
-            if not S_ISCHR(stat.st_mode):
-                data += file.read()
             if S_ISREG(stat.st_mode):
+                file.seek(0)
+                data = file.read()
                 stays_open = os.dup(file.fileno())
                 stack.callback(os.close, stays_open)
                 name = f"/proc/self/fd/{stays_open}"
+            elif not S_ISCHR(stat.st_mode):
+                data += file.read()
     except (OSError, ValueError, MemoryError) as problem:
         raise ImageDiffError(unreadable(shown, problem)) from problem
     return Source(shown, data, stat, name, kind, page)

@@ -204,7 +204,7 @@ def test_8_bits_beside_16_are_compared_at_16(tmp_path: Path, deep: int) -> None:
         stored(tmp_path, f"{number}.png", opencv(picture, ".png"))
         for number, picture in enumerate(pictures)
     ]
-    comparison = compare_files(*paths)
+    comparison = compare_files(paths[0], paths[1])
     assert comparison.first.dtype == comparison.second.dtype == np.uint16
     assert (comparison.score, comparison.unequal_pixels) == (1, 0)
     faint = pictures[deep] + np.uint16(100)
