@@ -663,7 +663,7 @@ def over_clear_level(pixels: Image, bits: int, clear: memoryview) -> Image:
 
 
 # The chunks that tell an orientation, from their length, name and contents.
-TURNING = rb"(?s).{4}(eXIf|[tz]EXtRaw profile type exif\0|iTXtXML:com.adobe.xmp\0)"
+TURNING = rb"(?s).{4}(eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0)"
 
 
 def decode_still_png(
@@ -811,8 +811,8 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
     """
     try:
         values: Image = page.asarray()
-    except (NotImplementedError, ValueError) as problem:
-        if "imagecodecs" not in str(problem):
+    except (ImportError, NotImplementedError, ValueError) as problem:
+        if "imagecodecs" not in str(problem) and not isinstance(problem, ImportError):
             raise
         if page.planarconfig != 1:
             fault = f"{source.path} is compressed as tifffile alone cannot read it"
