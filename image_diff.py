@@ -686,15 +686,18 @@ def decode_still_png(
     return source.picture(pixels, is_plain and source.name != "")
 
 
-LIBPNG_WIDEST = 10**6  # pixels; it refuses what is wider
+LONGEST_SIDE = 10**6  # pixels that libpng reads
 
 
 def decode_png(source: Source) -> Picture:
-    """A PNG by OpenCV, but what is very wide, and later frames, by Pillow."""
+    """A PNG: its first frame by OpenCV, the others by Pillow."""
     chunks = png_chunks(source.data)
     width, height = struct.unpack_from(">II", source.data, 16)
-    check_header(source, width, height, source.page)
-    if source.page > 1 or width > LIBPNG_WIDEST:
+    check_header(source, width, height, source.page)  # pages are not counted yet
+    if max(width, height) > LONGEST_SIDE:
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
+        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if source.page > 1:
         return decode_with_pillow("PNG", source)
     kept = [(name, chunk) for name, chunk in chunks if name != b"acTL"]
     if len(kept) == len(chunks):
