@@ -564,6 +564,15 @@ def from_pillow(picture: Any) -> Image:
     return turned(image, orientation)
 
 
+def keep_off_stderr(library: str) -> None:
+    """Have Python not print what a library logs, where the program logs nothing."""
+    import logging
+
+    logger = logging.getLogger(library)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
 OPENING = threading.Lock()  # Pillow's limit of pixels is the process's
 
 
@@ -574,6 +583,7 @@ def open_with_pillow(kind: str, source: Source) -> Any:
     """
     from PIL import Image as Pillow
 
+    keep_off_stderr("PIL")
     with OPENING:
         limit = Pillow.MAX_IMAGE_PIXELS
         Pillow.MAX_IMAGE_PIXELS = None
@@ -892,12 +902,9 @@ PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    import logging
-
     import tifffile
 
-    if not tifffile.logger().handlers:  # Python would print what it says
-        tifffile.logger().addHandler(logging.NullHandler())
+    keep_off_stderr("tifffile")
     with tifffile.TiffFile(io.BytesIO(source.data)) as document:
         pages = len(document.pages)
         check_header(source, 0, 0, pages)
