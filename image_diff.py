@@ -2441,7 +2441,7 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
     leave out everything.
     """
     if mask.pixels.shape != picture.pixels.shape:
-        sizes = f"{size_of(mask.pixels)} pixels and {size_of(picture.pixels)}"
+        sizes = f"{size_of(mask.pixels)} and {size_of(picture.pixels)} pixels"
         both = f"{mask.file.path} and {picture.file.path} are {sizes}"
         raise ImageDiffError(f"{both}; make the mask as large as the first picture")
     low, high = value_range(mask.pixels, mask.pixels)

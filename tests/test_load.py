@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -13,16 +14,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import image_diff
 import processes
-from image_diff import ImageDiffError, compare_files, read_image, read_images
+from image_diff import (
+    ImageDiffError,
+    compare_files,
+    compare_images,
+    read_image,
+    read_images,
+)
 from samples import RGB, bgr, pillow, png, samples
 
 SAMPLES = samples()
@@ -575,6 +583,195 @@ def test_default_limit_of_pixels(tmp_path: Path) -> None:
     limit = "bomb.png has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=268435456"
     assert limit in result.stderr
     assert result.returncode == 2
+
+
+# --- Kinds ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [b"MMxx", b"no picture", b"RIFF\0\0\0\0WAVE", b"IIx"])
+def test_of_what_is_no_picture_the_beginning_alone_is_read(
+    tmp_path: Path, start: bytes
+) -> None:
+    path = stored(tmp_path, "huge", start)
+    os.truncate(path, 2**40)
+    assert refused(path) == f"{path} {OTHER}"
+
+
+def test_words_of_an_animation_in_a_text(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "an acTL chunk, an eXIf chunk and IEND")
+    picture = read_image(stored(tmp_path, "a.png", pillow(RGB, "PNG", pnginfo=info)))
+    assert np.array_equal(picture.pixels, bgr(RGB))
+    assert picture.pages == 1
+    assert picture.file.plain
+
+
+def test_pillows_own_limit_is_lifted_and_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    path = stored(tmp_path, "a.gif", SAMPLES["still.gif"].data)
+    first, second = read_images(path, path)
+    assert first.pixels.shape == second.pixels.shape == (48, 68, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize("name", ["still.gif", "colour16_big.tif", "gray16.jp2"])
+def test_the_limit_of_pixels_is_one_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(image_diff, "MOST_PIXELS", 68 * 48 - 1)
+    path = stored(tmp_path, name, SAMPLES[name].data)
+    limit = "has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS=3263 allows"
+    assert refused(path).startswith(f"{path} {limit}; ")
+
+
+@pytest.mark.parametrize("name", ["colour8.png", "alpha8.png", "turned6.jpg"])
+def test_a_plain_pair_imports_no_other_decoder(tmp_path: Path, name: str) -> None:
+    path = stored(tmp_path, name, SAMPLES[name].data)
+    code = """
+import image_diff
+image_diff.compare_files(sys.argv[1], sys.argv[1])
+print(sorted({"PIL", "tifffile", "imagecodecs", "skimage"} & set(sys.modules)))
+"""
+    assert run_code(code, path) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("picture", [RGB, RGB[..., 1]])
+def test_a_large_plain_png_is_decoded_by_imagecodecs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: Any
+) -> None:
+    large = np.tile(picture, (30, 25) if picture.ndim == 2 else (30, 25, 1))
+    seen = []
+
+    def png_decode(data: bytes) -> Any:
+        seen.append(len(data))
+        return large
+
+    stub = SimpleNamespace(png_decode=png_decode)
+    monkeypatch.setitem(sys.modules, "imagecodecs", stub)
+    data = pillow(large, "PNG", compress_level=1)
+    path = stored(tmp_path, "large.png", data)
+    assert np.array_equal(read_image(path).pixels, bgr(large))
+    small = stored(tmp_path, "small.png", pillow(picture, "PNG"))
+    assert np.array_equal(read_image(small).pixels, bgr(picture))
+    assert seen == [len(data)]
+
+
+def test_a_heic_is_read_where_pillow_heif_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+
+    class Heic(list[Any]):
+        size = pages[0].size
+
+    frames = [SimpleNamespace(to_pillow=lambda page=page: page) for page in pages]
+    stub = SimpleNamespace(open_heif=lambda file: Heic(frames))
+    monkeypatch.setitem(sys.modules, "pillow_heif", stub)
+    path = stored(tmp_path, "a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    assert np.array_equal(read_image(path).pixels, bgr(RGB))
+    second = image_diff.read_page(path, 2)
+    assert np.array_equal(second.pixels, bgr(255 - RGB))
+    assert second.pages == 2
+
+
+# --- Masks ----------------------------------------------------------------------------
+
+
+def masked(folder: Path, mask: Any) -> tuple[Path, Path, Path]:
+    """Two pictures that differ in a square, and a mask."""
+    changed = RGB.copy()
+    changed[10:30, 20:50] = 255 - changed[10:30, 20:50]
+    return (
+        stored(folder, "a.png", pillow(RGB, "PNG")),
+        stored(folder, "b.png", pillow(changed, "PNG")),
+        stored(folder, "mask.png", pillow(mask, "PNG")),
+    )
+
+
+def square(mode: str = "L") -> Image.Image:
+    """A mask that is white where the pictures differ."""
+    mask = np.zeros(RGB.shape[:2], np.uint8)
+    mask[8:32, 18:52] = 255
+    return Image.fromarray(mask).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
+def test_what_a_mask_paints_white_is_left_out(tmp_path: Path, mode: str) -> None:
+    first, second, mask = masked(tmp_path, square(mode))
+    assert compare_files(first, second).status == "different"
+    comparison = compare_files(first, second, ignore=[mask])
+    assert comparison.status == "same"
+    assert comparison.unequal_pixels == 0
+    assert comparison.options.ignore == (str(mask),)
+    assert comparison.ignored is not None
+    assert np.array_equal(comparison.ignored, np.asarray(square()))
+
+
+def test_a_mask_and_rectangles(tmp_path: Path) -> None:
+    first, second, mask = masked(tmp_path, square())
+    command = [sys.executable, SCRIPT, first, second, "--no-window", "--json"]
+    options = ["--ignore", mask, "--ignore", "0,0,5,5"]
+    result = processes.run([*command, *options])
+    assert json.loads(result.stdout)["status"] == "same"
+    arrays = [read_image(path).pixels for path in (first, second)]
+    ignored = np.asarray(square()) > 0
+    comparison = compare_images(
+        arrays[0], arrays[1], ignore=[(0, 0, 5, 5)], ignored=(ignored, None)
+    )
+    assert comparison.ignored is not None
+    assert np.count_nonzero(comparison.ignored) == 24 * 34 + 25
+
+
+def test_a_mask_of_the_second_picture_is_laid_over_the_first(tmp_path: Path) -> None:
+    first, second, _ = masked(tmp_path, square())
+    arrays = [read_image(path).pixels for path in (first, second)]
+    small = cv2.resize(arrays[1], (34, 24), interpolation=cv2.INTER_AREA)
+    mask = np.asarray(square())[::2, ::2]
+    comparison = compare_images(arrays[0], small, resize=True, ignored=(None, mask))
+    assert comparison.ignored is not None
+    expected = np.asarray(square())
+    assert np.count_nonzero(comparison.ignored != expected) <= 2 * (24 + 34)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (
+            Image.new("L", (70, 48)),
+            "{mask} and {first} are 70x48 and 68x48 pixels; "
+            "make the mask as large as the first picture",
+        ),
+        (
+            Image.new("L", (68, 48), 255),
+            "{mask} is white all over and leaves out everything; "
+            "paint black what is compared",
+        ),
+    ],
+)
+def test_masks_that_are_refused(
+    tmp_path: Path, mask: Image.Image, message: str
+) -> None:
+    first, second, path = masked(tmp_path, mask)
+    with pytest.raises(ImageDiffError) as caught:
+        compare_files(first, second, ignore=path)
+    assert str(caught.value) == message.format(mask=path, first=first)
+
+
+def test_masks_that_are_none(tmp_path: Path) -> None:
+    picture = np.zeros((40, 60, 3), np.uint8)
+    with pytest.raises(
+        ImageDiffError, match="is the path of a mask, and compare_files"
+    ):
+        compare_images(picture, picture, ignore=["mask.png"])
+    with pytest.raises(
+        ImageDiffError, match=r"the shape \(9, 9\), its picture \(40, 60"
+    ):
+        compare_images(picture, picture, ignored=(np.zeros((9, 9)), None))
+    path = stored(tmp_path, "a.png", pillow(picture, "PNG"))
+    with pytest.raises(ImageDiffError, match=r"none\.png cannot be read: No such file"):
+        compare_files(path, path, ignore="none.png")
 
 
 # --- Transparency ---------------------------------------------------------------------

@@ -428,10 +428,8 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
         return "right"
     if not written_to(path):
         return "pixels that were never written to"
-    foreign = (
-        damage == "structure"
-        or damage == "splice"
-        and not path.read_bytes().startswith(b"\x89PNG")
+    foreign = damage == "structure" or (
+        damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
     )
     # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is
     # scaled to it; and lossy WebP goes on with what its last bytes give.
