@@ -197,7 +197,8 @@ def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
 
 
 PATHS = str, os.PathLike
-NUMBERS = r"[-+\d., ]*"
+# What is meant as X,Y,WIDTH,HEIGHT, right or wrong, and is not the path of a mask.
+NUMBERS = r"[-+\d., ]*|[^./\\]*,[^./\\]*"
 
 
 def checked_part(part: Any) -> Rectangle | str:
