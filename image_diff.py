@@ -811,8 +811,7 @@ def decode_heic(source: Source) -> Picture:
 def check_strips(page: Any) -> None:
     """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
     counts = page.databytecounts
-    planes = 1 if page.planarconfig == 1 else page.samplesperpixel
-    if len(counts) < planes * math.prod(page.chunked):
+    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
         raise ValueError("strips are missing")
     bits = page.imagewidth * page.samplesperpixel * page.bitspersample
     if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
