@@ -470,6 +470,8 @@ def turned(image: Image, orientation: int) -> Image:
 
 def at_16_bits(image: Image, white: int) -> Image:
     """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+    if white == 65535:
+        return image
     share = np.minimum(image, white) * np.float32(65535 / white)
     return np.rint(share).astype(np.uint16)
 
@@ -923,10 +925,13 @@ def decode_tiff(source: Source) -> Picture:
             picture = decode_shallow_tiff(source, page)
         else:
             picture = decode_deep_tiff(source, page, alpha)
-        notes = picture.notes
-        if bands in (2, 4) and not alpha and page.photometric < 3:
-            notes += (BAND_LEFT_OUT,)
-        return picture._replace(pages=pages, notes=notes)
+    notes = picture.notes
+    if bands in (2, 4) and not alpha and page.photometric < 3:
+        notes += (BAND_LEFT_OUT,)
+    if picture.ignored is not None:
+        count = cv2.countNonZero(picture.ignored)
+        notes += (f"{count} pixels are left out, as the file says they have no value",)
+    return picture._replace(pages=pages, notes=notes)
 
 
 def refuse(fault: str, source: Source) -> NoReturn:
@@ -1074,7 +1079,7 @@ def decode(source: Source) -> Picture:
     """Decode an input; ImageDiffError, which names it, where that fails."""
     try:
         return finite(source.format.decode(source))
-    except ImageDiffError:
+    except (ImageDiffError, ImportError):
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
         if "MAX_IMAGE" in str(problem):

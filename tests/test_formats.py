@@ -696,6 +696,8 @@ def test_what_a_geotiff_has_no_value_for_is_left_out(
         expected = np.zeros((60, 80), np.uint8)
         expected[10:30, 20:50] = 255
         assert np.array_equal(comparison.ignored, expected)
+        left_out = "600 pixels are left out, as the file says they have no value"
+        assert comparison.notes == (f"{gap}: {left_out}",)
 
 
 # --- Pages ----------------------------------------------------------------------------
