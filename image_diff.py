@@ -751,7 +751,12 @@ def decode_jpeg(source: Source) -> Picture:
 
 
 def white_of_ppm(ppm: bytes) -> int:
-    """The value of white in a PPM or PGM; 1 where its header has none."""
+    """The value of white in a PPM or PGM; 1 where its header has none.
+
+    Raises ValueError for a text in which the last number may be cut.
+    """
+    if ppm[1:2] in b"123" and not ppm[-1:].isspace():
+        raise ValueError("cut short")
     gap = rb"(?:\s|#[^\n]*\n)+"
     header = rb"P[2356]" + gap + rb"\d+" + gap + rb"\d+" + gap + rb"(\d{1,9})"
     found = re.match(header, ppm)

@@ -838,6 +838,10 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "rows of bmp": (lambda: resized("colour.bmp", 68, 100), " is "),
     "rows of ppm": (lambda: resized("binary.ppm", 68, 100), " is "),
+    "text": (
+        lambda: SAMPLES["text.ppm"].data[:-2],
+        " is a damaged or truncated PPM",
+    ),
     "rows of gif": (
         lambda: resized("still.gif", 68, 100),
         " is a damaged or truncated GIF",
