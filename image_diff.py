@@ -460,12 +460,12 @@ def over_white(image: Image, premultiplied: bool) -> Image:
 def turned(image: Image, orientation: int) -> Image:
     """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
     if orientation in (5, 6, 7, 8):
-        image = image.swapaxes(0, 1)
+        image = cv2.transpose(image)
     if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
+        image = cv2.flip(image, 1)
     if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return np.ascontiguousarray(image)
+        image = cv2.flip(image, 0)
+    return image
 
 
 def at_16_bits(image: Image, white: int) -> Image:
@@ -501,38 +501,29 @@ def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Ima
     return in_known_depth(image)
 
 
-def moves_colours(transform: Any, mode: str) -> bool:
-    """Whether a profile moves a colour of a 17x17x17 grid by more than one level."""
-    from PIL import Image as Pillow
-    from PIL import ImageCms
+def to_srgb(profile: bytes | None, mode: str) -> Any:
+    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
 
-    levels = np.linspace(0, 255, 17).astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
-    colours = Pillow.fromarray(grid).convert(mode)
-    seen = ImageCms.applyTransform(colours, transform)
-    steps = np.asarray(seen, int) - np.asarray(colours.convert("RGB"), int)
-    return bool(np.abs(steps).max() > 1)
-
-
-def in_srgb(picture: Any) -> Any:
-    """A Pillow image without alpha in sRGB; as it is where its profile is no other.
-
-    A profile that is damaged, or made for other pictures, counts as none.
+    None where it moves no colour of a 17x17x17 grid by more than one level, and for a
+    profile that is damaged or made for another mode.
     """
-    profile = picture.info.get("icc_profile")
     if not profile:
-        return picture
+        return None
+    from PIL import Image as Pillow
     from PIL import ImageCms
 
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(own, srgb, picture.mode, "RGB")
-        if picture.mode == "CMYK" or moves_colours(transform, picture.mode):
-            return ImageCms.applyTransform(picture, transform)
+        transform = ImageCms.buildTransform(own, srgb, mode, "RGB")
     except (ImageCms.PyCMSError, OSError):
-        pass
-    return picture
+        return None
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(mode)
+    seen = ImageCms.applyTransform(colours, transform)
+    steps = np.asarray(seen, int) - np.asarray(colours.convert("RGB"), int)
+    return transform if np.abs(steps).max() > 1 else None
 
 
 def orientation_of(picture: Any) -> int:
@@ -559,9 +550,12 @@ def from_pillow(picture: Any) -> Image:
         alpha = np.asarray(picture.convert("RGBA"))[..., 3]
     if picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
-    picture = in_srgb(picture)
-    image = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
-    image = to_rgb(image)
+    transform = to_srgb(picture.info.get("icc_profile"), picture.mode)
+    if transform is not None:
+        picture = transform.apply(picture)
+    if picture.mode == "CMYK":
+        picture = picture.convert("RGB")
+    image = to_rgb(np.asarray(picture))
     if alpha is not None:
         image = over_white(np.dstack([to_bgr(image), alpha]), premultiplied=False)
     return turned(image, orientation)
@@ -620,13 +614,15 @@ def finished(source: Source, pixels: Image, header: Any, orientation: int) -> Pi
     pages = getattr(header, "n_frames", 1)
     profile = header.info.get("icc_profile")
     pixels = turned(pixels, orientation)
-    if profile and pixels.dtype == np.uint8:
+    mode = "L" if pixels.ndim == 2 else "RGB"
+    if pixels.dtype == np.uint8 and to_srgb(profile, mode) is not None:
         upright = Pillow.fromarray(to_rgb(pixels))
         upright.info["icc_profile"] = profile
         return source.picture(from_pillow(upright), pages=pages)
     if pixels.shape[2:] == (4,):
         pixels = over_white(pixels, premultiplied=False)
-    notes = (PROFILE_IGNORED,) if profile else ()
+    is_ignored = profile and pixels.dtype != np.uint8
+    notes = (PROFILE_IGNORED,) if is_ignored else ()
     return source.picture(pixels, pages=pages, notes=notes)
 
 
