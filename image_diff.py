@@ -142,6 +142,13 @@ class Stopped(BaseException):
         self.number = number
 
 
+# Of these the workers leave it to the run what happens; Windows has no SIGHUP.
+TERMINAL_SIGNALS = {
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+}
+STOPPING_SIGNALS = {*TERMINAL_SIGNALS, signal.SIGTERM}
+
+
 class ExitStatus(IntEnum):
     """What the process tells its caller; after a signal, 128 and its number."""
 
@@ -351,6 +358,47 @@ class Comparison:
 # --- Load -----------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def signals_late() -> Iterator[list[int]]:
+    """Let signals whose handlers may raise wait for the end; give those that have come.
+
+    Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
+    """
+    late: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING_SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler) and not isinstance(handler, signal.Handlers):
+                before[number] = handler
+    try:
+        for number in before:
+            signal.signal(number, lambda number, frame: late.append(number))
+        yield late
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if late:
+            signal.raise_signal(late[0])
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
+) -> list[Future[Result]]:
+    """Apply a function to items in threads that have ended when it returns.
+
+    Once a signal is late no further item is begun.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
+    return futures
+
+
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
@@ -360,10 +408,9 @@ def map_on_cores(
     """
     if not large:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        return list(executor.map(function, items))
+    with signals_late() as late:
+        futures = in_threads(function, items, late)
+    return [future.result() for future in futures]
 
 
 class Picture(NamedTuple):
@@ -3720,13 +3767,6 @@ def most_alike_first(database: Database) -> Iterator[str]:
 
 
 # --- Run ------------------------------------------------------------------------------
-
-
-# Of these the workers leave it to the run what happens; Windows has no SIGHUP.
-TERMINAL_SIGNALS = {
-    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
-}
-STOPPING_SIGNALS = {*TERMINAL_SIGNALS, signal.SIGTERM}
 
 
 def raise_stopped(number: int, frame: object) -> None:

@@ -671,6 +671,9 @@ def stopped_at(moment: int, action: Callable[[], object]) -> str | None:
     left = moment
     place = None
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise image_diff.Stopped(number)
+
     def step(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left, place
         if event == "return" and frame.f_code.co_flags & inspect.CO_GENERATOR:
@@ -678,29 +681,33 @@ def stopped_at(moment: int, action: Callable[[], object]) -> str | None:
         left -= 1
         if left == 0:
             place = f"{frame.f_code.co_filename}:{frame.f_lineno}, {event}"
-            raise image_diff.Stopped(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return step
 
-    before = sys.gettrace()
+    before = signal.signal(signal.SIGTERM, stop)
     with contextlib.suppress(image_diff.Stopped):
         sys.settrace(step)
         try:
             action()
         finally:
-            sys.settrace(before)
+            sys.settrace(None)
+    signal.signal(signal.SIGTERM, before)
     return place
 
 
-def faults_of(action: Callable[[], object], folder: Path) -> dict[int, str]:
+def faults_of(
+    action: Callable[[], object], folder: Path, stride: int
+) -> dict[int, str]:
     """What else a signal leaves of what an action writes into a folder, by its step.
 
-    Each file is to be there as the action alone writes it, as it was, or not at all.
+    It comes at the first step, and at every so manieth from there on. Each file is to
+    be there as the action alone writes it, as it was, or not at all.
     """
     before = contents(folder)
     action()
     whole = contents(folder)
     faults = {}
-    for moment in range(1, 100_000):
+    for moment in range(1, 100_000, stride):
         shutil.rmtree(folder)
         folder.mkdir()
         for name, data in before.items():
@@ -708,8 +715,8 @@ def faults_of(action: Callable[[], object], folder: Path) -> dict[int, str]:
         place = None
         try:
             place = stopped_at(moment, action)
-        except image_diff.ImageDiffError as problem:
-            faults[moment] = str(problem)
+        except Exception as problem:
+            faults[moment] = repr(problem)
         for path in folder.iterdir():
             name = path.name
             known = name in whole and path.read_bytes() in (
@@ -724,23 +731,44 @@ def faults_of(action: Callable[[], object], folder: Path) -> dict[int, str]:
     return faults
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.slow
-def test_a_signal_at_any_step_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """Python runs the handler of a signal between two steps of the main thread."""
-    folder = tmp_path / "out"
-    folder.mkdir()
+def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
+    """`faults_of` a save, or of smaller writers."""
     picture = np.zeros((9, 9), np.uint8)
     comparison = image_diff.compare_images(picture, picture)
     image_diff.save(comparison, folder, "a.png")  # what it imports is imported
     (folder / "result.json").write_text("older")
-    lines = str(folder / "index.html")
-    for action in (
-        lambda: image_diff.save(comparison, folder, "a.png"),
-        lambda: image_diff.replace_file(lines, iter(["half", "whole"])),
-        lambda: image_diff.append_whole(lines, "line"),
-    ):
-        assert faults_of(action, folder) == {}
+    path = str(folder / "index.html")
+    writers: dict[str, Callable[[], object]] = {
+        "save": lambda: image_diff.save(comparison, folder, "a.png"),
+        "threads": lambda: image_diff.save(comparison, folder, "a.png"),
+        "replace": lambda: image_diff.replace_file(path, iter(["half", "whole"])),
+        "append": lambda: image_diff.append_whole(path, "line"),
+    }
+    stride = 1
+    if which == "threads":
+        image_diff.LARGE_PICTURE = 0
+        stride = 7  # all of them take 15 s
+    return faults_of(writers[which], folder, stride)
+
+
+@pytest.mark.parametrize("which", ["save", "threads", "replace", "append"])
+@pytest.mark.slow
+def test_a_signal_at_any_step_leaves_nothing_half_written(
+    tmp_path: Path, which: str
+) -> None:
+    """Python runs the handler of a signal between two steps of the main thread.
+
+    In a process of its own, which can be ended where a lock stays locked.
+    """
+    code = f"""
+from pathlib import Path
+import test_robust
+print(test_robust.faults_of_a_writer({which!r}, Path({str(tmp_path)!r})))
+"""
+    places = [ROOT, ROOT / "tests", ROOT / "tests/tools"]
+    variables = {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    result = processes.run([sys.executable, "-c", code], env=ENVIRONMENT | variables)
+    assert (result.stdout, result.stderr) == ("{}\n", "")
 
 
 @pytest.mark.slow
