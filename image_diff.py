@@ -57,7 +57,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import count, groupby, islice, pairwise
 from operator import attrgetter
-from stat import S_ISCHR, S_ISREG
+from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -355,7 +355,7 @@ class Comparison:
         return encode_png(side_by_side(self))
 
 
-# --- Load -----------------------------------------------------------------------------
+# --- Threads and streams --------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -413,60 +413,53 @@ def map_on_cores(
     return [future.result() for future in futures]
 
 
-class Picture(NamedTuple):
-    """A picture that was read from a file."""
-
-    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
-    file: PictureFile
-    pages: int = 1  # of the file; the pixels are those of one
-    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
-    notes: tuple[str, ...] = ()  # what of the file is not compared
+def lacks_memory(problem: Exception) -> bool:
+    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
+    if isinstance(problem, MemoryError | SystemError):
+        return True
+    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
 
 
-class Format(NamedTuple):
-    """A kind of file."""
+def fill_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr on the null device, for good.
 
-    name: str  # as messages have it
-    begins: bytes  # a pattern of its first bytes
-    decode: Callable[[Source], Picture]
-
-
-class Source(NamedTuple):
-    """An input, read to its end."""
-
-    path: str
-    data: bytes
-    stat: os.stat_result  # of what was opened
-    name: str  # under which OpenCV finds what was opened; empty for a pipe
-    format: Format
-    page: int  # the one to decode, from 1
-
-    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
-        """What was decoded of this input."""
-        file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(pixels), file, **facts)
+    Otherwise the next file takes its number; as descriptor 2 it would take what is
+    meant for stderr, and be replaced while the decoders are heard.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
-# OpenCV has the same limit: it reads the variable while it is imported.
-MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
 
 
-def too_large(path: str) -> ImageDiffError:
-    """The refusal of a picture with more pixels than are allowed."""
-    limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
-    remedy = "set that environment variable higher"
-    return ImageDiffError(f"{path} has more pixels than {limit} allows; {remedy}")
+@contextlib.contextmanager
+def hear_decoders() -> Iterator[BinaryIO]:
+    """Take what the C decoders write to stderr, and nowhere else, into a file.
+
+    On Linux the file can be read; elsewhere what is written is lost. Afterwards
+    descriptor 2 is what it was before, be that stderr or a file of the caller's. What
+    Python's decoders warn of is of tags beside the pixels, and is lost, too.
+    """
+    # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
+    target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
+    quiet = contextlib.redirect_stderr(io.StringIO())  # of `logging`
+    with DECODING, open(target, "w+b") as heard, warnings.catch_warnings(), quiet:
+        warnings.simplefilter("ignore")
+        stderr = os.dup(2)
+        log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
+        os.dup2(heard.fileno(), 2)
+        try:
+            yield heard
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            cv2.utils.logging.setLogLevel(log_level)
 
 
-def check_header(source: Source, width: int, height: int, pages: int) -> None:
-    """Refuse a picture that is too large, before it is decoded, and a missing page."""
-    if width * height > MOST_PIXELS:
-        raise too_large(source.path)
-    if pages < 1:
-        raise ValueError("no pages")
-    if source.page > pages:
-        fault = f"{source.path} has no page {source.page}"
-        raise ImageDiffError(f"{fault}; give one from 1 to {pages}")
+# --- Pixels ---------------------------------------------------------------------------
 
 
 def to_bgr(image: Image) -> Image:
@@ -484,24 +477,43 @@ def to_rgb(image: Image) -> Image:
     return cv2.cvtColor(image, codes[image.shape[2]])
 
 
-def over_white(image: Image, premultiplied: bool) -> Image:
-    """Blend (H, W, 4) BGRA over white; returns (H, W, 3) BGR of the same depth.
+def in_known_depth(image: Image) -> Image:
+    """The same in uint8, uint16, or float32 for any other."""
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        return image.astype(np.float32, copy=False)
 
-    White is 1 in floats. premultiplied: the colours are multiplied by alpha already.
+
+def at_16_bits(image: Image, white: int) -> Image:
+    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+    if white == 65535:
+        return image
+    share = np.minimum(image, white) * np.float32(65535 / white)
+    return np.rint(share).astype(np.uint16)
+
+
+def over_white(image: Image, premultiplied: bool = False) -> Image:
+    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
+
+    premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
+    as it is.
     """
-    whole = image.dtype.kind == "u"
-    white = float(np.iinfo(image.dtype).max) if whole else 1.0
-    result = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    # In strips: at once the floats would need 64 bytes a pixel.
-    strips = zip(np.array_split(image, 64), np.array_split(result, 64), strict=True)
-    for strip, target in strips:
-        if (strip[..., 3] == white).all():
-            continue
-        alpha = strip[..., 3:] / white
-        colour = strip[..., :3] * (1 if premultiplied else alpha)
-        blended = colour + white * (1 - alpha)
-        target[:] = np.rint(blended) if whole else blended
-    return result
+    if image.shape[2:] != (4,):
+        return image
+    is_whole = image.dtype.kind == "u"
+    white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    alpha = cv2.extractChannel(image, 3)
+    if alpha.min() == white:
+        return colour
+    alpha = to_bgr(alpha)
+    if premultiplied:
+        ink = cv2.subtract(alpha, colour)
+    else:
+        ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
+    blended: Image = white - ink
+    return blended
 
 
 def turned(image: Image, orientation: int) -> Image:
@@ -515,70 +527,39 @@ def turned(image: Image, orientation: int) -> Image:
     return image
 
 
-def at_16_bits(image: Image, white: int) -> Image:
-    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
-    if white == 65535:
-        return image
-    share = np.minimum(image, white) * np.float32(65535 / white)
-    return np.rint(share).astype(np.uint16)
-
-
-def in_known_depth(image: Image) -> Image:
-    """The same in uint8, uint16, or float32 for any other."""
-    if image.dtype in (np.uint8, np.uint16):
-        return image
-    with np.errstate(over="ignore"):  # to infinity, which is refused
-        return image.astype(np.float32, copy=False)
-
-
-def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
-    """The pixels as OpenCV has them: alpha stays, and few formats are turned.
-
-    Raises cv2.error where it cannot decode them.
-    """
-    data = np.frombuffer(source.data, np.uint8)
-    image: Image | None
-    if source.page == 1:
-        image = cv2.imdecode(data, flags)
-    else:
-        only = source.page - 1, source.page
-        image = next(iter(cv2.imdecodemulti(data, flags, range=only)[1]), None)
-    if image is None:
-        raise cv2.error("not a picture")
-    return in_known_depth(image)
-
-
-def to_srgb(profile: bytes | None, mode: str) -> Any:
-    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
-
-    None where it moves no colour of a 17x17x17 grid by more than one level, and for a
-    profile that is damaged or made for another mode.
-    """
-    if not profile:
-        return None
-    from PIL import Image as Pillow
-    from PIL import ImageCms
-
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(own, srgb, mode, "RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    levels = np.linspace(0, 255, 17).astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
-    colours = Pillow.fromarray(grid).convert(mode)
-    seen = ImageCms.applyTransform(colours, transform)
-    steps = np.asarray(seen, int) - np.asarray(colours.convert("RGB"), int)
-    return transform if np.abs(steps).max() > 1 else None
-
-
 def orientation_of(picture: Any) -> int:
     """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
         return int(picture.getexif().get(0x0112, 1))
     except Exception:  # of any kind: viewers show what has broken EXIF
         return 1
+
+
+def in_srgb(picture: Any) -> Any:
+    """A Pillow image of mode L, RGB, RGBA or CMYK, in sRGB by its profile.
+
+    It stays as it is where that moves no colour of a 17x17x17 grid by more than one
+    level, and where the profile is damaged or made for another mode.
+    """
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return picture
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    target = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, picture.mode, target)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(picture.mode)
+    shown = np.asarray(transform.apply(colours), int)
+    steps = shown - np.asarray(colours.convert(target), int)
+    return transform.apply(picture) if np.abs(steps).max() > 1 else picture
 
 
 def from_pillow(picture: Any) -> Image:
@@ -592,270 +573,255 @@ def from_pillow(picture: Any) -> Image:
         return turned(np.asarray(picture), orientation)
     if picture.mode == "La":  # gray, with alpha multiplied in
         picture = picture.convert("LA")
-    alpha = None
     if picture.has_transparency_data:
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
-    if picture.mode not in ("L", "RGB", "CMYK"):
-        picture = picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
-    transform = to_srgb(picture.info.get("icc_profile"), picture.mode)
-    if transform is not None:
-        picture = transform.apply(picture)
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode not in ("L", "CMYK"):
+        picture = picture.convert("RGB")
+    picture = in_srgb(picture)
     if picture.mode == "CMYK":
         picture = picture.convert("RGB")
-    image = to_rgb(np.asarray(picture))
-    if alpha is not None:
-        image = over_white(np.dstack([to_bgr(image), alpha]), premultiplied=False)
-    return turned(image, orientation)
+    return turned(over_white(to_rgb(np.asarray(picture))), orientation)
 
 
-def keep_off_stderr(library: str) -> None:
-    """Have Python not print what a library logs, where the program logs nothing."""
-    import logging
-
-    logger = logging.getLogger(library)
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+# --- Load -----------------------------------------------------------------------------
 
 
-OPENING = threading.Lock()  # Pillow's limit of pixels is the process's
+class Picture(NamedTuple):
+    """A picture that was read from a file."""
+
+    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
+    file: PictureFile
+    pages: int = 1  # of the file; the pixels are those of one
+    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
+    notes: tuple[str, ...] = ()  # what of the file is not compared
 
 
-def open_with_pillow(kind: str, source: Source) -> Any:
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as messages have it
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
+    pillow: str = ""  # what Pillow calls it
+
+
+class Source(NamedTuple):
+    """An input, read to its end."""
+
+    path: str
+    data: bytes
+    stat: os.stat_result  # of what was opened
+    descriptor: int  # of what was opened
+    format: Format
+    page: int  # the one to decode, from 1
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+
+
+# OpenCV has the same limit: it reads the variable while it is imported.
+MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture with more pixels than are allowed, before it is decoded."""
+    if width * height > MOST_PIXELS:
+        raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
+
+
+def open_with_pillow(source: Source) -> Any:
     """An input as a Pillow image, at its page, of which only headers are read so far.
 
-    Pillow's own limit of pixels, which is lower than ours, is lifted meanwhile.
+    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
     """
     from PIL import Image as Pillow
 
-    keep_off_stderr("PIL")
-    with OPENING:
-        limit = Pillow.MAX_IMAGE_PIXELS
-        Pillow.MAX_IMAGE_PIXELS = None
-        try:
-            picture = Pillow.open(io.BytesIO(source.data), formats=[kind])
-            check_header(source, *picture.size, getattr(picture, "n_frames", 1))
-            picture.seek(source.page - 1)
-        finally:
-            Pillow.MAX_IMAGE_PIXELS = limit
-    check_header(source, *picture.size, source.page)
+    kind = source.format.pillow
+    Pillow.preinit()
+    if kind not in Pillow.OPEN:
+        Pillow.init()
+    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.data), "")
+    check_size(*picture.size)
+    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    check_size(*picture.size)
     return picture
 
 
-def decode_with_pillow(kind: str, source: Source) -> Picture:
+def decode_with_pillow(source: Source) -> Picture:
     """Any picture of up to 8 bits."""
-    picture = open_with_pillow(kind, source)
+    picture = open_with_pillow(source)
     pages = getattr(picture, "n_frames", 1)
-    return source.picture(in_known_depth(from_pillow(picture)), pages=pages)
+    return source.picture(from_pillow(picture), pages=pages)
+
+
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+    """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
+    data = np.frombuffer(source.data, np.uint8)
+    if source.page == 1:
+        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+    else:
+        only = source.page - 1, source.page
+        images = cv2.imdecodemulti(data, flags, range=only)[1]
+    (image,) = images
+    if image is None:
+        raise ValueError("not a picture")
+    return image
 
 
 PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
 
 
 def finished(source: Source, pixels: Image, header: Any, orientation: int) -> Picture:
-    """What OpenCV decoded, as a viewer shows it by the header that Pillow read.
-
-    The profile of a picture deeper than 8 bits is ignored.
-    """
+    """What OpenCV decoded, as a viewer shows it by the header that Pillow read."""
     from PIL import Image as Pillow
 
-    pages = getattr(header, "n_frames", 1)
     profile = header.info.get("icc_profile")
-    pixels = turned(pixels, orientation)
-    mode = "L" if pixels.ndim == 2 else "RGB"
-    if pixels.dtype == np.uint8 and to_srgb(profile, mode) is not None:
-        upright = Pillow.fromarray(to_rgb(pixels))
-        upright.info["icc_profile"] = profile
-        return source.picture(from_pillow(upright), pages=pages)
-    if pixels.shape[2:] == (4,):
-        pixels = over_white(pixels, premultiplied=False)
-    is_ignored = profile and pixels.dtype != np.uint8
-    notes = (PROFILE_IGNORED,) if is_ignored else ()
+    notes: tuple[str, ...] = ()
+    if profile and pixels.dtype != np.uint8:
+        notes = (PROFILE_IGNORED,)
+    elif profile:
+        colours = Pillow.fromarray(to_rgb(pixels))
+        colours.info["icc_profile"] = profile
+        pixels = to_rgb(np.asarray(in_srgb(colours)))
+    pages = getattr(header, "n_frames", 1)
+    pixels = turned(over_white(pixels), orientation)
     return source.picture(pixels, pages=pages, notes=notes)
 
 
-def png_chunks(png: bytes) -> list[tuple[bytes, memoryview]]:
-    """The name and the bytes of each chunk to IEND: length, name, contents, checksum.
+def png_chunks(png: bytes) -> list[bytes]:
+    """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     Raises ValueError where one is not whole: for one that claims more bytes than there
     are OpenCV would allocate up to 4 GB.
     """
-    chunks = []
+    chunks: list[bytes] = []
     start = 8
-    while start + 12 <= len(png):
-        length, name = struct.unpack_from(">I4s", png, start)
-        end = start + 12 + length
-        chunks.append((name, memoryview(png)[start:end]))
-        if name == b"IEND" and end <= len(png):
-            return chunks
-        start = end
-    raise ValueError("cut short")
+    while not chunks or chunks[-1] != b"IEND":
+        length = int.from_bytes(png[start : start + 4], "big")
+        chunks.append(png[start + 4 : start + 8 + min(length, 60)])
+        start += 12 + length
+        if start > len(png):
+            raise ValueError("cut short")
+    return chunks
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
+LONGEST_SIDE = 10**6  # pixels that libpng reads
 GRAY, RGB = 0, 2  # of PNG's kinds of colours
+# The chunks that tell an orientation.
+TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
 
 
-def png_pixels(source: Source) -> Image:
-    """The pixels of a still PNG by the fastest decoder; alpha stays."""
+def png_pixels(source: Source, clear: bytes) -> Image:
+    """The pixels of a still PNG; alpha stays. clear: what its tRNS has, or empty."""
     width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
-    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB):
+    check_size(width, height)
+    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
         with contextlib.suppress(ImportError):
             import imagecodecs
 
             return to_rgb(imagecodecs.png_decode(source.data))
-    if source.name:
-        # `imdecode` copies what it decoded, 12 % of the time, and so without a dst.
-        image = cv2.imread(source.name, flags=cv2.IMREAD_UNCHANGED, dst=None)
-        if image is not None:
-            return image
-    return decode_with_opencv(source)
-
-
-def over_clear_level(pixels: Image, bits: int, clear: memoryview) -> Image:
-    """A gray PNG with the level that its tRNS makes clear white; OpenCV shows it."""
-    white = np.iinfo(pixels.dtype).max
-    level = int.from_bytes(clear[8:10], "big") * (white // (2**bits - 1))
-    return np.where(pixels == level, pixels.dtype.type(white), pixels)
-
-
-# The chunks that tell an orientation, from their length, name and contents.
-TURNING = rb"(?s).{4}(eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0)"
-
-
-def decode_still_png(
-    source: Source, chunks: Sequence[tuple[bytes, memoryview]]
-) -> Picture:
-    """Decode a PNG by OpenCV; Pillow reads how it is turned, and its profile."""
-    by_name = dict(chunks)
-    bits, colour = source.data[24:26]
-    pixels = png_pixels(source)
-    if colour == GRAY and b"tRNS" in by_name:
-        pixels = over_clear_level(pixels, bits, by_name[b"tRNS"])
-    is_turned = any(re.match(TURNING, chunk) for _, chunk in chunks)
-    if is_turned or b"iCCP" in by_name:
-        header = open_with_pillow("PNG", source)
-        orientation = orientation_of(header) if is_turned else 1  # it may decode all
-        return finished(source, pixels, header, orientation)
-    if pixels.shape[2:] == (4,):
-        pixels = over_white(pixels, premultiplied=False)
-    is_plain = bits == 8 and colour == RGB and b"tRNS" not in by_name
-    return source.picture(pixels, is_plain and source.name != "")
-
-
-LONGEST_SIDE = 10**6  # pixels that libpng reads
+    pixels: Image | None = None
+    if S_ISREG(source.stat.st_mode):
+        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # completes what is cut.
+        name = f"/proc/self/fd/{source.descriptor}"
+        pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
+    if pixels is None:
+        pixels = decode_with_opencv(source)
+    if colour == GRAY and clear:  # which OpenCV does not regard
+        white = np.iinfo(pixels.dtype).max
+        level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
+        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
+    return pixels
 
 
 def decode_png(source: Source) -> Picture:
-    """A PNG: its first frame by OpenCV, the others by Pillow."""
+    """A PNG by the fastest decoder; one with frames, or too long for it, by Pillow."""
     chunks = png_chunks(source.data)
-    width, height = struct.unpack_from(">II", source.data, 16)
-    check_header(source, width, height, source.page)  # pages are not counted yet
-    if max(width, height) > LONGEST_SIDE:
-        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
-        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
-    if source.page > 1:
-        return decode_with_pillow("PNG", source)
-    kept = [(name, chunk) for name, chunk in chunks if name != b"acTL"]
-    if len(kept) == len(chunks):
-        return decode_still_png(source, chunks)
-    # OpenCV reads animated ones unchecked.
-    data = b"".join([source.data[:8], *(chunk for _, chunk in kept)])
-    picture = decode_still_png(source._replace(data=data, name=""), kept)
-    return picture._replace(pages=open_with_pillow("PNG", source).n_frames)
+    contents = {chunk[:4]: chunk[4:] for chunk in chunks}
+    width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
+    if b"acTL" in contents or max(width, height) > LONGEST_SIDE:
+        first = open_with_pillow(source._replace(page=1))
+        if first.tile[0][1] != (0, 0, width, height):
+            raise ValueError("its first frame is of another size")
+        first.verify()  # else nothing compares the checksums of pixels
+        return decode_with_pillow(source)
+    clear = contents.get(b"tRNS", b"")
+    pixels = png_pixels(source, clear)
+    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
+    if is_turned or b"iCCP" in contents:
+        header = open_with_pillow(source)
+        orientation = orientation_of(header) if is_turned else 1  # it may decode all
+        return finished(source, pixels, header, orientation)
+    is_plain = bits == 8 and colour == RGB and not clear
+    return source.picture(over_white(pixels), is_plain)
 
 
-# What in a JPEG's header needs Pillow: a profile, an orientation that is not in EXIF,
-# and four channels.
+# What in a JPEG needs Pillow: a profile, an orientation that is not in EXIF, and four
+# channels. One by one they are found in a fifth of the time.
 JPEG_FOR_PILLOW = (
-    rb"(?s)ICC_PROFILE\0|tiff:Orientation|\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
+    rb"ICC_PROFILE\0",
+    rb"tiff:Orientation",
+    rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04",
 )
-
-
-def jpeg_header(jpeg: bytes) -> bytes:
-    """A JPEG up to its pixels; all of it where they are not found."""
-    end = 2
-    while jpeg[end : end + 1] == b"\xff" and end + 4 <= len(jpeg):
-        if jpeg[end + 1] == 0xDA:
-            return jpeg[:end]
-        end += 2 + int.from_bytes(jpeg[end + 2 : end + 4], "big")
-    return jpeg
 
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    check_header(source, 0, 0, 1)
-    if not re.search(JPEG_FOR_PILLOW, jpeg_header(source.data)):
+    if not any(re.search(pattern, source.data) for pattern in JPEG_FOR_PILLOW):
         return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
     pixels = decode_with_opencv(source)
-    header = open_with_pillow("JPEG", source)
+    header = open_with_pillow(source)
     if header.mode == "CMYK":
         return source.picture(from_pillow(header))
     return finished(source, pixels, header, orientation_of(header))._replace(pages=1)
 
 
-def white_of_ppm(ppm: bytes) -> int:
-    """The value of white in a PPM or PGM; 1 where its header has none.
-
-    Raises ValueError for a text in which the last number may be cut.
-    """
-    if ppm[1:2] in b"123" and not ppm[-1:].isspace():
-        raise ValueError("cut short")
-    gap = rb"(?:\s|#[^\n]*\n)+"
-    header = rb"P[2356]" + gap + rb"\d+" + gap + rb"\d+" + gap + rb"(\d{1,9})"
-    found = re.match(header, ppm)
-    return int(found[1]) if found else 1
+# The header of a PPM or PGM, with comments, to the value of white.
+PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 
 
-def white_of_jpeg2000(jpeg: bytes) -> int:
-    """The largest value that the first channel of a JPEG 2000 can have."""
-    size_marker = re.search(rb"(?s)\xff\x4f\xff\x51.{38}(.)", jpeg)
-    if size_marker is None:
-        raise ValueError("no marker of its size")
-    bits = (size_marker[1][0] & 127) + 1
-    return int(2**bits - 1)
+def white_of(source: Source) -> int:
+    """The largest value that a channel may have by the header; 1 if it tells none."""
+    data, kind = source.data, source.format.pillow
+    if kind == "PPM":
+        header = re.match(PPM_HEADER, data)
+        return int(header[1]) if header else 1
+    if kind == "JPEG2000":
+        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
+        return int(2 ** (bits + 1)) - 1
+    flags = data[data.index(b"av1C") + 6] & 96
+    return {64: 1023, 96: 4095}.get(flags, 255)
 
 
-def white_of_avif(avif: bytes) -> int:
-    """The largest value that a channel of an AVIF can have."""
-    settings = re.search(rb"(?s)av1C..(.)", avif)
-    if settings is None or not settings[1][0] & 64:
-        return 255
-    return 4095 if settings[1][0] & 32 else 1023
-
-
-def decode_by_depth(
-    kind: str, white_of: Callable[[bytes], int], source: Source
-) -> Picture:
+def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    white = white_of(source.data)
+    if re.match(rb"P[123]", source.data) and not source.data[-1:].isspace():
+        raise ValueError("the last number may be cut")
+    white = white_of(source)
     if white <= 255:
-        return decode_with_pillow(kind, source)
-    header = open_with_pillow(kind, source)
+        return decode_with_pillow(source)
+    header = open_with_pillow(source)
     pixels = at_16_bits(decode_with_opencv(source), white)
     return finished(source, pixels, header, orientation_of(header))
 
 
 def decode_float(source: Source) -> Picture:
-    """HDR and PFM by OpenCV, which leaves a temporary file of an HDR too large."""
-    size = re.search(rb"\n-Y +(\d{1,9}) +\+X +(\d{1,9})\n", source.data[:HEAD])
-    height, width = (int(size[1]), int(size[2])) if size else (0, 0)
-    check_header(source, width, height, 1)
+    """HDR and PFM by OpenCV."""
     return source.picture(decode_with_opencv(source))
 
 
 def decode_heic(source: Source) -> Picture:
-    """A HEIC photograph, where pillow-heif is installed."""
-    try:
-        import pillow_heif
-    except ImportError as problem:
-        fault = f"{source.path} is a HEIC photograph"
-        remedy = "pip install pillow-heif, or convert it to PNG or JPEG"
-        raise ImageDiffError(f"{fault}; {remedy}") from problem
-    heic = pillow_heif.open_heif(io.BytesIO(source.data))
-    width, height = heic.size
-    check_header(source, width, height, len(heic))
-    page = heic[source.page - 1].to_pillow()
-    return source.picture(from_pillow(page), pages=len(heic))
+    """A photograph by Pillow, where pillow-heif is installed."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return decode_with_pillow(source)
 
 
 def check_strips(page: Any) -> None:
@@ -868,153 +834,115 @@ def check_strips(page: Any) -> None:
         raise ValueError("strips are too small")
 
 
+def lacks_package(problem: Exception) -> bool:
+    """Whether a decoder failed for lack of an optional package."""
+    return isinstance(problem, ImportError) or "imagecodecs" in str(problem)
+
+
 def deep_tiff_values(source: Source, page: Any) -> Image:
     """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
     try:
-        values: Image = page.asarray()
+        values = in_known_depth(page.asarray())
     except (ImportError, NotImplementedError, ValueError) as problem:
-        if "imagecodecs" not in str(problem) and not isinstance(problem, ImportError):
+        if page.planarconfig != 1 or not lacks_package(problem):
             raise
-        if page.planarconfig != 1:
-            fault = f"{source.path} is compressed as tifffile alone cannot read it"
-            remedy = "pip install imagecodecs"
-            raise ImageDiffError(f"{fault}; {remedy}") from problem
         values = to_rgb(decode_with_opencv(source))
         lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(in_known_depth(values), page.tags.valueof(0x0112, 1))
+    return turned(values, page.tags.valueof(0x0112, 1))
 
 
-def tiff_colours(values: Image, alpha: int) -> Image:
-    """(H, W) or (H, W, bands) values as (H, W) gray or (H, W, 3) BGR, over white.
-
-    alpha: what the file says of the last of two or four bands: 1, alpha that the
-    colours are multiplied by; 2, alpha; 0, nothing that is seen.
-    """
-    bands = 1 if values.ndim == 2 else values.shape[2]
-    if bands == 2:
-        values = values[..., [0, 0, 0, 1]]
-    bgr = to_rgb(np.ascontiguousarray(values))
-    if bands in (1, 3):
-        return bgr
-    if alpha:
-        return over_white(bgr, premultiplied=alpha == 1)
-    return cv2.cvtColor(bgr, cv2.COLOR_BGRA2BGR)
-
-
-def without_value(page: Any, values: Image) -> Gray8 | None:
-    """Where a GeoTIFF says that there is no value: (H, W) uint8, 255 = none."""
-    try:
-        nodata = np.float32(page.tags.valueof(42113, ""))
-    except (TypeError, ValueError):  # most have no such tag
-        return None
-    same = np.isnan(values) if np.isnan(nodata) else values == nodata
-    if same.ndim == 3:
-        same = same.all(axis=2)
-    return same.astype(np.uint8) * np.uint8(255)
-
-
-def decode_deep_tiff(source: Source, page: Any, alpha: int) -> Picture:
+def decode_deep_tiff(source: Source, page: Any) -> Picture:
     """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
     values = deep_tiff_values(source, page)
     bands = page.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
-    ignored = without_value(page, values)
     if values.dtype.kind == "u":
         white = 2**page.bitspersample - 1
         if page.photometric == 0:
             values = values.dtype.type(white) - values
         if values.dtype == np.uint16:
             values = at_16_bits(values, white)
+    if bands == 2:  # gray and alpha
+        values = values[..., [0, 0, 0, 1]]
+    if not any(page.extrasamples):  # the last of four is no alpha
+        values = values[..., :3] if bands in (2, 4) else values
+    pixels = to_rgb(np.ascontiguousarray(values))
     notes = (PROFILE_IGNORED,) if page.iccprofile else ()
-    return source.picture(tiff_colours(values, alpha), ignored=ignored, notes=notes)
+    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
+    return source.picture(pixels, notes=notes)
 
 
-FAX = 2, 3, 4  # kinds of compression
+def without_value(picture: Picture, nodata: Any) -> Picture:
+    """The picture; what has the value that a GeoTIFF has for none is left out."""
+    try:
+        nothing = np.float32(nodata)
+    except (TypeError, ValueError):
+        return picture
+    pixels = picture.pixels
+    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    gaps = np.logical_and.reduce(same, axis=2)
+    if pixels.dtype == np.float32:  # it must not stretch the range
+        lowest = pixels[~gaps].min(initial=np.inf)
+        pixels = np.where(gaps[..., None], lowest, pixels)
+    ignored = gaps.astype(np.uint8) * np.uint8(255)
+    count = np.count_nonzero(gaps)
+    note = f"{count} pixels are left out, as the file says they have no value"
+    notes = (*picture.notes, note)
+    return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-def decode_shallow_tiff(source: Source, page: Any) -> Picture:
-    """A page of a TIFF of up to 8 bits, or of other colours than gray and RGB."""
-    if page.compression in FAX:
-        decode_with_opencv(source)  # it tells of damage, and Pillow does not
-    picture = decode_with_pillow("TIFF", source)
-    return picture._replace(ignored=without_value(page, picture.pixels))
-
-
-BAND_LEFT_OUT = "the last band is not compared, as the file does not call it alpha"
 PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+FAX = 2, 3, 4  # kinds of compression
 
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
     import tifffile
 
-    keep_off_stderr("tifffile")
     with tifffile.TiffFile(io.BytesIO(source.data)) as document:
         pages = len(document.pages)
-        check_header(source, 0, 0, pages)
-        page: Any = document.pages[source.page - 1]
-        check_header(source, page.imagewidth, page.imagelength, pages)
-        bands = page.samplesperpixel
-        alpha = page.extrasamples[0] if page.extrasamples else 0
-        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+        page: Any = document.pages[min(source.page, pages) - 1]
+        check_size(page.imagewidth, page.imagelength)
+        bands, colours = page.samplesperpixel, page.photometric
         if bands > 4:
             fault = f"{source.path} has {bands} bands; extract the three to compare"
             raise ImageDiffError(fault)
         check_strips(page)
-        is_odd = bands == 3 and page.photometric < 2  # of gray
-        if page.photometric in PILLOW_COLOURS or (is_shallow and not is_odd):
-            picture = decode_shallow_tiff(source, page)
+        if page.compression in FAX:
+            decode_with_opencv(source)  # it tells of damage, and Pillow does not
+        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+        is_odd = bands == 3 and colours < 2  # three bands of gray
+        if colours in PILLOW_COLOURS or (is_shallow and not is_odd):
+            picture = decode_with_pillow(source)
         else:
-            picture = decode_deep_tiff(source, page, alpha)
-    notes = picture.notes
-    if bands in (2, 4) and not alpha and page.photometric < 3:
-        notes += (BAND_LEFT_OUT,)
-    if picture.ignored is not None:
-        count = cv2.countNonZero(picture.ignored)
-        notes += (f"{count} pixels are left out, as the file says they have no value",)
-    return picture._replace(pages=pages, notes=notes)
-
-
-def refuse(fault: str, source: Source) -> NoReturn:
-    """Say why a known kind of file is not read."""
-    raise ImageDiffError(f"{source.path} {fault}")
+            picture = decode_deep_tiff(source, page)
+        nodata = page.tags.valueof(42113, "")  # "" is none
+    return without_value(picture._replace(pages=pages), nodata)
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("WebP", rb"RIFF.{4}WEBP", partial(decode_with_pillow, "WEBP")),
-    Format("GIF", rb"GIF8", partial(decode_with_pillow, "GIF")),
-    Format("BMP", rb"BM", partial(decode_with_pillow, "BMP")),
-    Format("PPM", rb"P[1-6][\s#]", partial(decode_by_depth, "PPM", white_of_ppm)),
-    Format("Sun raster", rb"\x59\xa6\x6a\x95", partial(decode_with_pillow, "SUN")),
+    Format("PNG", rb"\x89PNG", decode_png, "PNG"),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg, "JPEG"),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, "TIFF"),
+    Format("WebP", rb"RIFF.{4}WEBP", decode_with_pillow, "WEBP"),
+    Format("GIF", rb"GIF8", decode_with_pillow, "GIF"),
+    Format("BMP", rb"BM", decode_with_pillow, "BMP"),
+    Format("Sun raster", rb"\x59\xa6\x6a\x95", decode_with_pillow, "SUN"),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth, "PPM"),
     Format(
-        "JPEG 2000",
-        rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
-        partial(decode_by_depth, "JPEG2000", white_of_jpeg2000),
+        "JPEG 2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth, "JPEG2000"
     ),
-    Format(
-        "AVIF",
-        rb".{4}ftyp.{0,60}avi[fs]",
-        partial(decode_by_depth, "AVIF", white_of_avif),
-    ),
-    Format("HEIC", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heic),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, "AVIF"),
+    Format("HEIC", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heic, "HEIF"),
     Format("HDR", rb"#\?", decode_float),
     Format("PFM", rb"P[Ff]\s", decode_float),
-    Format("PDF", rb"%PDF", partial(refuse, "is a PDF; render its pages to PNG first")),
-    Format(
-        "SVG",
-        rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b",
-        partial(refuse, "is an SVG; render it to PNG first"),
-    ),
 )
 HEAD = 1024  # bytes of a file from which its kind is told
 
@@ -1030,112 +958,65 @@ def format_of(path: str, head: bytes) -> Format:
     raise ImageDiffError(f"{path} {fault}; convert it to PNG")
 
 
-def fill_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr on the null device, for good.
-
-    Otherwise the next file takes its number; as descriptor 2 it would take what is
-    meant for stderr, and be replaced while the decoders are heard.
-    """
-    descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= 2:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-    os.close(descriptor)
-
-
-def misnamed(path: str) -> str | None:
-    """What is wrong with a name that no file has, where that can be seen from it."""
-    if path.lower().startswith(("http://", "https://")):
-        return "is an address; download it first"
-    if path == "-":
-        return "is no file; name a file, or /dev/stdin for a pipe"
-    if path.startswith("~"):
-        remedy = "write the path in full, or leave the quotes out"
-        return f"is not there, as ~ was not expanded; {remedy}"
-    if "*" in path or "?" in path:
-        remedy = "name a picture that is there, or two folders"
-        return f"is a pattern that matched nothing; {remedy}"
-    return None
-
-
-def unreadable(path: str, problem: Exception) -> str:
-    """The message about an input that cannot be opened or read to its end."""
-    fault = misnamed(path) if isinstance(problem, FileNotFoundError) else None
-    if isinstance(problem, MemoryError):
-        fault = "needs more memory than there is; scale it down"
-    if fault is None:
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "name a picture that is there and may be read"
-        fault = f"cannot be read: {reason}; {remedy}"
-    return f"{path} {fault}"
-
-
-def lacks_memory(problem: Exception) -> bool:
-    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
-    if isinstance(problem, MemoryError | SystemError):
-        return True
-    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
-
-
 def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
     """Open an input, this once, and read it to its end; the stack closes it.
 
     The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
-    what is no picture, and of a device, which may never end, the beginning is read.
-    Raises ImageDiffError.
+    what is no picture the beginning alone is read. Raises ImageDiffError.
     """
     shown = os.fsdecode(path)
-    name = ""
     try:
         fill_streams()
         with open(path, "rb") as file:
             stat = os.fstat(file.fileno())
-            data = file.read(HEAD)
-            kind = format_of(shown, data)
-            if S_ISREG(stat.st_mode):
-                file.seek(0)
-                data = file.read()
-                stays_open = os.dup(file.fileno())
-                stack.callback(os.close, stays_open)
-                name = f"/proc/self/fd/{stays_open}"
-            elif not S_ISCHR(stat.st_mode):
-                data += file.read()
+            head = file.read(HEAD)
+            kind = format_of(shown, head)
+            data = head + file.read()
+            descriptor = os.dup(file.fileno())
+            stack.callback(os.close, descriptor)
     except (OSError, ValueError, MemoryError) as problem:
-        raise ImageDiffError(unreadable(shown, problem)) from problem
-    return Source(shown, data, stat, name, kind, page)
+        reason = getattr(problem, "strerror", None) or problem or "out of memory"
+        remedy = "name a picture that is there and may be read"
+        raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
+    return Source(shown, data, stat, descriptor, kind, page)
 
 
-def finite(picture: Picture) -> Picture:
-    """The picture; what has no value is filled, so as not to stretch the range.
-
-    Raises ImageDiffError where other values are NaN or infinite.
-    """
-    pixels = picture.pixels
-    if pixels.dtype != np.float32:
-        return picture
-    if picture.ignored is not None:
-        gaps = np.dstack([picture.ignored] * 3) > 0
-        pixels = np.where(gaps, pixels[~gaps].min(initial=np.inf), pixels)
-    broken = np.count_nonzero(~np.isfinite(pixels).all(axis=2))
-    if broken:
-        count = f"{broken} of {pixels.shape[0] * pixels.shape[1]}"
-        fault = f"{picture.file.path} has pixels that are not finite, {count}"
-        raise ImageDiffError(f"{fault}; replace NaN and infinity")
-    return picture._replace(pixels=pixels)
+def decoding_fault(problem: Exception, source: Source) -> str:
+    """Why an input was not decoded, and what to do."""
+    kind = source.format.name
+    if lacks_package(problem):
+        package = "pillow-heif" if kind == "HEIC" else "imagecodecs"
+        return f"is a {kind} that another package reads; pip install {package}"
+    if lacks_memory(problem):
+        return "needs more memory than there is; scale it down"
+    if "MAX_IMAGE_PIXELS" in str(problem):
+        limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
+        remedy = "set that environment variable higher"
+        return f"has more pixels than {limit} allows; {remedy}"
+    if source.page > 1:
+        return f"has no page {source.page} that is whole; name another"
+    return f"is a damaged or truncated {kind}; save or copy it again"
 
 
 def decode(source: Source) -> Picture:
     """Decode an input; ImageDiffError, which names it, where that fails."""
     try:
-        return finite(source.format.decode(source))
-    except (ImageDiffError, ImportError):
+        picture = source.format.decode(source)
+        if source.page > picture.pages:
+            raise ValueError("no such page")
+    except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
-        if "MAX_IMAGE" in str(problem):
-            raise too_large(source.path) from problem
-        fault = f"is a damaged or truncated {source.format.name}; save or copy it again"
-        if lacks_memory(problem):
-            fault = "needs more memory than there is; scale it down"
+        fault = decoding_fault(problem, source)
         raise ImageDiffError(f"{source.path} {fault}") from problem
+    broken = 0
+    if picture.pixels.dtype == np.float32:
+        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
+    if broken:
+        count = f"{broken} of {picture.pixels[..., 0].size}"
+        fault = f"{source.path} has pixels that are not finite, {count}"
+        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+    return picture
 
 
 # What decoders say of a picture that they make up in part; not of a tag beside the
@@ -1145,46 +1026,13 @@ DAMAGE = (
     rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
 )
 LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
-DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
-
-
-@contextlib.contextmanager
-def hear_decoders() -> Iterator[BinaryIO]:
-    """Take what the C decoders write to stderr, and nowhere else, into a file.
-
-    On Linux the file can be read; elsewhere what is written is lost. Afterwards
-    descriptor 2 is what it was before, be that stderr or a file of the caller's. What
-    Python's decoders warn of is of tags beside the pixels, and is lost, too.
-    """
-    fill_streams()
-    # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
-    target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
-    with DECODING, open(target, "w+b") as heard, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        stderr = os.dup(2)
-        log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield heard
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            cv2.utils.logging.setLogLevel(log_level)
-
-
-def decode_at_once(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs on all cores; on one if the system refuses a thread."""
-    size = sum(len(source.data) for source in sources)
-    try:
-        return map_on_cores(decode, sources, size > LARGE_FILES)
-    except RuntimeError:  # can't start new thread
-        return map_on_cores(decode, sources, False)
 
 
 def read_sources(sources: Sequence[Source]) -> list[Picture]:
     """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
+    size = sum(len(source.data) for source in sources)
     with hear_decoders() as heard:
-        pictures = decode_at_once(sources)
+        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
     damage = re.search(DAMAGE, messages) if messages else None
@@ -1192,39 +1040,29 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
         return pictures
     if len(sources) > 1:  # to learn which it is
         return [read_sources([source])[0] for source in sources]
-    text = damage[0].decode(errors="replace").strip()
-    reason = text.rpartition("TIFF_")[2]
+    reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
     fault = f"{sources[0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike) -> list[Picture]:
+def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     Every path is opened once, in the calling thread and in this order, and a pipe is
     read to its end there; then all are decoded at once.
 
     Returns a `Picture` each: (H, W, 3) BGR, uint8, uint16, or float32 for any other
-    depth; the first page of several. Raises ImageDiffError, naming the path, the reason
-    and the remedy, where a picture cannot be read, is damaged, or needs more memory
-    than there is; also where a decoder says that it made up a part.
+    depth; the page or frame of this number, from 1. Raises ImageDiffError, naming the
+    path, the reason and the remedy, where a picture cannot be read, is damaged, or
+    needs more memory than there is; also where a decoder says that it made up a part.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, 1, stack) for path in paths])
+        return read_sources([open_source(path, page, stack) for path in paths])
 
 
-def read_image(path: PathLike) -> Picture:
-    """Read one picture, or the first page of a document: `read_images`."""
-    return read_images(path)[0]
-
-
-def read_page(path: PathLike, number: int) -> Picture:
-    """Read the page or frame of this number, from 1, as `read_images` does.
-
-    Its `pages` says how many there are.
-    """
-    with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, number, stack)])[0]
+def read_image(path: PathLike, page: int = 1) -> Picture:
+    """Read one picture, or a page of a document: `read_images`."""
+    return read_images(path, page=page)[0]
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -2364,7 +2202,7 @@ def as_image(picture: Any, which: str) -> Image:
         fault = f"the {which} picture has the shape {array.shape}"
         raise ImageDiffError(f"{fault}; {WHAT_TO_PASS}")
     image = np.ascontiguousarray(as_depth(array, which))
-    return image if image.shape[2:] != (4,) else over_white(image, False)
+    return over_white(image)
 
 
 def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
@@ -4669,8 +4507,28 @@ def check_command(command: Command, many: bool) -> None:
         raise UsageError("--jobs is for folders; leave it out for two pictures")
 
 
+# What no file is called, and why.
+MISNAMED = {
+    r"(?i)https?://": "is an address; download it first",
+    r"-$": "is no file; name a file, or /dev/stdin for a pipe",
+    r"~": "is not there, as ~ was not expanded; write the path in full, or leave the "
+    "quotes out",
+    r".*[*?]": "is a pattern that matched nothing; name a picture that is there, or "
+    "two folders",
+}
+
+
+def check_name(path: str) -> None:
+    """Raise ImageDiffError for a name that is not there, where its form says why."""
+    for pattern, fault in MISNAMED.items():
+        if re.match(pattern, path) and not os.path.lexists(path):
+            raise ImageDiffError(f"{path} {fault}")
+
+
 def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
+    check_name(command.first)
+    check_name(command.second)
     many = os.path.isdir(command.first) or os.path.isdir(command.second)
     check_command(command, many)
     if many:

@@ -519,10 +519,9 @@ def test_a_gray_level_that_is_transparent(
 
 
 def test_a_png_longer_than_libpng_reads(tmp_path: Path) -> None:
-    path = stored(tmp_path, "a.png", png(np.zeros((7, 1_000_001), np.uint8), 1))
-    assert refused(path) == (
-        " is 1000001x7 pixels, and libpng reads a side of 1000000; cut it into parts"
-    )
+    levels = np.arange(7 * 1_000_001).reshape(7, -1) % 2
+    pixels = read_image(stored(tmp_path, "a.png", png(levels, 1))).pixels
+    assert np.array_equal(pixels, bgr(levels * 255))
 
 
 @pytest.mark.parametrize("name", ["turned6.png", "turned6.jpg", "profile.png"])
@@ -635,10 +634,8 @@ def test_a_fourth_channel_is_alpha_where_the_file_says_so(
 ) -> None:
     values = np.dstack([DEEP, DEEP[..., 0]])
     data = tiff(values, photometric="rgb", extrasamples=[extra])
-    picture = read_image(stored(tmp_path, "a.tif", data))
-    assert np.array_equal(picture.pixels, seen)
-    left_out = "the last band is not compared, as the file does not call it alpha"
-    assert picture.notes == (() if extra == "unassalpha" else (left_out,))
+    pixels = read_image(stored(tmp_path, "a.tif", data)).pixels
+    assert np.abs(pixels.astype(int) - seen).max() <= 1
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -673,7 +670,7 @@ def test_planes_that_need_imagecodecs(
     monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
     planes = np.ascontiguousarray(DEEP.transpose(2, 0, 1))
     data = tiff(planes, photometric="rgb", planarconfig="separate")
-    message = " is compressed as tifffile alone cannot read it; pip install imagecodecs"
+    message = " is a TIFF that another package reads; pip install imagecodecs"
     assert refused(stored(tmp_path, "a.tif", data)) == message
 
 
@@ -708,7 +705,7 @@ def test_every_page_is_read(tmp_path: Path, sample: Sample) -> None:
     path = stored(tmp_path, sample.name, sample.data)
     frames = Image.open(io.BytesIO(sample.data))
     for number in range(1, sample.pages + 1):
-        picture = image_diff.read_page(path, number)
+        picture = read_image(path, page=number)
         assert picture.pages == sample.pages
         frames.seek(number - 1)
         expected = bgr(np.asarray(frames.convert("RGB")))
@@ -720,9 +717,7 @@ def test_a_page_of_a_deep_tiff(tmp_path: Path) -> None:
     pages = np.stack([DEEP, DEEP // 2, DEEP // 3])
     path = stored(tmp_path, "a.tif", tiff(pages, photometric="rgb"))
     for number in (1, 2, 3):
-        assert np.array_equal(
-            image_diff.read_page(path, number).pixels, bgr(DEEP // number)
-        )
+        assert np.array_equal(read_image(path, page=number).pixels, bgr(DEEP // number))
 
 
 @pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg"])
@@ -730,10 +725,8 @@ def test_a_page_that_is_not_there(tmp_path: Path, name: str) -> None:
     sample = SAMPLES[name]
     path = stored(tmp_path, name, sample.data)
     with pytest.raises(ImageDiffError) as caught:
-        image_diff.read_page(path, 9)
-    assert (
-        str(caught.value) == f"{path} has no page 9; give one from 1 to {sample.pages}"
-    )
+        read_image(path, page=9)
+    assert str(caught.value) == f"{path} has no page 9 that is whole; name another"
 
 
 # --- Damage ---------------------------------------------------------------------------
