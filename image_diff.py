@@ -292,6 +292,16 @@ class PictureFile(NamedTuple):
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
 
 
+class Picture(NamedTuple):
+    """A picture that was read from a file."""
+
+    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
+    file: PictureFile
+    pages: int = 1  # of the file; the pixels are those of one
+    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
+    notes: tuple[str, ...] = ()  # what of the file is not compared
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Two pictures and where they differ. The arrays share one height and width."""
@@ -588,16 +598,6 @@ def from_pillow(picture: Any) -> Image:
 # --- Load -----------------------------------------------------------------------------
 
 
-class Picture(NamedTuple):
-    """A picture that was read from a file."""
-
-    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
-    file: PictureFile
-    pages: int = 1  # of the file; the pixels are those of one
-    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
-    notes: tuple[str, ...] = ()  # what of the file is not compared
-
-
 class Format(NamedTuple):
     """A kind of file."""
 
@@ -675,10 +675,15 @@ def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Ima
 PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
 
 
-def finished(source: Source, pixels: Image, header: Any, orientation: int) -> Picture:
-    """What OpenCV decoded, as a viewer shows it by the header that Pillow read."""
+def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+    """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
+
+    Where it is known not to be turned, Pillow need not look for that behind the pixels.
+    """
     from PIL import Image as Pillow
 
+    header = open_with_pillow(source)
+    orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes: tuple[str, ...] = ()
     if profile and pixels.dtype != np.uint8:
@@ -741,11 +746,14 @@ def png_pixels(source: Source, clear: bytes) -> Image:
 
 
 def decode_png(source: Source) -> Picture:
-    """A PNG by the fastest decoder; one with frames, or too long for it, by Pillow."""
+    """A PNG by the fastest decoder; one with frames by Pillow."""
     chunks = png_chunks(source.data)
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
-    if b"acTL" in contents or max(width, height) > LONGEST_SIDE:
+    if max(width, height) > LONGEST_SIDE:
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
+        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if b"acTL" in contents:
         first = open_with_pillow(source._replace(page=1))
         if first.tile[0][1] != (0, 0, width, height):
             raise ValueError("its first frame is of another size")
@@ -755,31 +763,26 @@ def decode_png(source: Source) -> Picture:
     pixels = png_pixels(source, clear)
     is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
     if is_turned or b"iCCP" in contents:
-        header = open_with_pillow(source)
-        orientation = orientation_of(header) if is_turned else 1  # it may decode all
-        return finished(source, pixels, header, orientation)
+        return finished(source, pixels, is_turned)
     is_plain = bits == 8 and colour == RGB and not clear
     return source.picture(over_white(pixels), is_plain)
 
 
-# What in a JPEG needs Pillow: a profile, an orientation that is not in EXIF, and four
-# channels. One by one they are found in a fifth of the time.
-JPEG_FOR_PILLOW = (
-    rb"ICC_PROFILE\0",
-    rb"tiff:Orientation",
-    rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04",
-)
+# The beginning of a JPEG's frame whose pixels have four channels.
+FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    if not any(re.search(pattern, source.data) for pattern in JPEG_FOR_PILLOW):
-        return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
-    pixels = decode_with_opencv(source)
-    header = open_with_pillow(source)
-    if header.mode == "CMYK":
-        return source.picture(from_pillow(header))
-    return finished(source, pixels, header, orientation_of(header))._replace(pages=1)
+    has_profile = b"ICC_PROFILE\0" in source.data
+    may_be_turned = b"tiff:Orientation" in source.data  # OpenCV reads EXIF alone
+    if re.search(FOUR_CHANNELS, source.data):
+        decode_with_opencv(source)
+        return decode_with_pillow(source)
+    if has_profile or may_be_turned:
+        pixels = decode_with_opencv(source)
+        return finished(source, pixels)._replace(pages=1)
+    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
@@ -806,9 +809,7 @@ def decode_by_depth(source: Source) -> Picture:
     white = white_of(source)
     if white <= 255:
         return decode_with_pillow(source)
-    header = open_with_pillow(source)
-    pixels = at_16_bits(decode_with_opencv(source), white)
-    return finished(source, pixels, header, orientation_of(header))
+    return finished(source, at_16_bits(decode_with_opencv(source), white))
 
 
 def decode_float(source: Source) -> Picture:
@@ -869,13 +870,13 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
             values = values.dtype.type(white) - values
         if values.dtype == np.uint16:
             values = at_16_bits(values, white)
-    if bands == 2:  # gray and alpha
+    if bands == 2:
         values = values[..., [0, 0, 0, 1]]
-    if not any(page.extrasamples):  # the last of four is no alpha
-        values = values[..., :3] if bands in (2, 4) else values
+    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+        values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
-    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
     pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
     return source.picture(pixels, notes=notes)
 
 
@@ -918,8 +919,8 @@ def decode_tiff(source: Source) -> Picture:
         if page.compression in FAX:
             decode_with_opencv(source)  # it tells of damage, and Pillow does not
         is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_odd = bands == 3 and colours < 2  # three bands of gray
-        if colours in PILLOW_COLOURS or (is_shallow and not is_odd):
+        is_usual = bands == 1 or colours == 2  # gray or RGB
+        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
             picture = decode_with_pillow(source)
         else:
             picture = decode_deep_tiff(source, page)
@@ -975,7 +976,7 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
             descriptor = os.dup(file.fileno())
             stack.callback(os.close, descriptor)
     except (OSError, ValueError, MemoryError) as problem:
-        reason = getattr(problem, "strerror", None) or problem or "out of memory"
+        reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
     return Source(shown, data, stat, descriptor, kind, page)
@@ -1048,13 +1049,11 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
 def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
-    Every path is opened once, in the calling thread and in this order, and a pipe is
-    read to its end there; then all are decoded at once.
-
-    Returns a `Picture` each: (H, W, 3) BGR, uint8, uint16, or float32 for any other
-    depth; the page or frame of this number, from 1. Raises ImageDiffError, naming the
-    path, the reason and the remedy, where a picture cannot be read, is damaged, or
-    needs more memory than there is; also where a decoder says that it made up a part.
+    Every path is opened once, in the calling thread and in this order; then all are
+    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
+    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
+    reason and the remedy, where a picture cannot be read, is damaged, also where a
+    decoder says that it made up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
         return read_sources([open_source(path, page, stack) for path in paths])

@@ -519,9 +519,10 @@ def test_a_gray_level_that_is_transparent(
 
 
 def test_a_png_longer_than_libpng_reads(tmp_path: Path) -> None:
-    levels = np.arange(7 * 1_000_001).reshape(7, -1) % 2
-    pixels = read_image(stored(tmp_path, "a.png", png(levels, 1))).pixels
-    assert np.array_equal(pixels, bgr(levels * 255))
+    path = stored(tmp_path, "a.png", png(np.zeros((7, 1_000_001), np.uint8), 1))
+    assert refused(path) == (
+        " is 1000001x7 pixels, and libpng reads a side of 1000000; cut it into parts"
+    )
 
 
 @pytest.mark.parametrize("name", ["turned6.png", "turned6.jpg", "profile.png"])
