@@ -545,31 +545,30 @@ def orientation_of(picture: Any) -> int:
         return 1
 
 
-def in_srgb(picture: Any) -> Any:
-    """A Pillow image of mode L, RGB, RGBA or CMYK, in sRGB by its profile.
+def to_srgb(profile: bytes | None, mode: str) -> Any:
+    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
 
-    It stays as it is where that moves no colour of a 17x17x17 grid by more than one
-    level, and where the profile is damaged or made for another mode.
+    mode: L, RGB, RGBA or CMYK. None where it moves no colour of a 17x17x17 grid by more
+    than one level, and for a profile that is damaged or made for another mode.
     """
-    profile = picture.info.get("icc_profile")
     if not profile:
-        return picture
+        return None
     from PIL import Image as Pillow
     from PIL import ImageCms
 
-    target = "RGBA" if picture.mode == "RGBA" else "RGB"
+    target = "RGBA" if mode == "RGBA" else "RGB"
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(own, srgb, picture.mode, target)
+        transform = ImageCms.buildTransform(own, srgb, mode, target)
     except (ImageCms.PyCMSError, OSError):
-        return picture
+        return None
     levels = np.linspace(0, 255, 17).astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
-    colours = Pillow.fromarray(grid).convert(picture.mode)
+    colours = Pillow.fromarray(grid).convert(mode)
     shown = np.asarray(transform.apply(colours), int)
     steps = shown - np.asarray(colours.convert(target), int)
-    return transform.apply(picture) if np.abs(steps).max() > 1 else picture
+    return transform if np.abs(steps).max() > 1 else None
 
 
 def from_pillow(picture: Any) -> Image:
@@ -587,9 +586,11 @@ def from_pillow(picture: Any) -> Image:
         picture = picture.convert("RGBA")
     elif picture.mode == "1":
         picture = picture.convert("L")
-    elif picture.mode not in ("L", "CMYK"):
+    elif picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
-    picture = in_srgb(picture)
+    transform = to_srgb(picture.info.get("icc_profile"), picture.mode)
+    if transform is not None:
+        picture = transform.apply(picture)
     if picture.mode == "CMYK":
         picture = picture.convert("RGB")
     return turned(over_white(to_rgb(np.asarray(picture))), orientation)
@@ -685,13 +686,13 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     header = open_with_pillow(source)
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
-    notes: tuple[str, ...] = ()
-    if profile and pixels.dtype != np.uint8:
-        notes = (PROFILE_IGNORED,)
-    elif profile:
+    is_deep = pixels.dtype != np.uint8
+    notes = (PROFILE_IGNORED,) if is_deep and profile else ()
+    mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
+    transform = None if is_deep else to_srgb(profile, mode)
+    if transform is not None:
         colours = Pillow.fromarray(to_rgb(pixels))
-        colours.info["icc_profile"] = profile
-        pixels = to_rgb(np.asarray(in_srgb(colours)))
+        pixels = to_rgb(np.asarray(transform.apply(colours)))
     pages = getattr(header, "n_frames", 1)
     pixels = turned(over_white(pixels), orientation)
     return source.picture(pixels, pages=pages, notes=notes)
