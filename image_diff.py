@@ -836,11 +836,6 @@ def check_strips(page: Any) -> None:
         raise ValueError("strips are too small")
 
 
-def lacks_package(problem: Exception) -> bool:
-    """Whether a decoder failed for lack of an optional package."""
-    return isinstance(problem, ImportError) or "imagecodecs" in str(problem)
-
-
 def deep_tiff_values(source: Source, page: Any) -> Image:
     """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
 
@@ -848,8 +843,8 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
     """
     try:
         values = in_known_depth(page.asarray())
-    except (ImportError, NotImplementedError, ValueError) as problem:
-        if page.planarconfig != 1 or not lacks_package(problem):
+    except (NotImplementedError, ValueError) as problem:
+        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
             raise
         values = to_rgb(decode_with_opencv(source))
         lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
@@ -986,7 +981,7 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
-    if lacks_package(problem):
+    if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
         package = "pillow-heif" if kind == "HEIC" else "imagecodecs"
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
