@@ -571,29 +571,41 @@ def to_srgb(profile: bytes | None, mode: str) -> Any:
     return transform if np.abs(steps).max() > 1 else None
 
 
-def from_pillow(picture: Any) -> Image:
-    """A Pillow image as (H, W, 3) BGR or (H, W) gray: upright, over white, in sRGB.
+def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
+    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
 
-    What is deeper than 8 bits keeps its depth, and its colours.
+    What is deeper than 8 bits keeps its colours.
     """
+    transform = None
+    if pixels.dtype == np.uint8:
+        mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
+        transform = to_srgb(profile, mode)
+    if transform is not None:
+        from PIL import Image as Pillow
+
+        colours = Pillow.fromarray(to_rgb(pixels))
+        pixels = to_rgb(np.asarray(transform.apply(colours)))
+    return turned(over_white(pixels), orientation)
+
+
+def from_pillow(picture: Any) -> Image:
+    """A Pillow image `as_shown`."""
     picture.load()
     orientation = orientation_of(picture)
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return turned(np.asarray(picture), orientation)
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK":
+        transform = to_srgb(profile, "CMYK")
+        picture = transform.apply(picture) if transform else picture.convert("RGB")
+        profile = None
     if picture.mode == "La":  # gray, with alpha multiplied in
         picture = picture.convert("LA")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode == "1":
         picture = picture.convert("L")
-    elif picture.mode not in ("L", "RGB", "CMYK"):
+    elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
         picture = picture.convert("RGB")
-    transform = to_srgb(picture.info.get("icc_profile"), picture.mode)
-    if transform is not None:
-        picture = transform.apply(picture)
-    if picture.mode == "CMYK":
-        picture = picture.convert("RGB")
-    return turned(over_white(to_rgb(np.asarray(picture))), orientation)
+    return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
 
 
 # --- Load -----------------------------------------------------------------------------
@@ -681,20 +693,12 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
 
     Where it is known not to be turned, Pillow need not look for that behind the pixels.
     """
-    from PIL import Image as Pillow
-
     header = open_with_pillow(source)
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
-    is_deep = pixels.dtype != np.uint8
-    notes = (PROFILE_IGNORED,) if is_deep and profile else ()
-    mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
-    transform = None if is_deep else to_srgb(profile, mode)
-    if transform is not None:
-        colours = Pillow.fromarray(to_rgb(pixels))
-        pixels = to_rgb(np.asarray(transform.apply(colours)))
+    notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
     pages = getattr(header, "n_frames", 1)
-    pixels = turned(over_white(pixels), orientation)
+    pixels = as_shown(pixels, profile, orientation)
     return source.picture(pixels, pages=pages, notes=notes)
 
 
