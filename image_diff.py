@@ -614,10 +614,9 @@ def from_pillow(picture: Any) -> Image:
 class Format(NamedTuple):
     """A kind of file."""
 
-    name: str  # as messages have it
+    name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
     decode: Callable[[Source], Picture]
-    pillow: str = ""  # what Pillow calls it
 
 
 class Source(NamedTuple):
@@ -653,7 +652,7 @@ def open_with_pillow(source: Source) -> Any:
     """
     from PIL import Image as Pillow
 
-    kind = source.format.pillow
+    kind = source.format.name
     Pillow.preinit()
     if kind not in Pillow.OPEN:
         Pillow.init()
@@ -796,7 +795,7 @@ PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 
 def white_of(source: Source) -> int:
     """The largest value that a channel may have by the header; 1 if it tells none."""
-    data, kind = source.data, source.format.pillow
+    data, kind = source.data, source.format.name
     if kind == "PPM":
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
@@ -822,7 +821,7 @@ def decode_float(source: Source) -> Picture:
     return source.picture(decode_with_opencv(source))
 
 
-def decode_heic(source: Source) -> Picture:
+def decode_heif(source: Source) -> Picture:
     """A photograph by Pillow, where pillow-heif is installed."""
     import pillow_heif
 
@@ -929,19 +928,17 @@ def decode_tiff(source: Source) -> Picture:
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png, "PNG"),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg, "JPEG"),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, "TIFF"),
-    Format("WebP", rb"RIFF.{4}WEBP", decode_with_pillow, "WEBP"),
-    Format("GIF", rb"GIF8", decode_with_pillow, "GIF"),
-    Format("BMP", rb"BM", decode_with_pillow, "BMP"),
-    Format("Sun raster", rb"\x59\xa6\x6a\x95", decode_with_pillow, "SUN"),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth, "PPM"),
-    Format(
-        "JPEG 2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth, "JPEG2000"
-    ),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, "AVIF"),
-    Format("HEIC", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heic, "HEIF"),
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
     Format("HDR", rb"#\?", decode_float),
     Format("PFM", rb"P[Ff]\s", decode_float),
 )
@@ -986,7 +983,7 @@ def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        package = "pillow-heif" if kind == "HEIC" else "imagecodecs"
+        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"

@@ -828,7 +828,7 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "rows of webp": (
         lambda: resized("lossless.webp", 68, 100),
-        " is a damaged or truncated WebP",
+        " is a damaged or truncated WEBP",
     ),
     "rows of bmp": (lambda: resized("colour.bmp", 68, 100), " is "),
     "rows of ppm": (lambda: resized("binary.ppm", 68, 100), " is "),

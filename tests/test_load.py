@@ -415,7 +415,7 @@ def test_such_names_of_files_that_are_there(
 
 
 CUT_AVIF = "is a damaged or truncated AVIF; save or copy it again"
-HEIC = "is a HEIC that another package reads; pip install pillow-heif"
+HEIC = "is a HEIF that another package reads; pip install pillow-heif"
 OTHER = "is not a picture of a format that is read; convert it to PNG"
 
 
@@ -474,7 +474,7 @@ def test_a_name_that_is_not_utf8_is_told_in_ascii(tmp_path: Path) -> None:
         ("JPEG", "RGB", {"quality": 90, "progressive": True}),
         ("JPEG", "L", {}),
         ("JPEG", "CMYK", {}),
-        ("WebP", "RGB", {}),
+        ("WEBP", "RGB", {}),
         ("TIFF", "RGB", {}),
     ],
 )
@@ -600,8 +600,8 @@ def test_a_heic_is_read_where_pillow_heif_is_installed(
     monkeypatch.setitem(sys.modules, "pillow_heif", stub)
     monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
     data = SAMPLES["pages.tif"].data
-    heic = image_diff.Format("HEIC", b"II", image_diff.decode_heic, "HEIF")
-    monkeypatch.setattr(image_diff, "FORMATS", (heic,))
+    heif = image_diff.Format("HEIF", b"II", image_diff.decode_heif)
+    monkeypatch.setattr(image_diff, "FORMATS", (heif,))
     second = read_image(stored(tmp_path, "a.heic", data), page=2)
     assert np.array_equal(second.pixels, bgr(np.roll(RGB, 9, axis=1)))
     assert second.pages == 5
