@@ -918,7 +918,7 @@ def decode_tiff(source: Source) -> Picture:
         if page.compression in FAX:
             decode_with_opencv(source)  # it tells of damage, and Pillow does not
         is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_usual = bands == 1 or colours == 2  # gray or RGB
+        is_usual = bands < 3 or colours == 2  # not gray of several bands
         if colours in PILLOW_COLOURS or (is_shallow and is_usual):
             picture = decode_with_pillow(source)
         else:
