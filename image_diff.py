@@ -620,14 +620,18 @@ class Format(NamedTuple):
 
 
 class Source(NamedTuple):
-    """An input, read to its end."""
+    """An input, open."""
 
     path: str
-    data: bytes
+    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
     stat: os.stat_result  # of what was opened
-    descriptor: int  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
+
+    def read(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
 
     def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
         """What was decoded of this input."""
@@ -656,7 +660,7 @@ def open_with_pillow(source: Source) -> Any:
     Pillow.preinit()
     if kind not in Pillow.OPEN:
         Pillow.init()
-    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.data), "")
+    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
     check_size(*picture.size)
     picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
     check_size(*picture.size)
@@ -672,7 +676,7 @@ def decode_with_pillow(source: Source) -> Picture:
 
 def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    data = np.frombuffer(source.data, np.uint8)
+    data = np.frombuffer(source.read(), np.uint8)
     if source.page == 1:
         images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
     else:
@@ -701,19 +705,22 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     return source.picture(pixels, pages=pages, notes=notes)
 
 
-def png_chunks(png: bytes) -> list[bytes]:
+def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
-    Raises ValueError where one is not whole: for one that claims more bytes than there
-    are OpenCV would allocate up to 4 GB.
+    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
+    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
     """
     chunks: list[bytes] = []
+    size = file.seek(0, os.SEEK_END)
     start = 8
     while not chunks or chunks[-1] != b"IEND":
-        length = int.from_bytes(png[start : start + 4], "big")
-        chunks.append(png[start + 4 : start + 8 + min(length, 60)])
+        file.seek(start)
+        beginning = file.read(68)
+        length = int.from_bytes(beginning[:4], "big")
+        chunks.append(beginning[4 : 8 + min(length, 60)])
         start += 12 + length
-        if start > len(png):
+        if start > size:
             raise ValueError("cut short")
     return chunks
 
@@ -725,20 +732,23 @@ GRAY, RGB = 0, 2  # of PNG's kinds of colours
 TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
 
 
-def png_pixels(source: Source, clear: bytes) -> Image:
-    """The pixels of a still PNG; alpha stays. clear: what its tRNS has, or empty."""
-    width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
+def png_pixels(source: Source, header: bytes, clear: bytes) -> Image:
+    """The pixels of a still PNG; alpha stays.
+
+    header, clear: what its IHDR has and its tRNS, which may be empty.
+    """
+    width, height, bits, colour = struct.unpack_from(">IIBB", header)
     check_size(width, height)
     if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
         with contextlib.suppress(ImportError):
             import imagecodecs
 
-            return to_rgb(imagecodecs.png_decode(source.data))
+            return to_rgb(imagecodecs.png_decode(source.read()))
     pixels: Image | None = None
-    if S_ISREG(source.stat.st_mode):
+    if isinstance(source.file, io.FileIO):
         # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
         # completes what is cut.
-        name = f"/proc/self/fd/{source.descriptor}"
+        name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
         pixels = decode_with_opencv(source)
@@ -751,9 +761,10 @@ def png_pixels(source: Source, clear: bytes) -> Image:
 
 def decode_png(source: Source) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
-    chunks = png_chunks(source.data)
+    chunks = png_chunks(source.file)
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
-    width, height, bits, colour = struct.unpack_from(">IIBB", source.data, 16)
+    header = contents[b"IHDR"]
+    width, height, bits, colour = struct.unpack_from(">IIBB", header)
     if max(width, height) > LONGEST_SIDE:
         fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
         raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
@@ -764,7 +775,7 @@ def decode_png(source: Source) -> Picture:
         first.verify()  # else nothing compares the checksums of pixels
         return decode_with_pillow(source)
     clear = contents.get(b"tRNS", b"")
-    pixels = png_pixels(source, clear)
+    pixels = png_pixels(source, header, clear)
     is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
     if is_turned or b"iCCP" in contents:
         return finished(source, pixels, is_turned)
@@ -778,9 +789,10 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    has_profile = b"ICC_PROFILE\0" in source.data
-    may_be_turned = b"tiff:Orientation" in source.data  # OpenCV reads EXIF alone
-    if re.search(FOUR_CHANNELS, source.data):
+    data = source.read()
+    has_profile = b"ICC_PROFILE\0" in data
+    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
+    if re.search(FOUR_CHANNELS, data):
         decode_with_opencv(source)
         return decode_with_pillow(source)
     if has_profile or may_be_turned:
@@ -793,9 +805,8 @@ def decode_jpeg(source: Source) -> Picture:
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 
 
-def white_of(source: Source) -> int:
+def white_of(kind: str, data: bytes) -> int:
     """The largest value that a channel may have by the header; 1 if it tells none."""
-    data, kind = source.data, source.format.name
     if kind == "PPM":
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
@@ -808,9 +819,10 @@ def white_of(source: Source) -> int:
 
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    if re.match(rb"P[123]", source.data) and not source.data[-1:].isspace():
+    data = source.read()
+    if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
-    white = white_of(source)
+    white = white_of(source.format.name, data)
     if white <= 255:
         return decode_with_pillow(source)
     return finished(source, at_16_bits(decode_with_opencv(source), white))
@@ -906,7 +918,7 @@ def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(source.data)) as document:
+    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
         pages = len(document.pages)
         page: Any = document.pages[min(source.page, pages) - 1]
         check_size(page.imagewidth, page.imagelength)
@@ -957,7 +969,7 @@ def format_of(path: str, head: bytes) -> Format:
 
 
 def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
-    """Open an input, this once, and read it to its end; the stack closes it.
+    """Open an input, this once, and read a pipe to its end; the stack closes it.
 
     The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
     what is no picture the beginning alone is read. Raises ImageDiffError.
@@ -965,18 +977,20 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
     shown = os.fsdecode(path)
     try:
         fill_streams()
-        with open(path, "rb") as file:
-            stat = os.fstat(file.fileno())
-            head = file.read(HEAD)
+        with open(path, "rb") as opened:
+            stat = os.fstat(opened.fileno())
+            head = opened.read(HEAD)
             kind = format_of(shown, head)
-            data = head + file.read()
-            descriptor = os.dup(file.fileno())
-            stack.callback(os.close, descriptor)
+            file: io.FileIO | io.BytesIO
+            if S_ISREG(stat.st_mode):
+                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
+            else:
+                file = io.BytesIO(head + opened.read())
     except (OSError, ValueError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, data, stat, descriptor, kind, page)
+    return Source(shown, file, stat, kind, page)
 
 
 def decoding_fault(problem: Exception, source: Source) -> str:
@@ -1028,7 +1042,7 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 def read_sources(sources: Sequence[Source]) -> list[Picture]:
     """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
-    size = sum(len(source.data) for source in sources)
+    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
     with hear_decoders() as heard:
         pictures = map_on_cores(decode, sources, size > LARGE_FILES)
         heard.seek(0)
