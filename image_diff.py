@@ -48,8 +48,10 @@ import math
 import numbers
 import operator
 import re
+import struct
 import threading
 import time
+import warnings
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, replace
@@ -57,7 +59,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import chain, count, groupby, islice, pairwise
 from operator import attrgetter
-from stat import S_ISCHR
+from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -203,6 +205,18 @@ def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
     raise ImageDiffError(f"{fault}; {remedy}")
 
 
+PATHS = str, os.PathLike
+# What is meant as X,Y,WIDTH,HEIGHT, right or wrong, and is not the path of a mask.
+NUMBERS = r"[-+\d., ]*|[^./\\]*,[^./\\]*"
+
+
+def checked_part(part: Any) -> Rectangle | str:
+    """What is left out: a rectangle, or the path of a mask; ImageDiffError else."""
+    if isinstance(part, PATHS) and not re.fullmatch(NUMBERS, os.fsdecode(part)):
+        return os.fsdecode(part)
+    return checked_rectangle(part)
+
+
 @dataclass(frozen=True)
 class Options:
     """What changes the result; the defaults are the command line's.
@@ -217,7 +231,8 @@ class Options:
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
     min_area: int = 25  # different pixels of a region, at least; one marks 49
     merge: int = 0  # join regions that are at most so many pixels apart
-    ignore: tuple[Rectangle, ...] = ()  # what is left out
+    # What is left out: rectangles, and files whose white is left out.
+    ignore: tuple[Rectangle | str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -226,8 +241,9 @@ class Options:
             for name in LIMITS
             if name != "threshold" or self.threshold is not None
         }
-        parts = self.ignore if np.iterable(self.ignore) else (self.ignore,)
-        plain["ignore"] = tuple(checked_rectangle(part) for part in parts)
+        is_one = isinstance(self.ignore, PATHS) or not np.iterable(self.ignore)
+        parts: Any = (self.ignore,) if is_one else self.ignore
+        plain["ignore"] = tuple(checked_part(part) for part in parts)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         for name in ("gray", "resize"):
@@ -296,6 +312,16 @@ class PictureFile(NamedTuple):
     path: str
     stat: os.stat_result  # of the file that was opened
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
+
+
+class Picture(NamedTuple):
+    """A picture that was read from a file."""
+
+    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
+    file: PictureFile
+    pages: int = 1  # of the file; the pixels are those of one
+    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
+    notes: tuple[str, ...] = ()  # what of the file is not compared
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -369,46 +395,7 @@ class Comparison:
         return encode_png(side_by_side(self))
 
 
-# --- Load -----------------------------------------------------------------------------
-
-# Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
-SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8": "JPEG",
-    b"RIFF": "WebP",
-    b"II*": "TIFF",
-    b"II+": "TIFF",
-    b"MM": "TIFF",
-    b"GIF8": "GIF",
-    b"#?": "HDR",
-}
-PAGED = (
-    "TIFF",
-    "GIF",
-    "WebP",
-)  # may have several pages; so may an animated PNG, and AVIF
-
-# What OpenCV does not read, yet people try: how it begins, and what to do about it.
-FOREIGN = {
-    rb"%PDF": "is a PDF; render its pages to PNG first",
-    rb"(?s)(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-    # The general brands are those of AVIF too, which OpenCV reads.
-    rb"(?s).{4}ftyp(?!.{0,60}avi[fs])(he[ivic].|mif1|msf1)": (
-        "is a HEIC photograph; convert it to PNG or JPEG"
-    ),
-}
-HEAD = 1024  # bytes from the start of a file in which these are looked for
-
-# What decoders say of a picture that they make up in part; not of a tag beside the
-# pixels.
-DAMAGE = (
-    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
-    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
-)
-LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
-DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
+# --- Threads and streams --------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -466,24 +453,11 @@ def map_on_cores(
     return [future.result() for future in futures]
 
 
-class Picture(NamedTuple):
-    """A picture that was read from a file."""
-
-    pixels: Image  # (H, W, 3) BGR, as the eye sees it
-    pages: int  # of the file, at least 1; the pixels are those of the first
-    file: PictureFile
-
-
-class Source(NamedTuple):
-    """An input that is open, and what its bytes tell before they are decoded."""
-
-    path: str
-    file: BinaryIO  # may be read and sought at any time: the file, or what a pipe gave
-    stat: os.stat_result  # of what was opened
-    regular: bool  # a file, not a pipe
-    head: bytes  # the first HEAD bytes
-    kind: str | None  # one of SIGNATURES
-    chunks: dict[bytes, bytes]  # of a PNG: `png_chunks`
+def lacks_memory(problem: Exception) -> bool:
+    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
+    if isinstance(problem, MemoryError | SystemError):
+        return True
+    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
 
 
 def fill_streams() -> None:
@@ -498,17 +472,22 @@ def fill_streams() -> None:
     os.close(descriptor)
 
 
+DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
+
+
 @contextlib.contextmanager
 def hear_decoders() -> Iterator[BinaryIO]:
     """Take what the C decoders write to stderr, and nowhere else, into a file.
 
     On Linux the file can be read; elsewhere what is written is lost. Afterwards
-    descriptor 2 is what it was before, be that stderr or a file of the caller's.
+    descriptor 2 is what it was before, be that stderr or a file of the caller's. What
+    Python's decoders warn of is of tags beside the pixels, and is lost, too.
     """
-    fill_streams()
     # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
     target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
-    with DECODING, open(target, "w+b") as heard:
+    quiet = contextlib.redirect_stderr(io.StringIO())  # of `logging`
+    with DECODING, open(target, "w+b") as heard, warnings.catch_warnings(), quiet:
+        warnings.simplefilter("ignore")
         stderr = os.dup(2)
         log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
         os.dup2(heard.fileno(), 2)
@@ -520,122 +499,7 @@ def hear_decoders() -> Iterator[BinaryIO]:
             cv2.utils.logging.setLogLevel(log_level)
 
 
-def in_memory(pipe: BinaryIO) -> BinaryIO:
-    """All that comes through a pipe, as a file in memory.
-
-    The calling thread waits for it: a signal handler that raises ends the wait. Of a
-    device, which may never end, it is the beginning.
-    """
-    endless = S_ISCHR(os.fstat(pipe.fileno()).st_mode)
-    data = pipe.read(HEAD if endless else -1)
-    if sys.platform != "linux":
-        return io.BytesIO(data)
-    file = os.fdopen(os.memfd_create("pipe"), "w+b")
-    file.write(data)
-    file.flush()  # it is opened by its name, too
-    return file
-
-
-def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The first 10 bytes in each chunk of a PNG by name; none where it is no whole PNG.
-
-    A chunk that claims more bytes than the file has makes it none: OpenCV would
-    allocate up to 4 GB for one.
-    """
-    chunks: dict[bytes, bytes] = {}
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if file.read(4) != b"\x89PNG":
-        return chunks
-    start = 8
-    while start < size and b"IEND" not in chunks:
-        file.seek(start)
-        head = file.read(18)  # length, name, and 10 bytes of what is in it
-        chunks.setdefault(head[4:8], head[8:])
-        start += 12 + int.from_bytes(head[:4], "big")  # a checksum ends it
-    return chunks if start <= size else {}
-
-
-def kind_of(head: bytes) -> str | None:
-    """The format by the first bytes; None where it is none of SIGNATURES."""
-    for signature, kind in SIGNATURES.items():
-        if head.startswith(signature):
-            return kind
-    return None
-
-
-def misnamed(path: str) -> str | None:
-    """What is wrong with a name that no file has, where that can be seen from it."""
-    if path.lower().startswith(("http://", "https://")):
-        return "is an address; download it first"
-    if path == "-":
-        return "is no file; name a file, or /dev/stdin for a pipe"
-    if path.startswith("~"):
-        remedy = "write the path in full, or leave the quotes out"
-        return f"is not there, as ~ was not expanded; {remedy}"
-    if "*" in path or "?" in path:
-        remedy = "name a picture that is there, or two folders"
-        return f"is a pattern that matched nothing; {remedy}"
-    return None
-
-
-def unreadable(path: str, problem: Exception) -> str:
-    """The message about an input that cannot be opened or read to its end."""
-    fault = misnamed(path) if isinstance(problem, FileNotFoundError) else None
-    if isinstance(problem, MemoryError):
-        fault = "needs more memory than there is; scale it down"
-    if fault is None:
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "name a picture that is there and may be read"
-        fault = f"cannot be read: {reason}; {remedy}"
-    return f"{path} {fault}"
-
-
-def open_once(path: PathLike) -> tuple[BinaryIO, os.stat_result, bool]:
-    """Open an input and read a pipe to its end.
-
-    Returns the file, or what the pipe gave; the state of what was opened; and whether
-    it is a regular file.
-    """
-    fill_streams()
-    with open(path, "rb") as opened:
-        descriptor = opened.fileno()
-        stat = os.fstat(descriptor)
-        regular = os.path.isfile(descriptor)
-        if regular:
-            file: BinaryIO = os.fdopen(os.dup(descriptor), "rb")  # stays open
-        else:
-            file = in_memory(opened)
-    return file, stat, regular
-
-
-def open_source(path: PathLike, stack: contextlib.ExitStack) -> Source:
-    """Open an input, this once, and see what it is; the stack closes it.
-
-    Raises ImageDiffError where that cannot be done.
-    """
-    name = os.fsdecode(path)
-    try:
-        file, stat, regular = open_once(path)
-        stack.enter_context(file)
-        file.seek(0)
-        head = file.read(HEAD)
-        chunks = png_chunks(file)
-    except (OSError, ValueError, MemoryError) as problem:
-        raise ImageDiffError(unreadable(name, problem)) from problem
-    return Source(name, file, stat, regular, head, kind_of(head), chunks)
-
-
-def name_of(source: Source) -> str | None:
-    """A name under which OpenCV finds what was opened, whatever the path leads to now.
-
-    None where the system has no such names: all but Linux.
-    """
-    if sys.platform == "linux":
-        name = f"/proc/self/fd/{source.file.fileno()}"
-        if os.access(name, os.R_OK):
-            return name
-    return None
+# --- Pixels ---------------------------------------------------------------------------
 
 
 def to_bgr(image: Image) -> Image:
@@ -645,73 +509,12 @@ def to_bgr(image: Image) -> Image:
     return image
 
 
-def over_white(image: Image, premultiplied: bool) -> Image:
-    """Blend (H, W, 4) BGRA over white; returns (H, W, 3) BGR of the same depth.
-
-    White is 1 in floats. premultiplied: the colours are multiplied by alpha already.
-    """
-    whole = image.dtype.kind == "u"
-    white = float(np.iinfo(image.dtype).max) if whole else 1.0
-    result = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    # In strips: at once the floats would need 64 bytes a pixel.
-    strips = zip(np.array_split(image, 64), np.array_split(result, 64), strict=True)
-    for strip, target in strips:
-        if (strip[..., 3] == white).all():
-            continue
-        alpha = strip[..., 3:] / white
-        colour = strip[..., :3] * (1 if premultiplied else alpha)
-        blended = colour + white * (1 - alpha)
-        target[:] = np.rint(blended) if whole else blended
-    return result
-
-
-# IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn upright.
-UPRIGHT = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-
-
-def bytes_of(source: Source) -> bytes:
-    """The whole input; an animated PNG is made still.
-
-    OpenCV reads animated ones unchecked.
-    """
-    source.file.seek(0)
-    data = source.file.read()
-    if b"acTL" in source.chunks:
-        before, _, after = data.partition(b"acTL")
-        # Less the length before it, and the 8 bytes in it and the checksum behind it.
-        return before[:-4] + after[12:]
-    return data
-
-
-def reads_by_name(source: Source) -> bool:
-    """Whether OpenCV may read the input itself, rather than take its bytes.
-
-    A PNG it reads piece by piece, which spares 12 % of the time of a large pair; and of
-    the bytes of an HDR that it refuses it leaves a temporary file. Of other formats it
-    takes bytes, as it accepts a truncated JPEG by name, and cannot turn every TIFF.
-    """
-    return source.kind in ("PNG", "HDR") and b"acTL" not in source.chunks
-
-
-def may_be_turned(source: Source, data: bytes) -> bool:
-    """Whether EXIF may say so in a picture that was read without regard to it."""
-    if source.kind == "WebP":
-        return b"EXIF" in data
-    return b"eXIf" in source.chunks
-
-
-def is_made_up(image: Image, kind: str | None, data: bytes) -> bool:
-    """Whether OpenCV is known to read other pixels than the file has."""
-    if image.shape[2:] == (2,):
-        return True
-    if data.startswith(b"P7"):  # red and blue of a PAM come swapped
-        return True
-    # Most of a deep TIFF that lost its tag SamplesPerPixel, 277 of type SHORT, is left
-    # as the memory was.
-    deep = image.ndim == 3 and image.dtype != np.uint8
-    if kind == "TIFF" and deep:
-        return re.search(rb"\x15\x01\x03\0|\x01\x15\0\x03", data) is None
-    return False
+def to_rgb(image: Image) -> Image:
+    """BGR to RGB and BGRA to RGBA, or back; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    return cv2.cvtColor(image, codes[image.shape[2]])
 
 
 def in_known_depth(image: Image) -> Image:
@@ -722,155 +525,584 @@ def in_known_depth(image: Image) -> Image:
         return image.astype(np.float32, copy=False)
 
 
-def decode(source: Source) -> Image:
-    """Decode an input as `read_images` says.
+def at_16_bits(image: Image, white: int) -> Image:
+    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+    if white == 65535:
+        return image
+    share = np.minimum(image, white) * np.float32(65535 / white)
+    return np.rint(share).astype(np.uint16)
 
-    Raises cv2.error where OpenCV cannot, or not as the file has it.
+
+def over_white(image: Image, premultiplied: bool = False) -> Image:
+    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
+
+    premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
+    as it is.
     """
-    if source.kind == "PNG" and b"IEND" not in source.chunks:
-        raise cv2.error("cut short")
-    name = name_of(source) if reads_by_name(source) else None
-    data = b""
-    if name:
-        # Without a dst it is copied once decoded: a page of 37 megapixels takes 15 %
-        # more time and 106 MB.
-        read: Any = partial(cv2.imread, name, dst=None)
+    if image.shape[2:] != (4,):
+        return image
+    is_whole = image.dtype.kind == "u"
+    white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    alpha = cv2.extractChannel(image, 3)
+    if alpha.min() == white:
+        return colour
+    alpha = to_bgr(alpha)
+    if premultiplied:
+        ink = cv2.subtract(alpha, colour)
     else:
-        data = bytes_of(source)
-        read = partial(cv2.imdecode, np.frombuffer(data, np.uint8))
-    upright = source.kind == "JPEG"
-    image = read(flags=UPRIGHT if upright else cv2.IMREAD_UNCHANGED)
-    if image is None and name:
-        os.close(
-            os.open(name, os.O_RDONLY)
-        )  # OSError, if there are too many open files
-    alpha = image is not None and image.shape[2:] == (4,)
-    if not alpha and may_be_turned(source, data):
-        image = read(flags=UPRIGHT)
-    if image is None or is_made_up(image, source.kind, data):
-        raise cv2.error("not as the file has it")
-    image = in_known_depth(image)
-    if alpha:
-        # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        multiplied = source.kind == "TIFF" and image.dtype == np.uint8
-        return over_white(image, multiplied)
-    return to_bgr(image)
+        ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
+    blended: Image = white - ink
+    return blended
 
 
-def lacks_memory(problem: Exception) -> bool:
-    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
-    if isinstance(problem, MemoryError | SystemError):
-        return True
-    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
+def turned(image: Image, orientation: int) -> Image:
+    """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        image = cv2.transpose(image)
+    if orientation in (2, 3, 6, 7):
+        image = cv2.flip(image, 1)
+    if orientation in (3, 4, 7, 8):
+        image = cv2.flip(image, 0)
+    return image
 
 
-def foreign(head: bytes) -> str:
-    """What a file is that OpenCV does not know, and the remedy."""
-    if not head:
-        return "is empty; save the picture again"
-    for pattern, fault in FOREIGN.items():
-        if re.match(pattern, head):
-            return fault
-    return "is not a picture of a format that OpenCV reads; convert it to PNG"
-
-
-def decode_source(source: Source) -> Image:
-    """`decode`, with an ImageDiffError that names the path where it fails."""
+def orientation_of(picture: Any) -> int:
+    """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
-        return decode(source)
-    except (OSError, ValueError) as problem:
-        raise ImageDiffError(unreadable(source.path, problem)) from problem
-    except (MemoryError, SystemError, cv2.error) as problem:
-        if "MAX_IMAGE" in str(problem):
-            pixels = os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]
-            limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={pixels}"
-            remedy = "set that environment variable higher"
-            fault = f"has more pixels than {limit} allows; {remedy}"
-        elif lacks_memory(problem):
-            fault = "needs more memory than there is; scale it down"
-        elif source.kind:
-            fault = f"is a damaged or truncated {source.kind}; save or copy it again"
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # of any kind: viewers show what has broken EXIF
+        return 1
+
+
+def to_srgb(profile: bytes | None, mode: str) -> Any:
+    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
+
+    mode: L, RGB, RGBA or CMYK. None where it moves no colour of a 17x17x17 grid by more
+    than one level, and for a profile that is damaged or made for another mode.
+    """
+    if not profile:
+        return None
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    target = "RGBA" if mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, mode, target)
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(mode)
+    shown = np.asarray(transform.apply(colours), int)
+    steps = shown - np.asarray(colours.convert(target), int)
+    return transform if np.abs(steps).max() > 1 else None
+
+
+def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
+    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
+
+    What is deeper than 8 bits keeps its colours.
+    """
+    transform = None
+    if pixels.dtype == np.uint8:
+        mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
+        transform = to_srgb(profile, mode)
+    if transform is not None:
+        from PIL import Image as Pillow
+
+        colours = Pillow.fromarray(to_rgb(pixels))
+        pixels = to_rgb(np.asarray(transform.apply(colours)))
+    return turned(over_white(pixels), orientation)
+
+
+def from_pillow(picture: Any) -> Image:
+    """A Pillow image `as_shown`."""
+    picture.load()
+    orientation = orientation_of(picture)
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK":
+        transform = to_srgb(profile, "CMYK")
+        picture = transform.apply(picture) if transform else picture.convert("RGB")
+        profile = None
+    if picture.mode == "La":  # gray, with alpha multiplied in
+        picture = picture.convert("LA")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
+        picture = picture.convert("RGB")
+    return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
+
+
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
+
+
+class Source(NamedTuple):
+    """An input, open."""
+
+    path: str
+    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
+    stat: os.stat_result  # of what was opened
+    format: Format
+    page: int  # the one to decode, from 1
+
+    def read(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+
+
+# OpenCV has the same limit: it reads the variable while it is imported.
+MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture with more pixels than are allowed, before it is decoded."""
+    if width * height > MOST_PIXELS:
+        raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
+
+
+def open_with_pillow(source: Source) -> Any:
+    """An input as a Pillow image, at its page, of which only headers are read so far.
+
+    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
+    """
+    from PIL import Image as Pillow
+
+    kind = source.format.name
+    Pillow.preinit()
+    if kind not in Pillow.OPEN:
+        Pillow.init()
+    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
+    check_size(*picture.size)
+    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    check_size(*picture.size)
+    return picture
+
+
+def decode_with_pillow(source: Source) -> Picture:
+    """Any picture of up to 8 bits."""
+    picture = open_with_pillow(source)
+    pages = getattr(picture, "n_frames", 1)
+    return source.picture(from_pillow(picture), pages=pages)
+
+
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+    """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
+    data = np.frombuffer(source.read(), np.uint8)
+    if source.page == 1:
+        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+    else:
+        only = source.page - 1, source.page
+        images = cv2.imdecodemulti(data, flags, range=only)[1]
+    (image,) = images
+    if image is None:
+        raise ValueError("not a picture")
+    return image
+
+
+PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
+
+
+def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+    """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
+
+    Where it is known not to be turned, Pillow need not look for that behind the pixels.
+    """
+    header = open_with_pillow(source)
+    orientation = orientation_of(header) if is_turned else 1
+    profile = header.info.get("icc_profile")
+    notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
+    pages = getattr(header, "n_frames", 1)
+    pixels = as_shown(pixels, profile, orientation)
+    return source.picture(pixels, pages=pages, notes=notes)
+
+
+def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
+    """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
+
+    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
+    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
+    """
+    chunks: list[bytes] = []
+    size = file.seek(0, os.SEEK_END)
+    start = 8
+    while not chunks or chunks[-1] != b"IEND":
+        file.seek(start)
+        beginning = file.read(68)
+        length = int.from_bytes(beginning[:4], "big")
+        chunks.append(beginning[4 : 8 + min(length, 60)])
+        start += 12 + length
+        if start > size:
+            raise ValueError("cut short")
+    return chunks
+
+
+LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
+LONGEST_SIDE = 10**6  # pixels that libpng reads
+GRAY, RGB = 0, 2  # of PNG's kinds of colours
+# The chunks that tell an orientation.
+TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
+
+
+def png_pixels(source: Source, header: bytes, clear: bytes) -> Image:
+    """The pixels of a still PNG; alpha stays.
+
+    header, clear: what its IHDR has and its tRNS, which may be empty.
+    """
+    width, height, bits, colour = struct.unpack_from(">IIBB", header)
+    check_size(width, height)
+    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
+        with contextlib.suppress(ImportError):
+            import imagecodecs
+
+            return to_rgb(imagecodecs.png_decode(source.read()))
+    pixels: Image | None = None
+    if isinstance(source.file, io.FileIO):
+        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # completes what is cut.
+        name = f"/proc/self/fd/{source.file.fileno()}"
+        pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
+    if pixels is None:
+        pixels = decode_with_opencv(source)
+    if colour == GRAY and clear:  # which OpenCV does not regard
+        white = np.iinfo(pixels.dtype).max
+        level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
+        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
+    return pixels
+
+
+def decode_png(source: Source) -> Picture:
+    """A PNG by the fastest decoder; one with frames by Pillow."""
+    chunks = png_chunks(source.file)
+    contents = {chunk[:4]: chunk[4:] for chunk in chunks}
+    header = contents[b"IHDR"]
+    width, height, bits, colour = struct.unpack_from(">IIBB", header)
+    if max(width, height) > LONGEST_SIDE:
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
+        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if b"acTL" in contents:
+        first = open_with_pillow(source._replace(page=1))
+        if first.tile[0][1] != (0, 0, width, height):
+            raise ValueError("its first frame is of another size")
+        first.verify()  # else nothing compares the checksums of pixels
+        return decode_with_pillow(source)
+    clear = contents.get(b"tRNS", b"")
+    pixels = png_pixels(source, header, clear)
+    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
+    if is_turned or b"iCCP" in contents:
+        return finished(source, pixels, is_turned)
+    is_plain = bits == 8 and colour == RGB and not clear
+    return source.picture(over_white(pixels), is_plain)
+
+
+# The beginning of a JPEG's frame whose pixels have four channels.
+FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
+
+
+def decode_jpeg(source: Source) -> Picture:
+    """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    data = source.read()
+    has_profile = b"ICC_PROFILE\0" in data
+    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
+    if re.search(FOUR_CHANNELS, data):
+        decode_with_opencv(source)
+        return decode_with_pillow(source)
+    if has_profile or may_be_turned:
+        pixels = decode_with_opencv(source)
+        return finished(source, pixels)._replace(pages=1)
+    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+
+
+# The header of a PPM or PGM, with comments, to the value of white.
+PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+
+
+def white_of(kind: str, data: bytes) -> int:
+    """The largest value that a channel may have by the header; 1 if it tells none."""
+    if kind == "PPM":
+        header = re.match(PPM_HEADER, data)
+        return int(header[1]) if header else 1
+    if kind == "JPEG2000":
+        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
+        return int(2 ** (bits + 1)) - 1
+    flags = data[data.index(b"av1C") + 6] & 96
+    return {64: 1023, 96: 4095}.get(flags, 255)
+
+
+def decode_by_depth(source: Source) -> Picture:
+    """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    data = source.read()
+    if re.match(rb"P[123]", data) and not data[-1:].isspace():
+        raise ValueError("the last number may be cut")
+    white = white_of(source.format.name, data)
+    if white <= 255:
+        return decode_with_pillow(source)
+    return finished(source, at_16_bits(decode_with_opencv(source), white))
+
+
+def decode_float(source: Source) -> Picture:
+    """HDR and PFM by OpenCV."""
+    return source.picture(decode_with_opencv(source))
+
+
+def decode_heif(source: Source) -> Picture:
+    """A photograph by Pillow, where pillow-heif is installed."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return decode_with_pillow(source)
+
+
+def check_strips(page: Any) -> None:
+    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
+    counts = page.databytecounts
+    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
+        raise ValueError("strips are missing")
+    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
+    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+        raise ValueError("strips are too small")
+
+
+def deep_tiff_values(source: Source, page: Any) -> Image:
+    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+
+    OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
+    """
+    try:
+        values = in_known_depth(page.asarray())
+    except (NotImplementedError, ValueError) as problem:
+        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
+            raise
+        values = to_rgb(decode_with_opencv(source))
+        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
+        return values >> lost if lost > 0 else values
+    if page.planarconfig != 1 and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    return turned(values, page.tags.valueof(0x0112, 1))
+
+
+def decode_deep_tiff(source: Source, page: Any) -> Picture:
+    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = deep_tiff_values(source, page)
+    bands = page.samplesperpixel
+    if values.shape[2:] != (() if bands == 1 else (bands,)):
+        raise ValueError("of another shape than it says")
+    if values.dtype.kind == "u":
+        white = 2**page.bitspersample - 1
+        if page.photometric == 0:
+            values = values.dtype.type(white) - values
+        if values.dtype == np.uint16:
+            values = at_16_bits(values, white)
+    if bands == 2:
+        values = values[..., [0, 0, 0, 1]]
+    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+        values = values[..., :3]
+    pixels = to_rgb(np.ascontiguousarray(values))
+    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    return source.picture(pixels, notes=notes)
+
+
+def without_value(picture: Picture, nodata: Any) -> Picture:
+    """The picture; what has the value that a GeoTIFF has for none is left out."""
+    try:
+        nothing = np.float32(nodata)
+    except (TypeError, ValueError):
+        return picture
+    pixels = picture.pixels
+    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    gaps = np.logical_and.reduce(same, axis=2)
+    if pixels.dtype == np.float32:  # it must not stretch the range
+        lowest = pixels[~gaps].min(initial=np.inf)
+        pixels = np.where(gaps[..., None], lowest, pixels)
+    ignored = gaps.astype(np.uint8) * np.uint8(255)
+    count = np.count_nonzero(gaps)
+    note = f"{count} pixels are left out, as the file says they have no value"
+    notes = (*picture.notes, note)
+    return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
+
+
+PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+FAX = 2, 3, 4  # kinds of compression
+
+
+def decode_tiff(source: Source) -> Picture:
+    """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
+        pages = len(document.pages)
+        page: Any = document.pages[min(source.page, pages) - 1]
+        check_size(page.imagewidth, page.imagelength)
+        bands, colours = page.samplesperpixel, page.photometric
+        if bands > 4:
+            fault = f"{source.path} has {bands} bands; extract the three to compare"
+            raise ImageDiffError(fault)
+        check_strips(page)
+        if page.compression in FAX:
+            decode_with_opencv(source)  # it tells of damage, and Pillow does not
+        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+        is_usual = bands < 3 or colours == 2  # not gray of several bands
+        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+            picture = decode_with_pillow(source)
         else:
-            fault = foreign(source.head)
-        raise ImageDiffError(f"{source.path} {fault}") from problem
+            picture = decode_deep_tiff(source, page)
+        nodata = page.tags.valueof(42113, "")  # "" is none
+    return without_value(picture._replace(pages=pages), nodata)
 
 
-def decode_at_once(sources: Sequence[Source]) -> list[Image]:
-    """Decode inputs on all cores; on one if the system refuses a thread."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+FORMATS = (
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
+    Format("HDR", rb"#\?", decode_float),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+)
+HEAD = 1024  # bytes of a file from which its kind is told
+
+
+def format_of(path: str, head: bytes) -> Format:
+    """The kind of file that begins so; ImageDiffError where it is none of FORMATS."""
+    for kind in FORMATS:
+        if re.match(kind.begins, head, re.DOTALL):
+            return kind
+    if not head:
+        raise ImageDiffError(f"{path} is empty; save the picture again")
+    fault = "is not a picture of a format that is read"
+    raise ImageDiffError(f"{path} {fault}; convert it to PNG")
+
+
+def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+    """Open an input, this once, and read a pipe to its end; the stack closes it.
+
+    The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
+    what is no picture the beginning alone is read. Raises ImageDiffError.
+    """
+    shown = os.fsdecode(path)
     try:
-        return map_on_cores(decode_source, sources, size > LARGE_FILES)
-    except RuntimeError:  # can't start new thread
-        return map_on_cores(decode_source, sources, False)
+        fill_streams()
+        with open(path, "rb") as opened:
+            stat = os.fstat(opened.fileno())
+            head = opened.read(HEAD)
+            kind = format_of(shown, head)
+            file: io.FileIO | io.BytesIO
+            if S_ISREG(stat.st_mode):
+                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
+            else:
+                file = io.BytesIO(head + opened.read())
+    except (OSError, ValueError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
+        remedy = "name a picture that is there and may be read"
+        raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
+    return Source(shown, file, stat, kind, page)
 
 
-def count_pages(source: Source) -> int:
-    """How many pages or frames an input has; 1 where they cannot be counted."""
-    paged = (
-        source.kind in PAGED
-        or b"acTL" in source.chunks
-        or source.head[4:8] == b"ftyp"  # AVIF
-    )
-    name = name_of(source) if paged else None
-    if name:
-        with contextlib.suppress(cv2.error):
-            return max(1, cv2.imcount(name))
-    return 1
+def decoding_fault(problem: Exception, source: Source) -> str:
+    """Why an input was not decoded, and what to do."""
+    kind = source.format.name
+    if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
+        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
+        return f"is a {kind} that another package reads; pip install {package}"
+    if lacks_memory(problem):
+        return "needs more memory than there is; scale it down"
+    if "MAX_IMAGE_PIXELS" in str(problem):
+        limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
+        remedy = "set that environment variable higher"
+        return f"has more pixels than {limit} allows; {remedy}"
+    if source.page > 1:
+        return f"has no page {source.page} that is whole; name another"
+    return f"is a damaged or truncated {kind}; save or copy it again"
 
 
-def file_of(source: Source) -> PictureFile:
-    """Which file it was, and whether it may be copied in place of being encoded."""
-    header = source.chunks.get(b"IHDR", b"")
-    stored_as_shown = (
-        header[8:] == b"\x08\x02"  # bits and colour type: 8-bit RGB
-        and not source.chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
-    )
-    return PictureFile(source.path, source.stat, source.regular and stored_as_shown)
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    try:
+        picture = source.format.decode(source)
+        if source.page > picture.pages:
+            raise ValueError("no such page")
+    except ImageDiffError:
+        raise
+    except Exception as problem:  # decoders of damaged files raise what they like
+        fault = decoding_fault(problem, source)
+        raise ImageDiffError(f"{source.path} {fault}") from problem
+    broken = 0
+    if picture.pixels.dtype == np.float32:
+        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
+    if broken:
+        count = f"{broken} of {picture.pixels[..., 0].size}"
+        fault = f"{source.path} has pixels that are not finite, {count}"
+        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+    return picture
+
+
+# What decoders say of a picture that they make up in part; not of a tag beside the
+# pixels.
+DAMAGE = (
+    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
+    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
+)
+LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 
 def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs that are open, as `read_images` says."""
+    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
+    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
     with hear_decoders() as heard:
-        images = decode_at_once(sources)
+        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
-        damage = re.search(DAMAGE, messages) if messages else None
-        if damage is None:
-            return [
-                Picture(image, count_pages(source), file_of(source))
-                for image, source in zip(images, sources, strict=True)
-            ]
+    damage = re.search(DAMAGE, messages) if messages else None
+    if damage is None:
+        return pictures
     if len(sources) > 1:  # to learn which it is
         return [read_sources([source])[0] for source in sources]
-    text = damage[0].decode(errors="replace").strip()
-    reason = text.rpartition("TIFF_")[2]
+    reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
     fault = f"{sources[0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike) -> list[Picture]:
-    """Read pictures as the eye sees them: upright, and over white if they have alpha.
+def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
+    """Read pictures as the eye sees them: upright, over white, in sRGB.
 
-    Every path is opened once, in the calling thread and in this order, and a pipe is
-    read to its end there; then all are decoded at once.
-
-    Returns a `Picture` each: (H, W, 3) BGR in the file's depth, uint8, uint16, or
-    float32 for any other; the first page of several. Raises ImageDiffError, naming the
-    path, the reason and the remedy, where a picture cannot be read, is damaged, or
-    needs more memory than there is; also where a decoder says that it made up a part.
+    Every path is opened once, in the calling thread and in this order; then all are
+    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
+    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
+    reason and the remedy, where a picture cannot be read, is damaged, also where a
+    decoder says that it made up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        sources = [open_source(path, stack) for path in paths]
-        return read_sources(sources)
+        return read_sources([open_source(path, page, stack) for path in paths])
 
 
-def read_image(path: PathLike) -> Picture:
-    """Read one picture: `read_images`.
-
-    Returns (H, W, 3) BGR, uint8, uint16 or float32, with the number of pages. Raises
-    ImageDiffError, naming the path.
-    """
-    return read_images(path)[0]
+def read_image(path: PathLike, page: int = 1) -> Picture:
+    """Read one picture, or a page of a document: `read_images`."""
+    return read_images(path, page=page)[0]
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -2461,20 +2693,40 @@ def union(*masks: Gray8 | None) -> Gray8 | None:
     return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
 
 
-def find_ignored(laid: Laid, options: Options, size: tuple[int, int]) -> Gray8 | None:
+def laid_mask(mask: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
+    """A mask of the first picture, or of the second, on the canvas."""
+    if mask is None:
+        return None
+    if laid.lanes:
+        flags = [lane.in_second if of_second else lane.in_first for lane in laid.lanes]
+        return on_canvas(mask, laid.lanes, flags)
+    height, width = laid.first.shape[:2]
+    if of_second and laid.alignment and laid.alignment.transform:
+        transform = np.array(laid.alignment.transform)
+        nearest = cv2.INTER_NEAREST
+        return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+    below, right = height - mask.shape[0], width - mask.shape[1]
+    return cv2.copyMakeBorder(mask, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+
+
+def find_ignored(
+    laid: Laid,
+    rectangles: Sequence[Rectangle],
+    masks: tuple[Gray8 | None, Gray8 | None],
+    size: tuple[int, int],
+) -> Gray8 | None:
     """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
 
-    size: width and height of the first picture, in whose pixels the rectangles are.
+    rectangles: in pixels of the first picture, whose width and height are the size.
+    masks: of each picture, (H, W) uint8.
     """
     width, height = size
     if laid.lanes:
-        asked = mask_of(options.ignore, height, width)
-        if asked is not None:
-            in_first = [lane.in_first for lane in laid.lanes]
-            asked = on_canvas(asked, laid.lanes, in_first)
+        asked = laid_mask(mask_of(rectangles, height, width), laid, False)
     else:
-        asked = mask_of(options.ignore, *laid.first.shape[:2])
-    return union(asked, laid.left_out)
+        asked = mask_of(rectangles, *laid.first.shape[:2])
+    first, second = laid_mask(masks[0], laid, False), laid_mask(masks[1], laid, True)
+    return union(asked, first, second, laid.left_out)
 
 
 CEILING = 0.65  # of Otsu's threshold in 8 bits; 0.7: 0.6 false boxes a picture at +10
@@ -2686,23 +2938,6 @@ def add_bands(
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
 
 
-def from_pillow(picture: Any) -> Image:
-    """A Pillow image as (H, W, 3) BGR or (H, W) gray: upright, over white."""
-    from PIL import ImageOps
-
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "La":  # gray, with alpha multiplied in
-        picture = picture.convert("LA")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return np.asarray(picture)
-    if picture.has_transparency_data:
-        colours = np.asarray(picture.convert("RGBA"))
-        return over_white(cv2.cvtColor(colours, cv2.COLOR_RGBA2BGRA), False)
-    if picture.mode == "L":
-        return np.asarray(picture)
-    return cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR)
-
-
 def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
     """An array as uint8, uint16 or float32, where it is plain which is meant."""
     native = array.dtype.newbyteorder("=")
@@ -2732,7 +2967,7 @@ def as_image(picture: Any, which: str) -> Image:
     order. `which` names the picture in messages. Raises ImageDiffError, with what to
     pass, for all else.
     """
-    if isinstance(picture, str | os.PathLike):
+    if isinstance(picture, PATHS):
         fault = f"the {which} picture is a path, {os.fspath(picture)!r}"
         raise ImageDiffError(f"{fault}; compare_files compares files")
     if picture is None:
@@ -2753,7 +2988,7 @@ def as_image(picture: Any, which: str) -> Image:
         fault = f"the {which} picture has the shape {array.shape}"
         raise ImageDiffError(f"{fault}; {WHAT_TO_PASS}")
     image = np.ascontiguousarray(as_depth(array, which))
-    return image if image.shape[2:] != (4,) else over_white(image, False)
+    return over_white(image)
 
 
 def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
@@ -2766,25 +3001,67 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
+def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
+    """The two kinds of parts that are left out: paths of masks, and rectangles."""
+    paths = [part for part in options.ignore if isinstance(part, str)]
+    rectangles = [part for part in options.ignore if not isinstance(part, str)]
+    return paths, rectangles
+
+
+def of_one_depth(first: Image, second: Image) -> tuple[Image, Image]:
+    """The pictures; one of 8 bits beside one of 16 is given 16, 255 as 65535."""
+    if first.dtype == np.uint8 and second.dtype == np.uint16:
+        return first * np.uint16(257), second
+    if first.dtype == np.uint16 and second.dtype == np.uint8:
+        return first, second * np.uint16(257)
+    return first, second
+
+
+def as_mask(array: Any, image: Image) -> Gray8 | None:
+    """What an (H, W) array leaves out of a picture, not 0 = left out, as 255 and 0.
+
+    None for None. Raises ImageDiffError where it has another size than the picture.
+    """
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.shape != image.shape[:2]:
+        fault = f"a mask has the shape {array.shape}, its picture {image.shape[:2]}"
+        raise ImageDiffError(f"{fault}; make it as large as the picture")
+    return np.where(array, np.uint8(255), np.uint8(0))
+
+
 def compare_images(
-    first: Any, second: Any, options: Options | None = None, **changes: Any
+    first: Any,
+    second: Any,
+    options: Options | None = None,
+    *,
+    ignored: tuple[Any, Any] = (None, None),
+    **changes: Any,
 ) -> Comparison:
     """Find where two pictures differ.
 
-    first, second: arrays, (H, W, 3) BGR or (H, W) gray, of one depth: uint8, uint16 or
-    float32; or what `as_image` makes such arrays of. The comparison holds such arrays
-    themselves, not copies. The options may be given by their names:
+    first, second: arrays, (H, W, 3) BGR or (H, W) gray: uint8, uint16 or float32; or
+    what `as_image` makes such arrays of. The comparison holds such arrays themselves,
+    not copies, but where 8 bits meet 16. ignored: of each picture an (H, W) array that
+    is not 0 where it is left out, or None. The options may be given by their names:
     compare_images(first, second, tolerance=1). Raises ImageDiffError where the pictures
     cannot be compared.
     """
     options = chosen_options(options, changes)
+    paths, rectangles = masks_and_rectangles(options)
+    if paths:
+        fault = f"{paths[0]} is the path of a mask, and compare_files reads files"
+        raise ImageDiffError(f"{fault}; pass an array, ignored=(mask, None)")
     first, second = as_image(first, "first"), as_image(second, "second")
     sizes = first.shape[1::-1], second.shape[1::-1]
+    masks = as_mask(ignored[0], first), as_mask(ignored[1], second)
+    first, second = of_one_depth(first, second)
 
     laid = align(first, second, options)
-    ignored = find_ignored(laid, options, sizes[0])
+    left_out = find_ignored(laid, rectangles, masks, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
-    unseen = union(ignored, laid.uncovered)
+    unseen = union(left_out, laid.uncovered)
     measured = find_evidence(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
@@ -2793,7 +3070,7 @@ def compare_images(
     mask = find_mask(measured.evidence, threshold)
     mask, regions = find_regions(mask, measured.evidence, options)
     mask, regions = drop_snapped(mask, regions, laid)
-    mask, regions = add_bands(mask, regions, laid, ignored)
+    mask, regions = add_bands(mask, regions, laid, left_out)
 
     return Comparison(
         first=laid.first,
@@ -2804,7 +3081,7 @@ def compare_images(
         bands=laid.bands,
         strips=laid.strips,
         lanes=laid.lanes,
-        ignored=ignored,
+        ignored=left_out,
         threshold=threshold,
         mask=mask,
         regions=regions,
@@ -2827,6 +3104,39 @@ def with_threshold(
     )
 
 
+def painted_white(mask: Picture, picture: Picture) -> Gray8:
+    """What the picture of a mask leaves out: (H, W) uint8, 255 where it is white.
+
+    Raises ImageDiffError where it has another size than the picture it is for, or would
+    leave out everything.
+    """
+    if mask.pixels.shape != picture.pixels.shape:
+        sizes = f"{size_of(mask.pixels)} and {size_of(picture.pixels)} pixels"
+        both = f"{mask.file.path} and {picture.file.path} are {sizes}"
+        raise ImageDiffError(f"{both}; make the mask as large as the first picture")
+    low, high = value_range(mask.pixels, mask.pixels)
+    white = to_8_bits(gray(mask.pixels), low, high) > 127
+    if white.all():
+        fault = f"{mask.file.path} is white all over and leaves out everything"
+        raise ImageDiffError(f"{fault}; paint black what is compared")
+    return np.where(white, np.uint8(255), np.uint8(0))
+
+
+def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared."""
+    left_out = [
+        f"{picture.pages - 1} of {picture.file.path}"
+        for picture in pictures
+        if picture.pages > 1
+    ]
+    if left_out:
+        counts = ", ".join(dict.fromkeys(left_out))
+        yield f"first pages compared; pages left out: {counts}"
+    for picture in pictures:
+        for note in picture.notes:
+            yield f"{picture.file.path}: {note}"
+
+
 def compare_files(
     first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
 ) -> Comparison:
@@ -2835,19 +3145,21 @@ def compare_files(
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
-    one, other = read_images(first, second)
-    comparison = compare_images(one.pixels, other.pixels, options)
-    left_out = [
-        f"{picture.pages - 1} of {picture.file.path}"
-        for picture in (one, other)
-        if picture.pages > 1
-    ]
-    notes = []
-    if left_out:
-        counts = ", ".join(dict.fromkeys(left_out))
-        notes.append(f"first pages compared; pages left out: {counts}")
+    paths, rectangles = masks_and_rectangles(options)
+    one, other, *masks = read_images(first, second, *paths)
+    painted = [painted_white(mask, one) for mask in masks]
+    comparison = compare_images(
+        one.pixels,
+        other.pixels,
+        replace(options, ignore=tuple(rectangles)),
+        ignored=(union(one.ignored, *painted), other.ignored),
+    )
     return replace(
-        comparison, first_file=one.file, second_file=other.file, notes=tuple(notes)
+        comparison,
+        options=options,
+        first_file=one.file,
+        second_file=other.file,
+        notes=tuple(dict.fromkeys(notes_on([one, other]))),
     )
 
 
@@ -4316,11 +4628,10 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file begins as a picture that OpenCV reads."""
+def check_picture(path: str) -> None:
+    """Raise ImageDiffError for a file that does not begin as a picture."""
     with contextlib.ExitStack() as stack:
-        source = open_source(path, stack)
-        return cv2.haveImageReader(name_of(source) or path)
+        open_source(path, 1, stack)
 
 
 def compare_both(
@@ -4333,7 +4644,8 @@ def compare_both(
     """
     check_file(first)
     check_file(second)
-    if same_bytes(first, second) and is_picture(first):
+    if same_bytes(first, second):
+        check_picture(first)
         return told(
             pair,
             "same",
@@ -5386,8 +5698,28 @@ def check_command(command: Command, many: bool) -> None:
         raise UsageError("--junit is for folders; leave it out for two pictures")
 
 
+# What no file is called, and why.
+MISNAMED = {
+    r"(?i)https?://": "is an address; download it first",
+    r"-$": "is no file; name a file, or /dev/stdin for a pipe",
+    r"~": "is not there, as ~ was not expanded; write the path in full, or leave the "
+    "quotes out",
+    r".*[*?]": "is a pattern that matched nothing; name a picture that is there, or "
+    "two folders",
+}
+
+
+def check_name(path: str) -> None:
+    """Raise ImageDiffError for a name that is not there, where its form says why."""
+    for pattern, fault in MISNAMED.items():
+        if re.match(pattern, path) and not os.path.lexists(path):
+            raise ImageDiffError(f"{path} {fault}")
+
+
 def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
+    check_name(command.first)
+    check_name(command.second)
     many = os.path.isdir(command.first) or os.path.isdir(command.second)
     check_command(command, many)
     if many:
@@ -5437,8 +5769,10 @@ def parse_jobs(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
 
 
-def parse_rectangle(text: str) -> Rectangle:
-    """An argparse type: X,Y,WIDTH,HEIGHT in pixels."""
+def parse_ignored(text: str) -> Rectangle | str:
+    """An argparse type: X,Y,WIDTH,HEIGHT in pixels, or the path of a mask."""
+    if not re.fullmatch(NUMBERS, text):
+        return text
     with contextlib.suppress(ValueError, ImageDiffError):
         return checked_rectangle([int(part) for part in text.split(",")])
     fault = f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0"
@@ -5470,9 +5804,9 @@ def add_comparing(parser: Parser) -> None:
     add("--min-area", metavar="PX", type=parse_number, help=text)
     text = "join regions that are at most PX apart [%(default)s]"
     add("--merge", metavar="PX", type=parse_number, help=text)
-    text = "leave a rectangle out; repeatable"
-    shape = "X,Y,WIDTH,HEIGHT"
-    add("--ignore", metavar=shape, type=parse_rectangle, action="append", help=text)
+    text = "leave out a rectangle, or what is white in MASK.png; repeatable"
+    shape = "X,Y,WIDTH,HEIGHT|MASK"
+    add("--ignore", metavar=shape, type=parse_ignored, action="append", help=text)
 
     add = parser.add_argument_group("alignment").add_argument
     text = "lay the second picture over the first before comparing [%(default)s]"
