@@ -1337,6 +1337,7 @@ def improved(
     agreeing = int((found & (steps < 1)).sum())
     if found.sum() >= FEW_CORNERS:
         method, reach = (cv2.RANSAC, 8.0) if elastic else (cv2.LMEDS, 0.0)
+        np.empty(2**27, np.uint8)  # MemoryError here; LAPACK would end the process
         step, _ = cv2.findHomography(points[found], corners[found], method, reach)
         if step is not None:
             transform = step @ transform
@@ -4656,8 +4657,7 @@ def compare_both(
             different_fraction=0.0,
         )
     if pair.mask is not None:
-        ignore: Any = (*options.ignore, pair.mask)
-        options = replace(options, ignore=ignore)
+        options = replace(options, ignore=(*options.ignore, pair.mask))
     comparison = compare_files(first, second, options)
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
