@@ -985,6 +985,12 @@ FORMATS = (
     Format("PFM", rb"P[Ff]\s", decode_float),
 )
 HEAD = 1024  # bytes of a file from which its kind is told
+FOREIGN = {  # what people try though no decoder has it, and the remedy
+    rb"%PDF": "is a PDF; render its pages to PNG first",
+    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
+        "is an SVG; render it to PNG first"
+    ),
+}
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -992,10 +998,13 @@ def format_of(path: str, head: bytes) -> Format:
     for kind in FORMATS:
         if re.match(kind.begins, head, re.DOTALL):
             return kind
+    fault = "is not a picture of a format that is read; convert it to PNG"
     if not head:
-        raise ImageDiffError(f"{path} is empty; save the picture again")
-    fault = "is not a picture of a format that is read"
-    raise ImageDiffError(f"{path} {fault}; convert it to PNG")
+        fault = "is empty; save the picture again"
+    for begins, known in FOREIGN.items():
+        if re.match(begins, head, re.DOTALL):
+            fault = known
+    raise ImageDiffError(f"{path} {fault}")
 
 
 def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:

@@ -417,13 +417,17 @@ def test_such_names_of_files_that_are_there(
 CUT_AVIF = "is a damaged or truncated AVIF; save or copy it again"
 HEIC = "is a HEIF that another package reads; pip install pillow-heif"
 OTHER = "is not a picture of a format that is read; convert it to PNG"
+SVG = "is an SVG; render it to PNG first"
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"%PDF-1.7\n%\xe2\xe3", OTHER),
-        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', OTHER),
+        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF; render its pages to PNG first"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', SVG),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="9">', SVG),
+        (b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">\n<svg>', SVG),
+        (b"<!DOCTYPE html><html><body><svg></svg>", OTHER),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", HEIC),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", HEIC),
         (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", HEIC),
