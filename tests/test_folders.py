@@ -92,8 +92,8 @@ def tree(tmp_path: Path) -> Path:
     write(second / "nested/lonely.png")
     write(first / "other.png")
     write(second / "other.webp", changed(random_picture(1, 40, 60, 3)))
-    write(first / "tiny.png", random_picture(0, 5, 5, 3))
-    write(second / "tiny.png", random_picture(1, 5, 5, 3))
+    write(first / "tiny.png", random_picture(0, 5, 60, 3))
+    write(second / "tiny.png", random_picture(1, 5, 60, 3))
     write(first / "cut.png")
     data = write(second / "cut.png").read_bytes()
     (second / "cut.png").write_bytes(data[: len(data) // 2])
@@ -349,10 +349,13 @@ def test_a_mask_belongs_to_the_pair_beside_which_it_lies(tree: Path) -> None:
 
 
 def test_what_the_mask_of_a_pair_paints_white_is_left_out(tmp_path: Path) -> None:
+    picture = np.full((40, 60, 3), 255, np.uint8)
     for name in ("masked.png", "bare.png"):
-        write(tmp_path / "first" / name, np.full((40, 60, 3), 255, np.uint8))
-        write(tmp_path / "second" / name, np.zeros((40, 60, 3), np.uint8))
-    write(tmp_path / "first/masked.ignore.png", np.full((40, 60), 255, np.uint8))
+        write(tmp_path / "first" / name, picture)
+        write(tmp_path / "second" / name, changed(picture))
+    differs = (changed(picture) != picture).any(axis=2)
+    mask = np.where(differs, np.uint8(255), np.uint8(0))
+    write(tmp_path / "first/masked.ignore.png", cv2.dilate(mask, np.ones((9, 9))))
     pairs = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"))
     assert {
         pair.name: image_diff.compare_pair(pair, Options(), None).record["status"]
@@ -459,7 +462,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
         f"{tree}/second/cut.png is a damaged or truncated PNG; save or copy it again"
     )
     assert errors["tiny.png"].startswith(
-        "the first and the second picture are 5x5 pixels, and SSIM needs 7 a side; "
+        "the first and the second picture are 60x5 pixels, and SSIM needs 7 a side; "
     )
     summary, last = err.splitlines()
     assert summary.startswith(
