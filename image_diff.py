@@ -367,6 +367,11 @@ class Comparison:
         return "different" if self.regions or self.bands else "same"
 
     @property
+    def of_one(self) -> tuple[Band, ...]:
+        """What only one picture has: bands and strips."""
+        return self.bands + self.strips
+
+    @property
     def diff(self) -> Gray8:
         """The SSIM map: (H, W) uint8, 255 = same, 0 = an SSIM of 0 or less."""
         return cv2.bitwise_not(self.ssim_loss)
@@ -762,12 +767,13 @@ GRAY, RGB = 0, 2  # of PNG's kinds of colours
 TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
 
 
-def png_pixels(source: Source, header: bytes, clear: bytes) -> Image:
+def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     """The pixels of a still PNG; alpha stays.
 
-    header, clear: what its IHDR has and its tRNS, which may be empty.
+    header: width, height, bits and kind of colours; clear: its tRNS, which may be
+    empty.
     """
-    width, height, bits, colour = struct.unpack_from(">IIBB", header)
+    width, height, bits, colour = header
     check_size(width, height)
     if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
         with contextlib.suppress(ImportError):
@@ -793,8 +799,8 @@ def decode_png(source: Source) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
     chunks = png_chunks(source.file)
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
-    header = contents[b"IHDR"]
-    width, height, bits, colour = struct.unpack_from(">IIBB", header)
+    header = struct.unpack_from(">IIBB", contents[b"IHDR"])
+    width, height, bits, colour = header
     if max(width, height) > LONGEST_SIDE:
         fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
         raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
@@ -1311,15 +1317,26 @@ def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
     return Fit(transform, cv2.countNonZero(agrees), len(source))
 
 
-def laid_over(
-    second: Image, transform: Matrix, shape: Sequence[int]
-) -> tuple[Image, Gray8]:
-    """The second picture laid over an (H, W) shape, and the mask of what it covers."""
+def laid_over(second: Image, transform: Matrix, shape: Sequence[int]) -> Image:
+    """The second picture laid over an (H, W) shape; beyond it its border goes on."""
     height, width = shape
-    warp = partial(cv2.warpPerspective, M=transform, dsize=(width, height))
-    moved = warp(second, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpPerspective(
+        second, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=edge
+    )
+
+
+def mask_laid_over(mask: Gray8, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """A mask of the second picture laid over an (H, W) shape; 0 beyond it."""
+    height, width = shape
+    nearest = cv2.INTER_NEAREST
+    return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+
+
+def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """What the second picture covers of an (H, W) shape: 255 there."""
     whole = np.full(second.shape[:2], 255, np.uint8)
-    return moved, warp(whole, flags=cv2.INTER_NEAREST)
+    return mask_laid_over(whole, transform, shape)
 
 
 FEW_CORNERS = 20  # say little of a transform, right or wrong
@@ -1340,7 +1357,7 @@ def improved(
     pixels: the best half would be one end of the picture, and the transform off by
     three times the drift at the other. Corners that lay within a pixel already agree.
     """
-    moved, _ = laid_over(second, transform, first.shape)
+    moved = laid_over(second, transform, first.shape)
     points, found = follow(first, moved, corners, 15, levels)
     steps = np.linalg.norm(points - corners, axis=1)
     agreeing = int((found & (steps < 1)).sum())
@@ -1362,7 +1379,7 @@ def refine(first: Gray8, second: Gray8, transform: Matrix, elastic: bool) -> Fit
     small, scale = reduced(first, 2e6)
     other, other_scale = reduced(second, 2e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    _, covered = laid_over(other, small_transform, small.shape)
+    covered = covered_by(other, small_transform, small.shape)
     apart = max(3.0, (small.size / 4000) ** 0.5 / 3)
     corners = find_corners(small, shrink(covered, 7), 4000, apart)
     fit = Fit(small_transform, 0, 0)
@@ -1464,7 +1481,8 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     small, scale = reduced(first, 4e6)
     other, other_scale = reduced(second, 4e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    laid, covered = laid_over(other, small_transform, small.shape)
+    laid = laid_over(other, small_transform, small.shape)
+    covered = covered_by(other, small_transform, small.shape)
     corners = find_corners(small, covered, 8000, 3)
     y, x = np.indices(small.shape, np.float32)
     shift = np.zeros((*small.shape, 2), np.float32)
@@ -1531,7 +1549,8 @@ def register(
         shift = drift(first_gray, second_gray, transform)
         moved, covered = laid_with_drift(smooth, transform, shift)
     else:
-        moved, covered = laid_over(smooth, transform, first_gray.shape)
+        moved = laid_over(smooth, transform, first_gray.shape)
+        covered = covered_by(smooth, transform, first_gray.shape)
     uncovered = cv2.bitwise_not(covered)
     moved[uncovered > 0] = high
     share = cv2.countNonZero(covered) / covered.size
@@ -2713,8 +2732,7 @@ def laid_mask(mask: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
     height, width = laid.first.shape[:2]
     if of_second and laid.alignment and laid.alignment.transform:
         transform = np.array(laid.alignment.transform)
-        nearest = cv2.INTER_NEAREST
-        return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+        return mask_laid_over(mask, transform, (height, width))
     below, right = height - mask.shape[0], width - mask.shape[1]
     return cv2.copyMakeBorder(mask, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
 
@@ -2943,6 +2961,19 @@ def add_bands(
     return mask, tuple(sorted(with_strips, key=attrgetter("y", "x")))
 
 
+def regions_on(
+    laid: Laid | Comparison,
+    mask: Gray8,
+    evidence: Gray8,
+    ignored: Gray8 | None,
+    options: Options,
+) -> tuple[Gray8, tuple[Region, ...]]:
+    """`find_regions` on the canvas, less spacing, with what only one picture has."""
+    mask, regions = find_regions(mask, evidence, options)
+    mask, regions = drop_snapped(mask, regions, laid)
+    return add_bands(mask, regions, laid, ignored)
+
+
 # --- Compare --------------------------------------------------------------------------
 
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
@@ -2956,8 +2987,7 @@ def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # to infinity, which is refused
-            return array.astype(np.float32)
+        return in_known_depth(array)
     if array.dtype.kind not in "iu":
         fault = f"the {which} picture has values of {array.dtype}"
         raise ImageDiffError(f"{fault}; {WHAT_TO_PASS}")
@@ -3078,9 +3108,7 @@ def compare_images(
     ceiling = CEILING if first.dtype == np.uint8 else 1.0
     threshold = find_threshold(measured.evidence, ceiling, options)
     mask = find_mask(measured.evidence, threshold)
-    mask, regions = find_regions(mask, measured.evidence, options)
-    mask, regions = drop_snapped(mask, regions, laid)
-    mask, regions = add_bands(mask, regions, laid, left_out)
+    mask, regions = regions_on(laid, mask, measured.evidence, left_out, options)
 
     return Comparison(
         first=laid.first,
@@ -3106,9 +3134,8 @@ def with_threshold(
     """The comparison at another threshold and smallest area, from the evidence on."""
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
     mask = find_mask(comparison.evidence, threshold)
-    mask, regions = find_regions(mask, comparison.evidence, options)
-    mask, regions = drop_snapped(mask, regions, comparison)
-    mask, regions = add_bands(mask, regions, comparison, comparison.ignored)
+    evidence, ignored = comparison.evidence, comparison.ignored
+    mask, regions = regions_on(comparison, mask, evidence, ignored, options)
     return replace(
         comparison, options=options, threshold=threshold, mask=mask, regions=regions
     )
@@ -3196,10 +3223,9 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     low, high = value_range(comparison.first, comparison.second)
     first = to_8_bits(comparison.first, low, high)
     second = to_8_bits(comparison.second, low, high)
-    bands = comparison.bands + comparison.strips
-    if bands:
+    if comparison.of_one:
         first, second = first.copy(), second.copy()
-    for band in bands:
+    for band in comparison.of_one:
         lacking = first if is_lacking(band, "Original") else second
         band_of(band, lacking)[:] = WHITE
     return first, second
@@ -3261,9 +3287,8 @@ def draw(comparison: Comparison, title: str) -> Image:
     else:
         first, second = clean_pictures(comparison)
         picture = first if title == "Original" else second
-        if comparison.bands or comparison.strips:
-            bands = comparison.bands + comparison.strips
-            picture = draw_bands(picture, bands, title)
+        if comparison.of_one:
+            picture = draw_bands(picture, comparison.of_one, title)
         picture = draw_boxes(picture, comparison.regions)
     if comparison.ignored is None:
         return picture
@@ -3336,8 +3361,16 @@ def region_records(comparison: Comparison) -> list[Record]:
     records = []
     for region in comparison.regions:
         y, second_y, height = in_pictures(comparison.lanes, region)
-        place = {"x": region.x, "y": y, "width": region.width, "height": height}
-        records.append(place | {"second_y": second_y} | region._asdict() | place)
+        record = {
+            "x": region.x,
+            "y": y,
+            "width": region.width,
+            "height": height,
+            "second_y": second_y,
+            "area": region.area,
+            "ssim": region.ssim,
+        }
+        records.append(record)
     return records
 
 
@@ -3735,7 +3768,7 @@ def box_of(name: str, box: Region | Band) -> str:
 def band_boxes(comparison: Comparison, title: str) -> str:
     """What one of the pictures alone has in the overlay of "Original" or "Modified"."""
     boxes = []
-    for band in comparison.bands + comparison.strips:
+    for band in comparison.of_one:
         kind = "lacking" if is_lacking(band, title) else band.kind
         boxes.append(box_of(f'class="{kind}"', band))
     return "".join(boxes)
@@ -4090,7 +4123,7 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
 
     first, second = clean_pictures(comparison)
     regions = comparison.regions
-    on_canvas_alone = bool(comparison.bands or comparison.strips or comparison.lanes)
+    on_canvas_alone = bool(comparison.of_one or comparison.lanes)
     first_file = None if on_canvas_alone else comparison.first_file
     laid = comparison.alignment is not None or on_canvas_alone
     second_file = None if laid else comparison.second_file
@@ -4385,7 +4418,7 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
 
 # --- Pairs ----------------------------------------------------------------------------
 
-# What OpenCV's wheels decode; imutils.paths.list_images knows six of them, and follows
+# How pictures are named; imutils.paths.list_images knows six of these, and follows
 # every link.
 EXTENSIONS = (
     ".apng",
