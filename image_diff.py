@@ -48,8 +48,10 @@ import math
 import numbers
 import operator
 import re
+import struct
 import threading
 import time
+import warnings
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, replace
@@ -57,7 +59,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import chain, count, groupby, islice, pairwise
 from operator import attrgetter
-from stat import S_ISCHR
+from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -206,6 +208,18 @@ def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
     raise ImageDiffError(f"{fault}; {remedy}")
 
 
+PATHS = str, os.PathLike
+# What is meant as X,Y,WIDTH,HEIGHT, right or wrong, and is not the path of a mask.
+NUMBERS = r"[-+\d., ]*|[^./\\]*,[^./\\]*"
+
+
+def checked_part(part: Any) -> Rectangle | str:
+    """What is left out: a rectangle, or the path of a mask; ImageDiffError else."""
+    if isinstance(part, PATHS) and not re.fullmatch(NUMBERS, os.fsdecode(part)):
+        return os.fsdecode(part)
+    return checked_rectangle(part)
+
+
 @dataclass(frozen=True)
 class Options:
     """What changes the result; the defaults are the command line's.
@@ -222,7 +236,8 @@ class Options:
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
     min_area: int = 25  # different pixels of a region, at least; one marks 49
     merge: int = 0  # join regions that are at most so many pixels apart
-    ignore: tuple[Rectangle, ...] = ()  # what is left out
+    # What is left out: rectangles, and files whose white is left out.
+    ignore: tuple[Rectangle | str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -231,8 +246,9 @@ class Options:
             for name in LIMITS
             if name != "threshold" or self.threshold is not None
         }
-        parts = self.ignore if np.iterable(self.ignore) else (self.ignore,)
-        plain["ignore"] = tuple(checked_rectangle(part) for part in parts)
+        is_one = isinstance(self.ignore, PATHS) or not np.iterable(self.ignore)
+        parts: Any = (self.ignore,) if is_one else self.ignore
+        plain["ignore"] = tuple(checked_part(part) for part in parts)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         for name in ("gray", "resize"):
@@ -307,6 +323,16 @@ class PictureFile(NamedTuple):
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
 
 
+class Picture(NamedTuple):
+    """A picture that was read from a file."""
+
+    pixels: Image  # (H, W, 3) BGR, as a viewer shows it
+    file: PictureFile
+    pages: int = 1  # of the file; the pixels are those of one
+    ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
+    notes: tuple[str, ...] = ()  # what of the file is not compared
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Two pictures and where they differ. The arrays share one height and width.
@@ -352,6 +378,11 @@ class Comparison:
         return "different" if self.regions or self.bands else "same"
 
     @property
+    def of_one(self) -> tuple[Band, ...]:
+        """What only one picture has: bands and strips."""
+        return self.bands + self.strips
+
+    @property
     def diff(self) -> Gray8:
         """The SSIM map: (H, W) uint8, 255 = same, 0 = an SSIM of 0 or less."""
         return cv2.bitwise_not(self.ssim_loss)
@@ -380,46 +411,7 @@ class Comparison:
         return encode_png(side_by_side(self))
 
 
-# --- Load -----------------------------------------------------------------------------
-
-# Tells a damaged picture from a foreign file; OpenCV finds the format by itself.
-SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8": "JPEG",
-    b"RIFF": "WebP",
-    b"II*": "TIFF",
-    b"II+": "TIFF",
-    b"MM": "TIFF",
-    b"GIF8": "GIF",
-    b"#?": "HDR",
-}
-PAGED = (
-    "TIFF",
-    "GIF",
-    "WebP",
-)  # may have several pages; so may an animated PNG, and AVIF
-
-# What OpenCV does not read, yet people try: how it begins, and what to do about it.
-FOREIGN = {
-    rb"%PDF": "is a PDF; render its pages to PNG first",
-    rb"(?s)(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-    # The general brands are those of AVIF too, which OpenCV reads.
-    rb"(?s).{4}ftyp(?!.{0,60}avi[fs])(he[ivic].|mif1|msf1)": (
-        "is a HEIC photograph; convert it to PNG or JPEG"
-    ),
-}
-HEAD = 1024  # bytes from the start of a file in which these are looked for
-
-# What decoders say of a picture that they make up in part; not of a tag beside the
-# pixels.
-DAMAGE = (
-    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
-    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
-)
-LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
-DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
+# --- Threads and streams --------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -477,24 +469,11 @@ def map_on_cores(
     return [future.result() for future in futures]
 
 
-class Picture(NamedTuple):
-    """A picture that was read from a file."""
-
-    pixels: Image  # (H, W, 3) BGR, as the eye sees it
-    pages: int  # of the file, at least 1; the pixels are those of the first
-    file: PictureFile
-
-
-class Source(NamedTuple):
-    """An input that is open, and what its bytes tell before they are decoded."""
-
-    path: str
-    file: BinaryIO  # may be read and sought at any time: the file, or what a pipe gave
-    stat: os.stat_result  # of what was opened
-    regular: bool  # a file, not a pipe
-    head: bytes  # the first HEAD bytes
-    kind: str | None  # one of SIGNATURES
-    chunks: dict[bytes, bytes]  # of a PNG: `png_chunks`
+def lacks_memory(problem: Exception) -> bool:
+    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
+    if isinstance(problem, MemoryError | SystemError):
+        return True
+    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
 
 
 def fill_streams() -> None:
@@ -509,17 +488,22 @@ def fill_streams() -> None:
     os.close(descriptor)
 
 
+DECODING = threading.Lock()  # stderr is the process's: what is heard is of one pair
+
+
 @contextlib.contextmanager
 def hear_decoders() -> Iterator[BinaryIO]:
     """Take what the C decoders write to stderr, and nowhere else, into a file.
 
     On Linux the file can be read; elsewhere what is written is lost. Afterwards
-    descriptor 2 is what it was before, be that stderr or a file of the caller's.
+    descriptor 2 is what it was before, be that stderr or a file of the caller's. What
+    Python's decoders warn of is of tags beside the pixels, and is lost, too.
     """
-    fill_streams()
     # No pipe: a full one would stop the decoder or, unblocked, OpenCV's messages.
     target = os.memfd_create("heard") if sys.platform == "linux" else os.devnull
-    with DECODING, open(target, "w+b") as heard:
+    quiet = contextlib.redirect_stderr(io.StringIO())  # of `logging`
+    with DECODING, open(target, "w+b") as heard, warnings.catch_warnings(), quiet:
+        warnings.simplefilter("ignore")
         stderr = os.dup(2)
         log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
         os.dup2(heard.fileno(), 2)
@@ -531,122 +515,7 @@ def hear_decoders() -> Iterator[BinaryIO]:
             cv2.utils.logging.setLogLevel(log_level)
 
 
-def in_memory(pipe: BinaryIO) -> BinaryIO:
-    """All that comes through a pipe, as a file in memory.
-
-    The calling thread waits for it: a signal handler that raises ends the wait. Of a
-    device, which may never end, it is the beginning.
-    """
-    endless = S_ISCHR(os.fstat(pipe.fileno()).st_mode)
-    data = pipe.read(HEAD if endless else -1)
-    if sys.platform != "linux":
-        return io.BytesIO(data)
-    file = os.fdopen(os.memfd_create("pipe"), "w+b")
-    file.write(data)
-    file.flush()  # it is opened by its name, too
-    return file
-
-
-def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The first 10 bytes in each chunk of a PNG by name; none where it is no whole PNG.
-
-    A chunk that claims more bytes than the file has makes it none: OpenCV would
-    allocate up to 4 GB for one.
-    """
-    chunks: dict[bytes, bytes] = {}
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if file.read(4) != b"\x89PNG":
-        return chunks
-    start = 8
-    while start < size and b"IEND" not in chunks:
-        file.seek(start)
-        head = file.read(18)  # length, name, and 10 bytes of what is in it
-        chunks.setdefault(head[4:8], head[8:])
-        start += 12 + int.from_bytes(head[:4], "big")  # a checksum ends it
-    return chunks if start <= size else {}
-
-
-def kind_of(head: bytes) -> str | None:
-    """The format by the first bytes; None where it is none of SIGNATURES."""
-    for signature, kind in SIGNATURES.items():
-        if head.startswith(signature):
-            return kind
-    return None
-
-
-def misnamed(path: str) -> str | None:
-    """What is wrong with a name that no file has, where that can be seen from it."""
-    if path.lower().startswith(("http://", "https://")):
-        return "is an address; download it first"
-    if path == "-":
-        return "is no file; name a file, or /dev/stdin for a pipe"
-    if path.startswith("~"):
-        remedy = "write the path in full, or leave the quotes out"
-        return f"is not there, as ~ was not expanded; {remedy}"
-    if "*" in path or "?" in path:
-        remedy = "name a picture that is there, or two folders"
-        return f"is a pattern that matched nothing; {remedy}"
-    return None
-
-
-def unreadable(path: str, problem: Exception) -> str:
-    """The message about an input that cannot be opened or read to its end."""
-    fault = misnamed(path) if isinstance(problem, FileNotFoundError) else None
-    if isinstance(problem, MemoryError):
-        fault = "needs more memory than there is; scale it down"
-    if fault is None:
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "name a picture that is there and may be read"
-        fault = f"cannot be read: {reason}; {remedy}"
-    return f"{path} {fault}"
-
-
-def open_once(path: PathLike) -> tuple[BinaryIO, os.stat_result, bool]:
-    """Open an input and read a pipe to its end.
-
-    Returns the file, or what the pipe gave; the state of what was opened; and whether
-    it is a regular file.
-    """
-    fill_streams()
-    with open(path, "rb") as opened:
-        descriptor = opened.fileno()
-        stat = os.fstat(descriptor)
-        regular = os.path.isfile(descriptor)
-        if regular:
-            file: BinaryIO = os.fdopen(os.dup(descriptor), "rb")  # stays open
-        else:
-            file = in_memory(opened)
-    return file, stat, regular
-
-
-def open_source(path: PathLike, stack: contextlib.ExitStack) -> Source:
-    """Open an input, this once, and see what it is; the stack closes it.
-
-    Raises ImageDiffError where that cannot be done.
-    """
-    name = os.fsdecode(path)
-    try:
-        file, stat, regular = open_once(path)
-        stack.enter_context(file)
-        file.seek(0)
-        head = file.read(HEAD)
-        chunks = png_chunks(file)
-    except (OSError, ValueError, MemoryError) as problem:
-        raise ImageDiffError(unreadable(name, problem)) from problem
-    return Source(name, file, stat, regular, head, kind_of(head), chunks)
-
-
-def name_of(source: Source) -> str | None:
-    """A name under which OpenCV finds what was opened, whatever the path leads to now.
-
-    None where the system has no such names: all but Linux.
-    """
-    if sys.platform == "linux":
-        name = f"/proc/self/fd/{source.file.fileno()}"
-        if os.access(name, os.R_OK):
-            return name
-    return None
+# --- Pixels ---------------------------------------------------------------------------
 
 
 def to_bgr(image: Image) -> Image:
@@ -656,73 +525,12 @@ def to_bgr(image: Image) -> Image:
     return image
 
 
-def over_white(image: Image, premultiplied: bool) -> Image:
-    """Blend (H, W, 4) BGRA over white; returns (H, W, 3) BGR of the same depth.
-
-    White is 1 in floats. premultiplied: the colours are multiplied by alpha already.
-    """
-    whole = image.dtype.kind == "u"
-    white = float(np.iinfo(image.dtype).max) if whole else 1.0
-    result = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    # In strips: at once the floats would need 64 bytes a pixel.
-    strips = zip(np.array_split(image, 64), np.array_split(result, 64), strict=True)
-    for strip, target in strips:
-        if (strip[..., 3] == white).all():
-            continue
-        alpha = strip[..., 3:] / white
-        colour = strip[..., :3] * (1 if premultiplied else alpha)
-        blended = colour + white * (1 - alpha)
-        target[:] = np.rint(blended) if whole else blended
-    return result
-
-
-# IMREAD_UNCHANGED alone keeps alpha and float, and alone does not turn upright.
-UPRIGHT = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-
-
-def bytes_of(source: Source) -> bytes:
-    """The whole input; an animated PNG is made still.
-
-    OpenCV reads animated ones unchecked.
-    """
-    source.file.seek(0)
-    data = source.file.read()
-    if b"acTL" in source.chunks:
-        before, _, after = data.partition(b"acTL")
-        # Less the length before it, and the 8 bytes in it and the checksum behind it.
-        return before[:-4] + after[12:]
-    return data
-
-
-def reads_by_name(source: Source) -> bool:
-    """Whether OpenCV may read the input itself, rather than take its bytes.
-
-    A PNG it reads piece by piece, which spares 12 % of the time of a large pair; and of
-    the bytes of an HDR that it refuses it leaves a temporary file. Of other formats it
-    takes bytes, as it accepts a truncated JPEG by name, and cannot turn every TIFF.
-    """
-    return source.kind in ("PNG", "HDR") and b"acTL" not in source.chunks
-
-
-def may_be_turned(source: Source, data: bytes) -> bool:
-    """Whether EXIF may say so in a picture that was read without regard to it."""
-    if source.kind == "WebP":
-        return b"EXIF" in data
-    return b"eXIf" in source.chunks
-
-
-def is_made_up(image: Image, kind: str | None, data: bytes) -> bool:
-    """Whether OpenCV is known to read other pixels than the file has."""
-    if image.shape[2:] == (2,):
-        return True
-    if data.startswith(b"P7"):  # red and blue of a PAM come swapped
-        return True
-    # Most of a deep TIFF that lost its tag SamplesPerPixel, 277 of type SHORT, is left
-    # as the memory was.
-    deep = image.ndim == 3 and image.dtype != np.uint8
-    if kind == "TIFF" and deep:
-        return re.search(rb"\x15\x01\x03\0|\x01\x15\0\x03", data) is None
-    return False
+def to_rgb(image: Image) -> Image:
+    """BGR to RGB and BGRA to RGBA, or back; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    return cv2.cvtColor(image, codes[image.shape[2]])
 
 
 def in_known_depth(image: Image) -> Image:
@@ -733,155 +541,594 @@ def in_known_depth(image: Image) -> Image:
         return image.astype(np.float32, copy=False)
 
 
-def decode(source: Source) -> Image:
-    """Decode an input as `read_images` says.
+def at_16_bits(image: Image, white: int) -> Image:
+    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+    if white == 65535:
+        return image
+    share = np.minimum(image, white) * np.float32(65535 / white)
+    return np.rint(share).astype(np.uint16)
 
-    Raises cv2.error where OpenCV cannot, or not as the file has it.
+
+def over_white(image: Image, premultiplied: bool = False) -> Image:
+    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
+
+    premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
+    as it is.
     """
-    if source.kind == "PNG" and b"IEND" not in source.chunks:
-        raise cv2.error("cut short")
-    name = name_of(source) if reads_by_name(source) else None
-    data = b""
-    if name:
-        # Without a dst it is copied once decoded: a page of 37 megapixels takes 15 %
-        # more time and 106 MB.
-        read: Any = partial(cv2.imread, name, dst=None)
+    if image.shape[2:] != (4,):
+        return image
+    is_whole = image.dtype.kind == "u"
+    white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    alpha = cv2.extractChannel(image, 3)
+    if alpha.min() == white:
+        return colour
+    alpha = to_bgr(alpha)
+    if premultiplied:
+        ink = cv2.subtract(alpha, colour)
     else:
-        data = bytes_of(source)
-        read = partial(cv2.imdecode, np.frombuffer(data, np.uint8))
-    upright = source.kind == "JPEG"
-    image = read(flags=UPRIGHT if upright else cv2.IMREAD_UNCHANGED)
-    if image is None and name:
-        os.close(
-            os.open(name, os.O_RDONLY)
-        )  # OSError, if there are too many open files
-    alpha = image is not None and image.shape[2:] == (4,)
-    if not alpha and may_be_turned(source, data):
-        image = read(flags=UPRIGHT)
-    if image is None or is_made_up(image, source.kind, data):
-        raise cv2.error("not as the file has it")
-    image = in_known_depth(image)
-    if alpha:
-        # libtiff's 8-bit interface has multiplied the colours by alpha already.
-        multiplied = source.kind == "TIFF" and image.dtype == np.uint8
-        return over_white(image, multiplied)
-    return to_bgr(image)
+        ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
+    blended: Image = white - ink
+    return blended
 
 
-def lacks_memory(problem: Exception) -> bool:
-    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
-    if isinstance(problem, MemoryError | SystemError):
-        return True
-    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
+def turned(image: Image, orientation: int) -> Image:
+    """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        image = cv2.transpose(image)
+    if orientation in (2, 3, 6, 7):
+        image = cv2.flip(image, 1)
+    if orientation in (3, 4, 7, 8):
+        image = cv2.flip(image, 0)
+    return image
 
 
-def foreign(head: bytes) -> str:
-    """What a file is that OpenCV does not know, and the remedy."""
-    if not head:
-        return "is empty; save the picture again"
-    for pattern, fault in FOREIGN.items():
-        if re.match(pattern, head):
-            return fault
-    return "is not a picture of a format that OpenCV reads; convert it to PNG"
-
-
-def decode_source(source: Source) -> Image:
-    """`decode`, with an ImageDiffError that names the path where it fails."""
+def orientation_of(picture: Any) -> int:
+    """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
-        return decode(source)
-    except (OSError, ValueError) as problem:
-        raise ImageDiffError(unreadable(source.path, problem)) from problem
-    except (MemoryError, SystemError, cv2.error) as problem:
-        if "MAX_IMAGE" in str(problem):
-            pixels = os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]
-            limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={pixels}"
-            remedy = "set that environment variable higher"
-            fault = f"has more pixels than {limit} allows; {remedy}"
-        elif lacks_memory(problem):
-            fault = "needs more memory than there is; scale it down"
-        elif source.kind:
-            fault = f"is a damaged or truncated {source.kind}; save or copy it again"
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # of any kind: viewers show what has broken EXIF
+        return 1
+
+
+def to_srgb(profile: bytes | None, mode: str) -> Any:
+    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
+
+    mode: L, RGB, RGBA or CMYK. None where it moves no colour of a 17x17x17 grid by more
+    than one level, and for a profile that is damaged or made for another mode.
+    """
+    if not profile:
+        return None
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    target = "RGBA" if mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, mode, target)
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(mode)
+    shown = np.asarray(transform.apply(colours), int)
+    steps = shown - np.asarray(colours.convert(target), int)
+    return transform if np.abs(steps).max() > 1 else None
+
+
+def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
+    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
+
+    What is deeper than 8 bits keeps its colours.
+    """
+    transform = None
+    if pixels.dtype == np.uint8:
+        mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
+        transform = to_srgb(profile, mode)
+    if transform is not None:
+        from PIL import Image as Pillow
+
+        colours = Pillow.fromarray(to_rgb(pixels))
+        pixels = to_rgb(np.asarray(transform.apply(colours)))
+    return turned(over_white(pixels), orientation)
+
+
+def from_pillow(picture: Any) -> Image:
+    """A Pillow image `as_shown`."""
+    picture.load()
+    orientation = orientation_of(picture)
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK":
+        transform = to_srgb(profile, "CMYK")
+        picture = transform.apply(picture) if transform else picture.convert("RGB")
+        profile = None
+    if picture.mode == "La":  # gray, with alpha multiplied in
+        picture = picture.convert("LA")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
+        picture = picture.convert("RGB")
+    return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
+
+
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
+
+
+class Source(NamedTuple):
+    """An input, open."""
+
+    path: str
+    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
+    stat: os.stat_result  # of what was opened
+    format: Format
+    page: int  # the one to decode, from 1
+
+    def read(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+
+
+# OpenCV has the same limit: it reads the variable while it is imported.
+MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture with more pixels than are allowed, before it is decoded."""
+    if width * height > MOST_PIXELS:
+        raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
+
+
+def open_with_pillow(source: Source) -> Any:
+    """An input as a Pillow image, at its page, of which only headers are read so far.
+
+    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
+    """
+    from PIL import Image as Pillow
+
+    kind = source.format.name
+    Pillow.preinit()
+    if kind not in Pillow.OPEN:
+        Pillow.init()
+    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
+    check_size(*picture.size)
+    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    check_size(*picture.size)
+    return picture
+
+
+def decode_with_pillow(source: Source) -> Picture:
+    """Any picture of up to 8 bits."""
+    picture = open_with_pillow(source)
+    pages = getattr(picture, "n_frames", 1)
+    return source.picture(from_pillow(picture), pages=pages)
+
+
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+    """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
+    data = np.frombuffer(source.read(), np.uint8)
+    if source.page == 1:
+        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+    else:
+        only = source.page - 1, source.page
+        images = cv2.imdecodemulti(data, flags, range=only)[1]
+    (image,) = images
+    if image is None:
+        raise ValueError("not a picture")
+    return image
+
+
+PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
+
+
+def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+    """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
+
+    Where it is known not to be turned, Pillow need not look for that behind the pixels.
+    """
+    header = open_with_pillow(source)
+    orientation = orientation_of(header) if is_turned else 1
+    profile = header.info.get("icc_profile")
+    notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
+    pages = getattr(header, "n_frames", 1)
+    pixels = as_shown(pixels, profile, orientation)
+    return source.picture(pixels, pages=pages, notes=notes)
+
+
+def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
+    """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
+
+    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
+    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
+    """
+    chunks: list[bytes] = []
+    size = file.seek(0, os.SEEK_END)
+    start = 8
+    while not chunks or chunks[-1] != b"IEND":
+        file.seek(start)
+        beginning = file.read(68)
+        length = int.from_bytes(beginning[:4], "big")
+        chunks.append(beginning[4 : 8 + min(length, 60)])
+        start += 12 + length
+        if start > size:
+            raise ValueError("cut short")
+    return chunks
+
+
+LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
+LONGEST_SIDE = 10**6  # pixels that libpng reads
+GRAY, RGB = 0, 2  # of PNG's kinds of colours
+# The chunks that tell an orientation.
+TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
+
+
+def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
+    """The pixels of a still PNG; alpha stays.
+
+    header: width, height, bits and kind of colours; clear: its tRNS, which may be
+    empty.
+    """
+    width, height, bits, colour = header
+    check_size(width, height)
+    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
+        with contextlib.suppress(ImportError):
+            import imagecodecs
+
+            return to_rgb(imagecodecs.png_decode(source.read()))
+    pixels: Image | None = None
+    if isinstance(source.file, io.FileIO):
+        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # completes what is cut.
+        name = f"/proc/self/fd/{source.file.fileno()}"
+        pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
+    if pixels is None:
+        pixels = decode_with_opencv(source)
+    if colour == GRAY and clear:  # which OpenCV does not regard
+        white = np.iinfo(pixels.dtype).max
+        level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
+        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
+    return pixels
+
+
+def decode_png(source: Source) -> Picture:
+    """A PNG by the fastest decoder; one with frames by Pillow."""
+    chunks = png_chunks(source.file)
+    contents = {chunk[:4]: chunk[4:] for chunk in chunks}
+    header = struct.unpack_from(">IIBB", contents[b"IHDR"])
+    width, height, bits, colour = header
+    if max(width, height) > LONGEST_SIDE:
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
+        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if b"acTL" in contents:
+        first = open_with_pillow(source._replace(page=1))
+        if first.tile[0][1] != (0, 0, width, height):
+            raise ValueError("its first frame is of another size")
+        first.verify()  # else nothing compares the checksums of pixels
+        return decode_with_pillow(source)
+    clear = contents.get(b"tRNS", b"")
+    pixels = png_pixels(source, header, clear)
+    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
+    if is_turned or b"iCCP" in contents:
+        return finished(source, pixels, is_turned)
+    is_plain = bits == 8 and colour == RGB and not clear
+    return source.picture(over_white(pixels), is_plain)
+
+
+# The beginning of a JPEG's frame whose pixels have four channels.
+FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
+
+
+def decode_jpeg(source: Source) -> Picture:
+    """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    data = source.read()
+    has_profile = b"ICC_PROFILE\0" in data
+    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
+    if re.search(FOUR_CHANNELS, data):
+        decode_with_opencv(source)
+        return decode_with_pillow(source)
+    if has_profile or may_be_turned:
+        pixels = decode_with_opencv(source)
+        return finished(source, pixels)._replace(pages=1)
+    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+
+
+# The header of a PPM or PGM, with comments, to the value of white.
+PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+
+
+def white_of(kind: str, data: bytes) -> int:
+    """The largest value that a channel may have by the header; 1 if it tells none."""
+    if kind == "PPM":
+        header = re.match(PPM_HEADER, data)
+        return int(header[1]) if header else 1
+    if kind == "JPEG2000":
+        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
+        return int(2 ** (bits + 1)) - 1
+    flags = data[data.index(b"av1C") + 6] & 96
+    return {64: 1023, 96: 4095}.get(flags, 255)
+
+
+def decode_by_depth(source: Source) -> Picture:
+    """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    data = source.read()
+    if re.match(rb"P[123]", data) and not data[-1:].isspace():
+        raise ValueError("the last number may be cut")
+    white = white_of(source.format.name, data)
+    if white <= 255:
+        return decode_with_pillow(source)
+    return finished(source, at_16_bits(decode_with_opencv(source), white))
+
+
+def decode_float(source: Source) -> Picture:
+    """HDR and PFM by OpenCV."""
+    return source.picture(decode_with_opencv(source))
+
+
+def decode_heif(source: Source) -> Picture:
+    """A photograph by Pillow, where pillow-heif is installed."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return decode_with_pillow(source)
+
+
+def check_strips(page: Any) -> None:
+    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
+    counts = page.databytecounts
+    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
+        raise ValueError("strips are missing")
+    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
+    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+        raise ValueError("strips are too small")
+
+
+def deep_tiff_values(source: Source, page: Any) -> Image:
+    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+
+    OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
+    """
+    try:
+        values = in_known_depth(page.asarray())
+    except (NotImplementedError, ValueError) as problem:
+        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
+            raise
+        values = to_rgb(decode_with_opencv(source))
+        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
+        return values >> lost if lost > 0 else values
+    if page.planarconfig != 1 and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    return turned(values, page.tags.valueof(0x0112, 1))
+
+
+def decode_deep_tiff(source: Source, page: Any) -> Picture:
+    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = deep_tiff_values(source, page)
+    bands = page.samplesperpixel
+    if values.shape[2:] != (() if bands == 1 else (bands,)):
+        raise ValueError("of another shape than it says")
+    if values.dtype.kind == "u":
+        white = 2**page.bitspersample - 1
+        if page.photometric == 0:
+            values = values.dtype.type(white) - values
+        if values.dtype == np.uint16:
+            values = at_16_bits(values, white)
+    if bands == 2:
+        values = values[..., [0, 0, 0, 1]]
+    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+        values = values[..., :3]
+    pixels = to_rgb(np.ascontiguousarray(values))
+    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    return source.picture(pixels, notes=notes)
+
+
+def without_value(picture: Picture, nodata: Any) -> Picture:
+    """The picture; what has the value that a GeoTIFF has for none is left out."""
+    try:
+        nothing = np.float32(nodata)
+    except (TypeError, ValueError):
+        return picture
+    pixels = picture.pixels
+    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    gaps = np.logical_and.reduce(same, axis=2)
+    if pixels.dtype == np.float32:  # it must not stretch the range
+        lowest = pixels[~gaps].min(initial=np.inf)
+        pixels = np.where(gaps[..., None], lowest, pixels)
+    ignored = gaps.astype(np.uint8) * np.uint8(255)
+    count = np.count_nonzero(gaps)
+    note = f"{count} pixels are left out, as the file says they have no value"
+    notes = (*picture.notes, note)
+    return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
+
+
+PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+FAX = 2, 3, 4  # kinds of compression
+
+
+def decode_tiff(source: Source) -> Picture:
+    """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
+        pages = len(document.pages)
+        page: Any = document.pages[min(source.page, pages) - 1]
+        check_size(page.imagewidth, page.imagelength)
+        bands, colours = page.samplesperpixel, page.photometric
+        if bands > 4:
+            fault = f"{source.path} has {bands} bands; extract the three to compare"
+            raise ImageDiffError(fault)
+        check_strips(page)
+        if page.compression in FAX:
+            decode_with_opencv(source)  # it tells of damage, and Pillow does not
+        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+        is_usual = bands < 3 or colours == 2  # not gray of several bands
+        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+            picture = decode_with_pillow(source)
         else:
-            fault = foreign(source.head)
-        raise ImageDiffError(f"{source.path} {fault}") from problem
+            picture = decode_deep_tiff(source, page)
+        nodata = page.tags.valueof(42113, "")  # "" is none
+    return without_value(picture._replace(pages=pages), nodata)
 
 
-def decode_at_once(sources: Sequence[Source]) -> list[Image]:
-    """Decode inputs on all cores; on one if the system refuses a thread."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+FORMATS = (
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
+    Format("HDR", rb"#\?", decode_float),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+)
+HEAD = 1024  # bytes of a file from which its kind is told
+FOREIGN = {  # what people try though no decoder has it, and the remedy
+    rb"%PDF": "is a PDF; render its pages to PNG first",
+    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
+        "is an SVG; render it to PNG first"
+    ),
+}
+
+
+def format_of(path: str, head: bytes) -> Format:
+    """The kind of file that begins so; ImageDiffError where it is none of FORMATS."""
+    for kind in FORMATS:
+        if re.match(kind.begins, head, re.DOTALL):
+            return kind
+    fault = "is not a picture of a format that is read; convert it to PNG"
+    if not head:
+        fault = "is empty; save the picture again"
+    for begins, known in FOREIGN.items():
+        if re.match(begins, head, re.DOTALL):
+            fault = known
+    raise ImageDiffError(f"{path} {fault}")
+
+
+def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+    """Open an input, this once, and read a pipe to its end; the stack closes it.
+
+    The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
+    what is no picture the beginning alone is read. Raises ImageDiffError.
+    """
+    shown = os.fsdecode(path)
     try:
-        return map_on_cores(decode_source, sources, size > LARGE_FILES)
-    except RuntimeError:  # can't start new thread
-        return map_on_cores(decode_source, sources, False)
+        fill_streams()
+        with open(path, "rb") as opened:
+            stat = os.fstat(opened.fileno())
+            head = opened.read(HEAD)
+            kind = format_of(shown, head)
+            file: io.FileIO | io.BytesIO
+            if S_ISREG(stat.st_mode):
+                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
+            else:
+                file = io.BytesIO(head + opened.read())
+    except (OSError, ValueError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
+        remedy = "name a picture that is there and may be read"
+        raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
+    return Source(shown, file, stat, kind, page)
 
 
-def count_pages(source: Source) -> int:
-    """How many pages or frames an input has; 1 where they cannot be counted."""
-    paged = (
-        source.kind in PAGED
-        or b"acTL" in source.chunks
-        or source.head[4:8] == b"ftyp"  # AVIF
-    )
-    name = name_of(source) if paged else None
-    if name:
-        with contextlib.suppress(cv2.error):
-            return max(1, cv2.imcount(name))
-    return 1
+def decoding_fault(problem: Exception, source: Source) -> str:
+    """Why an input was not decoded, and what to do."""
+    kind = source.format.name
+    if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
+        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
+        return f"is a {kind} that another package reads; pip install {package}"
+    if lacks_memory(problem):
+        return "needs more memory than there is; scale it down"
+    if "MAX_IMAGE_PIXELS" in str(problem):
+        limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
+        remedy = "set that environment variable higher"
+        return f"has more pixels than {limit} allows; {remedy}"
+    if source.page > 1:
+        return f"has no page {source.page} that is whole; name another"
+    return f"is a damaged or truncated {kind}; save or copy it again"
 
 
-def file_of(source: Source) -> PictureFile:
-    """Which file it was, and whether it may be copied in place of being encoded."""
-    header = source.chunks.get(b"IHDR", b"")
-    stored_as_shown = (
-        header[8:] == b"\x08\x02"  # bits and colour type: 8-bit RGB
-        and not source.chunks.keys() & {b"tRNS", b"eXIf", b"acTL"}
-    )
-    return PictureFile(source.path, source.stat, source.regular and stored_as_shown)
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    try:
+        picture = source.format.decode(source)
+        if source.page > picture.pages:
+            raise ValueError("no such page")
+    except ImageDiffError:
+        raise
+    except Exception as problem:  # decoders of damaged files raise what they like
+        fault = decoding_fault(problem, source)
+        raise ImageDiffError(f"{source.path} {fault}") from problem
+    broken = 0
+    if picture.pixels.dtype == np.float32:
+        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
+    if broken:
+        count = f"{broken} of {picture.pixels[..., 0].size}"
+        fault = f"{source.path} has pixels that are not finite, {count}"
+        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+    return picture
+
+
+# What decoders say of a picture that they make up in part; not of a tag beside the
+# pixels.
+DAMAGE = (
+    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
+    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
+)
+LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 
 def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs that are open, as `read_images` says."""
+    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
+    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
     with hear_decoders() as heard:
-        images = decode_at_once(sources)
+        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
-        damage = re.search(DAMAGE, messages) if messages else None
-        if damage is None:
-            return [
-                Picture(image, count_pages(source), file_of(source))
-                for image, source in zip(images, sources, strict=True)
-            ]
+    damage = re.search(DAMAGE, messages) if messages else None
+    if damage is None:
+        return pictures
     if len(sources) > 1:  # to learn which it is
         return [read_sources([source])[0] for source in sources]
-    text = damage[0].decode(errors="replace").strip()
-    reason = text.rpartition("TIFF_")[2]
+    reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
     fault = f"{sources[0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike) -> list[Picture]:
-    """Read pictures as the eye sees them: upright, and over white if they have alpha.
+def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
+    """Read pictures as the eye sees them: upright, over white, in sRGB.
 
-    Every path is opened once, in the calling thread and in this order, and a pipe is
-    read to its end there; then all are decoded at once.
-
-    Returns a `Picture` each: (H, W, 3) BGR in the file's depth, uint8, uint16, or
-    float32 for any other; the first page of several. Raises ImageDiffError, naming the
-    path, the reason and the remedy, where a picture cannot be read, is damaged, or
-    needs more memory than there is; also where a decoder says that it made up a part.
+    Every path is opened once, in the calling thread and in this order; then all are
+    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
+    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
+    reason and the remedy, where a picture cannot be read, is damaged, also where a
+    decoder says that it made up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        sources = [open_source(path, stack) for path in paths]
-        return read_sources(sources)
+        return read_sources([open_source(path, page, stack) for path in paths])
 
 
-def read_image(path: PathLike) -> Picture:
-    """Read one picture: `read_images`.
-
-    Returns (H, W, 3) BGR, uint8, uint16 or float32, with the number of pages. Raises
-    ImageDiffError, naming the path.
-    """
-    return read_images(path)[0]
+def read_image(path: PathLike, page: int = 1) -> Picture:
+    """Read one picture, or a page of a document: `read_images`."""
+    return read_images(path, page=page)[0]
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -1081,15 +1328,26 @@ def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
     return Fit(transform, cv2.countNonZero(agrees), len(source))
 
 
-def laid_over(
-    second: Image, transform: Matrix, shape: Sequence[int]
-) -> tuple[Image, Gray8]:
-    """The second picture laid over an (H, W) shape, and the mask of what it covers."""
+def laid_over(second: Image, transform: Matrix, shape: Sequence[int]) -> Image:
+    """The second picture laid over an (H, W) shape; beyond it its border goes on."""
     height, width = shape
-    warp = partial(cv2.warpPerspective, M=transform, dsize=(width, height))
-    moved = warp(second, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpPerspective(
+        second, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=edge
+    )
+
+
+def mask_laid_over(mask: Gray8, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """A mask of the second picture laid over an (H, W) shape; 0 beyond it."""
+    height, width = shape
+    nearest = cv2.INTER_NEAREST
+    return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+
+
+def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """What the second picture covers of an (H, W) shape: 255 there."""
     whole = np.full(second.shape[:2], 255, np.uint8)
-    return moved, warp(whole, flags=cv2.INTER_NEAREST)
+    return mask_laid_over(whole, transform, shape)
 
 
 FEW_CORNERS = 20  # say little of a transform, right or wrong
@@ -1110,12 +1368,13 @@ def improved(
     pixels: the best half would be one end of the picture, and the transform off by
     three times the drift at the other. Corners that lay within a pixel already agree.
     """
-    moved, _ = laid_over(second, transform, first.shape)
+    moved = laid_over(second, transform, first.shape)
     points, found = follow(first, moved, corners, 15, levels)
     steps = np.linalg.norm(points - corners, axis=1)
     agreeing = int((found & (steps < 1)).sum())
     if found.sum() >= FEW_CORNERS:
         method, reach = (cv2.RANSAC, 8.0) if elastic else (cv2.LMEDS, 0.0)
+        np.empty(2**27, np.uint8)  # MemoryError here; LAPACK would end the process
         step, _ = cv2.findHomography(points[found], corners[found], method, reach)
         if step is not None:
             transform = step @ transform
@@ -1131,7 +1390,7 @@ def refine(first: Gray8, second: Gray8, transform: Matrix, elastic: bool) -> Fit
     small, scale = reduced(first, 2e6)
     other, other_scale = reduced(second, 2e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    _, covered = laid_over(other, small_transform, small.shape)
+    covered = covered_by(other, small_transform, small.shape)
     apart = max(3.0, (small.size / 4000) ** 0.5 / 3)
     corners = find_corners(small, shrink(covered, 7), 4000, apart)
     fit = Fit(small_transform, 0, 0)
@@ -1233,7 +1492,8 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     small, scale = reduced(first, 4e6)
     other, other_scale = reduced(second, 4e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    laid, covered = laid_over(other, small_transform, small.shape)
+    laid = laid_over(other, small_transform, small.shape)
+    covered = covered_by(other, small_transform, small.shape)
     corners = find_corners(small, covered, 8000, 3)
     y, x = np.indices(small.shape, np.float32)
     shift = np.zeros((*small.shape, 2), np.float32)
@@ -1253,16 +1513,6 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     return cv2.resize(shift, (width, height))
 
 
-def points_in_second(first: Gray8, second: Gray8, transform: Matrix) -> Image:
-    """The point of the second picture that lies over each pixel of the first.
-
-    (H, W, 2) float32, x and y in pixels of the second.
-    """
-    y, x = np.indices(first.shape, np.float32)
-    points = np.dstack([x, y]) + drift(first, second, transform)
-    return cv2.perspectiveTransform(points, np.linalg.inv(transform))
-
-
 def antialiased(image: Image, transform: Matrix) -> Image:
     """A picture, blurred if the transform makes it smaller.
 
@@ -1274,11 +1524,16 @@ def antialiased(image: Image, transform: Matrix) -> Image:
     return cv2.GaussianBlur(image, (0, 0), 0.5 * (reduction**2 - 1) ** 0.5)
 
 
-def sample(image: Image, points: Image) -> tuple[Image, Gray8]:
-    """An (H, W, 3) picture at (H, W, 2) points, and the mask of those that it has."""
-    height, width = image.shape[:2]
+def laid_with_drift(
+    image: Image, transform: Matrix, shift: Image
+) -> tuple[Image, Gray8]:
+    """A picture laid over as by `laid_over`, which drifts by an (H, W, 2) shift."""
+    row, column = np.indices(shift.shape[:2], np.float32)
+    drifted = np.dstack([column, row]) + shift
+    points = cv2.perspectiveTransform(drifted, np.linalg.inv(transform))
     x, y = cv2.split(points)
     moved = cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    height, width = image.shape[:2]
     last = width - 0.5, height - 0.5
     return moved, cv2.inRange(points, (-0.5, -0.5), last)
 
@@ -1302,10 +1557,11 @@ def register(
     transform, agreeing = first_transform(first_gray, second_gray, elastic)
     smooth = antialiased(second, transform)
     if elastic:
-        points = points_in_second(first_gray, second_gray, transform)
-        moved, covered = sample(smooth, points)
+        shift = drift(first_gray, second_gray, transform)
+        moved, covered = laid_with_drift(smooth, transform, shift)
     else:
-        moved, covered = laid_over(smooth, transform, first_gray.shape)
+        moved = laid_over(smooth, transform, first_gray.shape)
+        covered = covered_by(smooth, transform, first_gray.shape)
     uncovered = cv2.bitwise_not(covered)
     moved[uncovered > 0] = high
     share = cv2.countNonZero(covered) / covered.size
@@ -1326,11 +1582,9 @@ CUTS = 3  # how often a column is cut again
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
-PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
-LARGEST_CANVAS = 2**28  # pixels
 
 
 class Switch(NamedTuple):
@@ -1341,9 +1595,9 @@ class Switch(NamedTuple):
     after: int  # offset below it; larger where rows were inserted
 
     @property
-    def height(self) -> int:
-        """How many rows only one picture has."""
-        return abs(self.after - self.before)
+    def inserted(self) -> int:
+        """How many rows only the second picture has."""
+        return max(0, self.after - self.before)
 
     @property
     def removed(self) -> int:
@@ -1362,7 +1616,7 @@ class Column(NamedTuple):
     """A part of both pictures from top to bottom whose rows move together."""
 
     left: int
-    right: int  # before which it ends; both in pixels
+    right: int  # before which it ends; both in cells
     switches: tuple[Switch, ...]
 
 
@@ -1603,15 +1857,15 @@ def edges_of_columns(
 
 def cut_columns(
     earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
-) -> list[tuple[int, Path]]:
-    """The left cell of each column whose rows move together, and its path.
+) -> list[Column]:
+    """The columns from a cell on, from left to right.
 
     An X-Y cut (Nagy and Seth 1984), at most so many deep.
     """
     path = best_path(earned, offsets, end)
     edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
     if len(edges) <= 2:
-        return [(left, path)]
+        return [Column(left, left + earned.shape[2], path.switches)]
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
@@ -1632,16 +1886,8 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
     earned = earnings(a, b, offsets, tolerance)
-    width = first.shape[1]
-    cuts = CUTS if width >= CELLS else 0
-    cut = cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
-    lefts = [left * width // CELLS for left, _ in cut]
-    paths = [path for _, path in cut]
-    edges = pairwise([*lefts, width])
-    return [
-        Column(left, right, path.switches)
-        for (left, right), path in zip(edges, paths, strict=True)
-    ]
+    cuts = CUTS if first.shape[1] >= CELLS else 0
+    return cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
 
 
 def size_of(image: Image) -> str:
@@ -1669,27 +1915,24 @@ def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lan
     A column that has fewer rows than another is padded below its last switch, with
     rows that no picture has: what stands at the foot of the pages lines up again.
     """
+    width = first.shape[1]
+    grown = [sum(switch.inserted for switch in column.switches) for column in columns]
+    height = len(first) + max(grown)
     lanes = []
     for column in columns:
-        in_first, in_second = np.ones(len(first), bool), np.ones(len(second), bool)
-        inserted, removed = [], []
+        not_first, not_second = [], []
         for switch in column.switches:
-            if switch.removed:
-                removed += [switch.first_y + switch.before] * switch.height
-            else:
-                inserted += [switch.first_y] * switch.height
-        in_first = np.insert(in_first, inserted, False)
-        in_second = np.insert(in_second, removed, False)
-        lanes.append(Lane(column.left, column.right, in_first, in_second))
-    height = max(len(lane.in_first) for lane in lanes)
-    padded = []
-    for lane in lanes:
-        alone = np.flatnonzero(lane.in_first != lane.in_second)
-        foot = [alone.max(initial=-1) + 1] * (height - len(lane.in_first))
-        in_first = np.insert(lane.in_first, foot, False)
-        in_second = np.insert(lane.in_second, foot, False)
-        padded.append(Lane(lane.left, lane.right, in_first, in_second))
-    return padded
+            not_first += [switch.first_y] * switch.inserted
+            not_second += [switch.first_y + switch.before] * switch.removed
+        in_first = np.insert(np.ones(len(first), bool), not_first, False)
+        in_second = np.insert(np.ones(len(second), bool), not_second, False)
+        alone = np.flatnonzero(in_first != in_second)
+        foot = [alone.max(initial=-1) + 1] * (height - len(in_first))
+        in_first = np.insert(in_first, foot, False)
+        in_second = np.insert(in_second, foot, False)
+        left, right = (cell * width // CELLS for cell in (column.left, column.right))
+        lanes.append(Lane(left, right, in_first, in_second))
+    return lanes
 
 
 def rows_on(in_picture: Flags) -> NDArray[Any]:
@@ -1728,23 +1971,25 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
 def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
     """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
-    parts = []
-    for lane, in_picture in zip(lanes, flags, strict=True):
-        missing = np.where(in_picture, 0, 255).astype(np.uint8)
-        parts.append(np.repeat(missing[:, None], lane.right - lane.left, axis=1))
-    return np.concatenate(parts, axis=1)
+    missing = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
+    return np.repeat(missing, [lane.right - lane.left for lane in lanes], axis=1)
 
 
-def filled(
+def lay_filled(
     first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
-) -> tuple[Image, Image]:
-    """Both pictures, each with the other's pixels where it has none; or else white."""
+) -> Laid:
+    """Two pictures of one size, each with the other's pixels where it has none.
+
+    not_first, not_second: (H, W) uint8, 255 = none; where neither has any both are
+    white, and that counts nowhere.
+    """
+    neither = cv2.bitwise_and(not_first, not_second)
     one = np.where(not_first[..., None] > 0, second, first)
     other = np.where(not_second[..., None] > 0, first, second)
-    neither = cv2.bitwise_and(not_first, not_second) > 0
-    one[neither] = white
-    other[neither] = white
-    return one, other
+    one[neither > 0] = white
+    other[neither > 0] = white
+    uncovered = cv2.bitwise_or(not_first, not_second)
+    return Laid(one, other, uncovered, neither if neither.any() else None, None)
 
 
 def band_of(band: Band, image: Image) -> Image:
@@ -1768,6 +2013,9 @@ def gaps_of(lanes: Sequence[Lane]) -> Iterator[Band]:
                     first_y=int(np.count_nonzero(lane.in_first[:start])),
                     second_y=int(np.count_nonzero(lane.in_second[:start])),
                 )
+
+
+PLAIN = 16  # levels by which rows of a plain ground may differ, in JPEG
 
 
 def is_blank(image: Image) -> bool:
@@ -1810,19 +2058,18 @@ def lay_rows(first: Image, second: Image) -> Laid:
     in_second = [lane.in_second for lane in lanes]
     not_first = missing_on_canvas(lanes, in_first)
     not_second = missing_on_canvas(lanes, in_second)
-    first = on_canvas(first, lanes, in_first)
-    second = on_canvas(second, lanes, in_second)
-    first, second = filled(first, second, not_first, not_second, high)
-    neither = cv2.bitwise_and(not_first, not_second)
-    lacking = cv2.countNonZero(not_second) - cv2.countNonZero(neither)
-    covered = 1 - lacking / max(1, neither.size - cv2.countNonZero(not_first))
-    return Laid(
-        first,
-        second,
-        uncovered=cv2.bitwise_or(not_first, not_second),
-        left_out=neither if neither.any() else None,
+    laid = lay_filled(
+        on_canvas(first, lanes, in_first),
+        on_canvas(second, lanes, in_second),
+        not_first,
+        not_second,
+        high,
+    )
+    in_both = int(np.count_nonzero(laid.uncovered == 0))
+    covered = in_both / math.prod(first.shape[:2])
+    return laid._replace(
         alignment=Alignment("rows", None, None, covered),
-        bands=bands_of(lanes, to_8_bits(first, low, high)),
+        bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
         lanes=tuple(lanes),
     )
 
@@ -1845,6 +2092,9 @@ def strips_of(first: Image, second: Image) -> Iterator[Band]:
         yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
 
 
+LARGEST_CANVAS = 2**28  # pixels
+
+
 def lay_corners(first: Image, second: Image) -> Laid:
     """Lay two pictures of any size with their top left corners on one another.
 
@@ -1862,17 +2112,8 @@ def lay_corners(first: Image, second: Image) -> Laid:
         pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
         inside = np.zeros(image.shape[:2], np.uint8)
         missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
-    not_first, not_second = missing
-    neither = cv2.bitwise_and(not_first, not_second)
-    one, other = filled(pictures[0], pictures[1], not_first, not_second, high)
-    return Laid(
-        one,
-        other,
-        uncovered=cv2.bitwise_or(not_first, not_second),
-        left_out=neither if neither.any() else None,
-        alignment=None,
-        strips=tuple(strips_of(first, second)),
-    )
+    laid = lay_filled(pictures[0], pictures[1], missing[0], missing[1], high)
+    return laid._replace(strips=tuple(strips_of(first, second)))
 
 
 def check_pair(first: Image, second: Image, options: Options) -> None:
@@ -1903,7 +2144,8 @@ def align(first: Image, second: Image, options: Options) -> Laid:
     if options.align in ("perspective", "elastic"):
         moved, uncovered, alignment = register(first, second, options.align)
         return Laid(first, moved, uncovered, uncovered, alignment)
-    same_width = first.shape[1] == second.shape[1]
+    # Of 15 rows to 4 there is no path in whole strips.
+    has_rows = first.shape[1] == second.shape[1] and len(second) >= WINDOW
     if first.shape == second.shape and options.align != "rows":
         return Laid(first, second, None, None, None)
     if options.resize:
@@ -1911,7 +2153,7 @@ def align(first: Image, second: Image, options: Options) -> Laid:
         scaled, transform = resize(second, width, height)
         alignment = Alignment("resize", transform.tolist(), None, 1.0)
         return Laid(first, scaled, None, None, alignment)
-    if same_width and options.align != "none":
+    if has_rows and options.align != "none":
         return lay_rows(first, second)
     return lay_corners(first, second)
 
@@ -2196,6 +2438,25 @@ def spread_of(x: Image, y: Image) -> Spread:
     return Spread(variance_x, variance_y, (off_x * off_y).mean(axis=2))
 
 
+LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
+
+
+def show_the_same(x: Image, y: Image) -> bool:
+    """Whether two gray pictures, (H, W) float32 in levels, show the same at all.
+
+    What they show is in the cells of more structure than noise gives, and a quarter of
+    these is enough, as the others may have changed. Of other pictures neither light nor
+    noise explains anything.
+    """
+    spread = spread_of(x, y)
+    least = np.minimum(spread.x, spread.y)
+    structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
+    if np.count_nonzero(structured) < 10:
+        return True
+    both, product = spread.both[structured], (spread.x * spread.y)[structured]
+    return bool(np.quantile(both / np.sqrt(product), 0.75) > LIKE)
+
+
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
 FAINT = 0.3  # share of faint differences from which half of the cells decide
@@ -2450,8 +2711,9 @@ def find_shift(a: Image, b: Image) -> int:
     """
     if a.dtype != np.uint8:
         return 0
-    d = np.subtract(b, a, dtype=np.int16)
-    shift = int(np.bincount((d + 255).ravel(), minlength=511).argmax()) - 255
+    unsaturated = (np.minimum(a, b) > 0) & (np.maximum(a, b) < 255)
+    d = np.subtract(b, a, dtype=np.int16)[unsaturated]
+    shift = int(np.bincount(d + 255, minlength=511).argmax()) - 255
     if not 0 < abs(shift) <= LARGEST_SHIFT:
         return 0
     shifts = in_cells(shifted_difference(a, b, shift) == 0).mean(axis=2) > 0.95
@@ -2492,6 +2754,11 @@ def explain(
     if ignored is not None:
         counted = np.vstack([band.of(ignored) for band in bands]) == 0
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    shift = find_shift(a, b) if options.light != "compare" else 0
+    if shift:
+        return Explanation(shift=shift)
+    if not show_the_same(x, y):
+        return Explanation()
     camera = options.noise == "auto" and have_own_noise(x, y, counted)
     light = None
     off = np.abs(cell_means(a) - cell_means(b)).max(axis=2)
@@ -2508,8 +2775,7 @@ def explain(
             cell_means(scale(first)), cell_means(scale(second)), every_cell
         )
     if not camera:
-        shift = find_shift(a, b) if options.light != "compare" and not light else 0
-        return Explanation(light=light, shift=shift)
+        return Explanation(light=light)
     if light:
         tiles = [
             relit(scale(band.of(first)), scale(band.of(second)), band, light)
@@ -2608,8 +2874,7 @@ def visible_similarity(
     hidden = VISIBLE + MASKED * texture + uncertain
     excess = positive(difference.astype(np.float32) - hidden)
     seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
-    weight = window_sum(excess).astype(np.float32) / (N * LEVELS)
-    where_seen = cv2.min(ssim, CEILING * (1 - weight))
+    where_seen = cv2.min(ssim, CEILING)
     where_hidden = np.maximum(ssim, np.float32(CEILING + 0.01))
     return np.where(seen, where_seen, where_hidden)
 
@@ -2833,10 +3098,8 @@ def tolerate(
 
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
-EXPLAINED = (
-    0.65  # of its squared difference a shift may leave; 0.7: 3 of 405 digits lost
-)
-SLIGHT = 0.12  # of what a shift by the whole tolerance would differ by is no change
+EXPLAINED = 0.5  # of its squared difference a shift may leave
+SLIGHT = 0.05  # of what a shift by the whole tolerance would differ by is no change
 
 
 def shifted(image: Image, across: float, down: float) -> Image:
@@ -2868,6 +3131,8 @@ def explain_shifts(
     b = in_levels(second, settings.low, settings.white)
     seen = evidence <= CEILING * 255
     seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
+    if not seen.any():
+        return evidence
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
     differences = cv2.dilate(seen.view(np.uint8), np.ones((3, 3)))
     by_difference = cv2.DIST_LABEL_CCOMP
@@ -2883,15 +3148,17 @@ def explain_shifts(
         off = one[near] - other[near]
         return np.bincount(labels, off * off * weight)
 
-    before = energy(x, y)
-    left = before
-    for across, down in shifts_up_to(reach):
-        left = np.minimum(left, energy(shifted(x, across, down), y))
-    most = np.zeros_like(before)
+    explained = np.zeros(int(labels.max()) + 1, np.bool_)
+    for across, down in shifts_up_to(reach / 2):
+        moved = shifted(x, across, down)
+        apart = energy(moved, shifted(y, -across, -down))
+        along = energy(moved, shifted(y, across, down))
+        explained |= apart < EXPLAINED * along
+    most = np.zeros(len(explained))
     for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
         most = np.maximum(most, energy(shifted(x, across, down), x, own))
         most = np.maximum(most, energy(shifted(y, across, down), y, own))
-    explained = (left < EXPLAINED * before) | (energy(x, y, own) < SLIGHT * most)
+    explained |= energy(x, y, own) < SLIGHT * most
     seen[near] &= ~explained[labels]
     kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
     return np.where(kept, evidence, np.uint8(255))
@@ -3031,20 +3298,39 @@ def union(*masks: Gray8 | None) -> Gray8 | None:
     return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
 
 
-def find_ignored(laid: Laid, options: Options, size: tuple[int, int]) -> Gray8 | None:
+def laid_mask(mask: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
+    """A mask of the first picture, or of the second, on the canvas."""
+    if mask is None:
+        return None
+    if laid.lanes:
+        flags = [lane.in_second if of_second else lane.in_first for lane in laid.lanes]
+        return on_canvas(mask, laid.lanes, flags)
+    height, width = laid.first.shape[:2]
+    if of_second and laid.alignment and laid.alignment.transform:
+        transform = np.array(laid.alignment.transform)
+        return mask_laid_over(mask, transform, (height, width))
+    below, right = height - mask.shape[0], width - mask.shape[1]
+    return cv2.copyMakeBorder(mask, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+
+
+def find_ignored(
+    laid: Laid,
+    rectangles: Sequence[Rectangle],
+    masks: tuple[Gray8 | None, Gray8 | None],
+    size: tuple[int, int],
+) -> Gray8 | None:
     """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
 
-    size: width and height of the first picture, in whose pixels the rectangles are.
+    rectangles: in pixels of the first picture, whose width and height are the size.
+    masks: of each picture, (H, W) uint8.
     """
     width, height = size
     if laid.lanes:
-        asked = mask_of(options.ignore, height, width)
-        if asked is not None:
-            in_first = [lane.in_first for lane in laid.lanes]
-            asked = on_canvas(asked, laid.lanes, in_first)
+        asked = laid_mask(mask_of(rectangles, height, width), laid, False)
     else:
-        asked = mask_of(options.ignore, *laid.first.shape[:2])
-    return union(asked, laid.left_out)
+        asked = mask_of(rectangles, *laid.first.shape[:2])
+    first, second = laid_mask(masks[0], laid, False), laid_mask(masks[1], laid, True)
+    return union(asked, first, second, laid.left_out)
 
 
 def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | None]:
@@ -3273,26 +3559,22 @@ def add_bands(
     return mask, tuple(sorted(with_strips, key=attrgetter("y", "x")))
 
 
+def regions_on(
+    laid: Laid | Comparison,
+    mask: Gray8,
+    ssim_loss: Gray8,
+    ignored: Gray8 | None,
+    options: Options,
+) -> tuple[Gray8, tuple[Region, ...]]:
+    """`find_regions` on the canvas, less spacing, with what only one picture has."""
+    mask, regions = find_regions(mask, ssim_loss, options)
+    mask, regions = drop_snapped(mask, regions, laid)
+    return add_bands(mask, regions, laid, ignored)
+
+
 # --- Compare --------------------------------------------------------------------------
 
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
-
-
-def from_pillow(picture: Any) -> Image:
-    """A Pillow image as (H, W, 3) BGR or (H, W) gray: upright, over white."""
-    from PIL import ImageOps
-
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "La":  # gray, with alpha multiplied in
-        picture = picture.convert("LA")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return np.asarray(picture)
-    if picture.has_transparency_data:
-        colours = np.asarray(picture.convert("RGBA"))
-        return over_white(cv2.cvtColor(colours, cv2.COLOR_RGBA2BGRA), False)
-    if picture.mode == "L":
-        return np.asarray(picture)
-    return cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR)
 
 
 def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
@@ -3303,8 +3585,7 @@ def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # to infinity, which is refused
-            return array.astype(np.float32)
+        return in_known_depth(array)
     if array.dtype.kind not in "iu":
         fault = f"the {which} picture has values of {array.dtype}"
         raise ImageDiffError(f"{fault}; {WHAT_TO_PASS}")
@@ -3324,7 +3605,7 @@ def as_image(picture: Any, which: str) -> Image:
     order. `which` names the picture in messages. Raises ImageDiffError, with what to
     pass, for all else.
     """
-    if isinstance(picture, str | os.PathLike):
+    if isinstance(picture, PATHS):
         fault = f"the {which} picture is a path, {os.fspath(picture)!r}"
         raise ImageDiffError(f"{fault}; compare_files compares files")
     if picture is None:
@@ -3345,7 +3626,7 @@ def as_image(picture: Any, which: str) -> Image:
         fault = f"the {which} picture has the shape {array.shape}"
         raise ImageDiffError(f"{fault}; {WHAT_TO_PASS}")
     image = np.ascontiguousarray(as_depth(array, which))
-    return image if image.shape[2:] != (4,) else over_white(image, False)
+    return over_white(image)
 
 
 def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
@@ -3367,33 +3648,73 @@ def light_of(explanation: Explanation) -> Light | None:
     return None
 
 
+def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
+    """The two kinds of parts that are left out: paths of masks, and rectangles."""
+    paths = [part for part in options.ignore if isinstance(part, str)]
+    rectangles = [part for part in options.ignore if not isinstance(part, str)]
+    return paths, rectangles
+
+
+def of_one_depth(first: Image, second: Image) -> tuple[Image, Image]:
+    """The pictures; one of 8 bits beside one of 16 is given 16, 255 as 65535."""
+    if first.dtype == np.uint8 and second.dtype == np.uint16:
+        return first * np.uint16(257), second
+    if first.dtype == np.uint16 and second.dtype == np.uint8:
+        return first, second * np.uint16(257)
+    return first, second
+
+
+def as_mask(array: Any, image: Image) -> Gray8 | None:
+    """What an (H, W) array leaves out of a picture, not 0 = left out, as 255 and 0.
+
+    None for None. Raises ImageDiffError where it has another size than the picture.
+    """
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.shape != image.shape[:2]:
+        fault = f"a mask has the shape {array.shape}, its picture {image.shape[:2]}"
+        raise ImageDiffError(f"{fault}; make it as large as the picture")
+    return np.where(array, np.uint8(255), np.uint8(0))
+
+
 def compare_images(
-    first: Any, second: Any, options: Options | None = None, **changes: Any
+    first: Any,
+    second: Any,
+    options: Options | None = None,
+    *,
+    ignored: tuple[Any, Any] = (None, None),
+    **changes: Any,
 ) -> Comparison:
     """Find where two pictures differ.
 
-    first, second: arrays, (H, W, 3) BGR or (H, W) gray, of one depth: uint8, uint16 or
-    float32; or what `as_image` makes such arrays of. The comparison holds such arrays
-    themselves, not copies. The options may be given by their names:
+    first, second: arrays, (H, W, 3) BGR or (H, W) gray: uint8, uint16 or float32; or
+    what `as_image` makes such arrays of. The comparison holds such arrays themselves,
+    not copies, but where 8 bits meet 16. ignored: of each picture an (H, W) array that
+    is not 0 where it is left out, or None. The options may be given by their names:
     compare_images(first, second, tolerance=1). Raises ImageDiffError where the pictures
     cannot be compared.
     """
     options = chosen_options(options, changes)
+    paths, rectangles = masks_and_rectangles(options)
+    if paths:
+        fault = f"{paths[0]} is the path of a mask, and compare_files reads files"
+        raise ImageDiffError(f"{fault}; pass an array, ignored=(mask, None)")
     first, second = as_image(first, "first"), as_image(second, "second")
     sizes = first.shape[1::-1], second.shape[1::-1]
+    masks = as_mask(ignored[0], first), as_mask(ignored[1], second)
+    first, second = of_one_depth(first, second)
 
     laid = align(first, second, options)
-    ignored = find_ignored(laid, options, sizes[0])
+    left_out = find_ignored(laid, rectangles, masks, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
-    unseen = union(ignored, laid.uncovered)
+    unseen = union(left_out, laid.uncovered)
     measured, explanation = find_evidence(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold)
-    mask, regions = find_regions(mask, measured.ssim_loss, options)
-    mask, regions = drop_snapped(mask, regions, laid)
-    mask, regions = add_bands(mask, regions, laid, ignored)
+    mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
 
     return Comparison(
         first=laid.first,
@@ -3404,7 +3725,7 @@ def compare_images(
         bands=laid.bands,
         strips=laid.strips,
         lanes=laid.lanes,
-        ignored=ignored,
+        ignored=left_out,
         light=light_of(explanation),
         noise=explanation.sigma,
         threshold=threshold,
@@ -3423,9 +3744,8 @@ def with_threshold(
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
     threshold, faint_threshold = find_threshold(comparison.evidence, options)
     mask = find_mask(comparison.evidence, threshold, faint_threshold)
-    mask, regions = find_regions(mask, comparison.ssim_loss, options)
-    mask, regions = drop_snapped(mask, regions, comparison)
-    mask, regions = add_bands(mask, regions, comparison, comparison.ignored)
+    loss, ignored = comparison.ssim_loss, comparison.ignored
+    mask, regions = regions_on(comparison, mask, loss, ignored, options)
     return replace(
         comparison,
         options=options,
@@ -3436,6 +3756,39 @@ def with_threshold(
     )
 
 
+def painted_white(mask: Picture, picture: Picture) -> Gray8:
+    """What the picture of a mask leaves out: (H, W) uint8, 255 where it is white.
+
+    Raises ImageDiffError where it has another size than the picture it is for, or would
+    leave out everything.
+    """
+    if mask.pixels.shape != picture.pixels.shape:
+        sizes = f"{size_of(mask.pixels)} and {size_of(picture.pixels)} pixels"
+        both = f"{mask.file.path} and {picture.file.path} are {sizes}"
+        raise ImageDiffError(f"{both}; make the mask as large as the first picture")
+    low, high = value_range(mask.pixels, mask.pixels)
+    white = to_8_bits(gray(mask.pixels), low, high) > 127
+    if white.all():
+        fault = f"{mask.file.path} is white all over and leaves out everything"
+        raise ImageDiffError(f"{fault}; paint black what is compared")
+    return np.where(white, np.uint8(255), np.uint8(0))
+
+
+def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared."""
+    left_out = [
+        f"{picture.pages - 1} of {picture.file.path}"
+        for picture in pictures
+        if picture.pages > 1
+    ]
+    if left_out:
+        counts = ", ".join(dict.fromkeys(left_out))
+        yield f"first pages compared; pages left out: {counts}"
+    for picture in pictures:
+        for note in picture.notes:
+            yield f"{picture.file.path}: {note}"
+
+
 def compare_files(
     first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
 ) -> Comparison:
@@ -3444,19 +3797,21 @@ def compare_files(
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
-    one, other = read_images(first, second)
-    comparison = compare_images(one.pixels, other.pixels, options)
-    left_out = [
-        f"{picture.pages - 1} of {picture.file.path}"
-        for picture in (one, other)
-        if picture.pages > 1
-    ]
-    notes = []
-    if left_out:
-        counts = ", ".join(dict.fromkeys(left_out))
-        notes.append(f"first pages compared; pages left out: {counts}")
+    paths, rectangles = masks_and_rectangles(options)
+    one, other, *masks = read_images(first, second, *paths)
+    painted = [painted_white(mask, one) for mask in masks]
+    comparison = compare_images(
+        one.pixels,
+        other.pixels,
+        replace(options, ignore=tuple(rectangles)),
+        ignored=(union(one.ignored, *painted), other.ignored),
+    )
     return replace(
-        comparison, first_file=one.file, second_file=other.file, notes=tuple(notes)
+        comparison,
+        options=options,
+        first_file=one.file,
+        second_file=other.file,
+        notes=tuple(dict.fromkeys(notes_on([one, other]))),
     )
 
 
@@ -3483,10 +3838,9 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     low, high = value_range(comparison.first, comparison.second)
     first = to_8_bits(comparison.first, low, high)
     second = to_8_bits(comparison.second, low, high)
-    bands = comparison.bands + comparison.strips
-    if bands:
+    if comparison.of_one:
         first, second = first.copy(), second.copy()
-    for band in bands:
+    for band in comparison.of_one:
         lacking = first if is_lacking(band, "Original") else second
         band_of(band, lacking)[:] = WHITE
     return first, second
@@ -3548,9 +3902,8 @@ def draw(comparison: Comparison, title: str) -> Image:
     else:
         first, second = clean_pictures(comparison)
         picture = first if title == "Original" else second
-        if comparison.bands or comparison.strips:
-            bands = comparison.bands + comparison.strips
-            picture = draw_bands(picture, bands, title)
+        if comparison.of_one:
+            picture = draw_bands(picture, comparison.of_one, title)
         picture = draw_boxes(picture, comparison.regions)
     if comparison.ignored is None:
         return picture
@@ -3625,8 +3978,16 @@ def region_records(comparison: Comparison) -> list[Record]:
     records = []
     for region in comparison.regions:
         y, second_y, height = in_pictures(comparison.lanes, region)
-        place = {"x": region.x, "y": y, "width": region.width, "height": height}
-        records.append(place | {"second_y": second_y} | region._asdict() | place)
+        record = {
+            "x": region.x,
+            "y": y,
+            "width": region.width,
+            "height": height,
+            "second_y": second_y,
+            "area": region.area,
+            "ssim": region.ssim,
+        }
+        records.append(record)
     return records
 
 
@@ -4033,7 +4394,7 @@ def box_of(name: str, box: Region | Band) -> str:
 def band_boxes(comparison: Comparison, title: str) -> str:
     """What one of the pictures alone has in the overlay of "Original" or "Modified"."""
     boxes = []
-    for band in comparison.bands + comparison.strips:
+    for band in comparison.of_one:
         kind = "lacking" if is_lacking(band, title) else band.kind
         boxes.append(box_of(f'class="{kind}"', band))
     return "".join(boxes)
@@ -4388,7 +4749,7 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
 
     first, second = clean_pictures(comparison)
     regions = comparison.regions
-    on_canvas_alone = bool(comparison.bands or comparison.strips or comparison.lanes)
+    on_canvas_alone = bool(comparison.of_one or comparison.lanes)
     first_file = None if on_canvas_alone else comparison.first_file
     laid = comparison.alignment is not None or on_canvas_alone
     second_file = None if laid else comparison.second_file
@@ -4689,7 +5050,7 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
 
 # --- Pairs ----------------------------------------------------------------------------
 
-# What OpenCV's wheels decode; imutils.paths.list_images knows six of them, and follows
+# How pictures are named; imutils.paths.list_images knows six of these, and follows
 # every link.
 EXTENSIONS = (
     ".apng",
@@ -4915,15 +5276,15 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
-def failed(pair: Pair, fault: object) -> Record:
-    """The record of a pair that could not be compared."""
-    return EMPTY | {
-        "status": "error",
-        "name": pair.name,
-        "first": pair.first,
-        "second": pair.second,
-        "error": str(fault).replace("\n", " "),
-    }
+def told(pair: Pair, status: str, **values: object) -> Outcome:
+    """What is told of a pair without a comparison."""
+    record = {"name": pair.name, "first": pair.first, "second": pair.second}
+    return Outcome(EMPTY | {"status": status} | record | values)
+
+
+def failed(pair: Pair, fault: object) -> Outcome:
+    """What is told of a pair that could not be compared."""
+    return told(pair, "error", error=str(fault).replace("\n", " "))
 
 
 def check_file(path: str) -> None:
@@ -4942,11 +5303,10 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file begins as a picture that OpenCV reads."""
+def check_picture(path: str) -> None:
+    """Raise ImageDiffError for a file that does not begin as a picture."""
     with contextlib.ExitStack() as stack:
-        source = open_source(path, stack)
-        return cv2.haveImageReader(name_of(source) or path)
+        open_source(path, 1, stack)
 
 
 def compare_both(
@@ -4959,22 +5319,19 @@ def compare_both(
     """
     check_file(first)
     check_file(second)
-    if same_bytes(first, second) and is_picture(first):
-        record = EMPTY | {
-            "status": "same",
-            "name": pair.name,
-            "first": first,
-            "second": second,
-            "ssim": 1.0,
-            "unequal_pixels": 0,
-            "largest_difference": 0.0,
-            "different_pixels": 0,
-            "different_fraction": 0.0,
-        }
-        return Outcome(record)
+    if same_bytes(first, second):
+        check_picture(first)
+        return told(
+            pair,
+            "same",
+            ssim=1.0,
+            unequal_pixels=0,
+            largest_difference=0.0,
+            different_pixels=0,
+            different_fraction=0.0,
+        )
     if pair.mask is not None:
-        ignore: Any = (*options.ignore, pair.mask)
-        options = replace(options, ignore=ignore)
+        options = replace(options, ignore=(*options.ignore, pair.mask))
     comparison = compare_files(first, second, options)
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
@@ -4991,19 +5348,18 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
 
     beside: the folder in which pages wait; None: nothing is saved.
     """
-    record = EMPTY | {"name": pair.name, "first": pair.first, "second": pair.second}
     if pair.error is not None:
-        return Outcome(failed(pair, pair.error))
+        return failed(pair, pair.error)
     if pair.second is None:
-        return Outcome(record | {"status": "only_first"})
+        return told(pair, "only_first")
     if pair.first is None:
-        return Outcome(record | {"status": "only_second"})
+        return told(pair, "only_second")
     try:
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
-        return Outcome(failed(pair, problem))
+        return failed(pair, problem)
     except Exception as problem:  # MemoryError, say: the other pairs must go on
-        return Outcome(failed(pair, f"{type(problem).__name__}: {problem}"))
+        return failed(pair, f"{type(problem).__name__}: {problem}")
 
 
 class Workers(NamedTuple):
@@ -5282,7 +5638,7 @@ def compare_alone(
             return
         if lost[0] == suspect:
             fault = "its process died, perhaps for want of memory"
-            yield Outcome(failed(suspect, f"{fault}; scale the pictures down"))
+            yield failed(suspect, f"{fault}; scale the pictures down")
         else:
             suspect = lost[0]
             left = chain(lost, left)
@@ -5530,10 +5886,10 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
         pair = Pair(record["name"], record["first"], record["second"])
-        record = failed(pair, problem)
+        outcome = outcome._replace(record=failed(pair, problem).record)
     with writing(folder):
-        append_whole(results, f"{json.dumps(record)}\n")
-    return outcome._replace(record=record)
+        append_whole(results, f"{json.dumps(outcome.record)}\n")
+    return outcome
 
 
 def compare_unknown(
@@ -6021,8 +6377,28 @@ def check_command(command: Command, many: bool) -> None:
         raise UsageError("--junit is for folders; leave it out for two pictures")
 
 
+# What no file is called, and why.
+MISNAMED = {
+    r"(?i)https?://": "is an address; download it first",
+    r"-$": "is no file; name a file, or /dev/stdin for a pipe",
+    r"~": "is not there, as ~ was not expanded; write the path in full, or leave the "
+    "quotes out",
+    r".*[*?]": "is a pattern that matched nothing; name a picture that is there, or "
+    "two folders",
+}
+
+
+def check_name(path: str) -> None:
+    """Raise ImageDiffError for a name that is not there, where its form says why."""
+    for pattern, fault in MISNAMED.items():
+        if re.match(pattern, path) and not os.path.lexists(path):
+            raise ImageDiffError(f"{path} {fault}")
+
+
 def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
+    check_name(command.first)
+    check_name(command.second)
     many = os.path.isdir(command.first) or os.path.isdir(command.second)
     check_command(command, many)
     if many:
@@ -6072,8 +6448,10 @@ def parse_jobs(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
 
 
-def parse_rectangle(text: str) -> Rectangle:
-    """An argparse type: X,Y,WIDTH,HEIGHT in pixels."""
+def parse_ignored(text: str) -> Rectangle | str:
+    """An argparse type: X,Y,WIDTH,HEIGHT in pixels, or the path of a mask."""
+    if not re.fullmatch(NUMBERS, text):
+        return text
     with contextlib.suppress(ValueError, ImageDiffError):
         return checked_rectangle([int(part) for part in text.split(",")])
     fault = f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0"
@@ -6109,9 +6487,9 @@ def add_comparing(parser: Parser) -> None:
     add("--min-area", metavar="PX", type=parse_number, help=text)
     text = "join regions that are at most PX apart [%(default)s]"
     add("--merge", metavar="PX", type=parse_number, help=text)
-    text = "leave a rectangle out; repeatable"
-    shape = "X,Y,WIDTH,HEIGHT"
-    add("--ignore", metavar=shape, type=parse_rectangle, action="append", help=text)
+    text = "leave out a rectangle, or what is white in MASK.png; repeatable"
+    shape = "X,Y,WIDTH,HEIGHT|MASK"
+    add("--ignore", metavar=shape, type=parse_ignored, action="append", help=text)
 
     add = parser.add_argument_group("alignment").add_argument
     text = "lay the second picture over the first before comparing [%(default)s]"

@@ -114,7 +114,9 @@ def desktop() -> Iterator[Desktop]:
     reader, writer = os.pipe()
     screen = f"{SIZE[0]}x{SIZE[1]}x24"
     command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", screen]
-    command += ["-nolisten", "tcp"]
+    # Without -noreset the server starts anew when its last client leaves: a question
+    # that is asked before the window manager has come would then turn that away.
+    command += ["-nolisten", "tcp", "-noreset"]
     server = processes.start(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     with os.fdopen(reader) as lines:

@@ -168,7 +168,7 @@ def pngs() -> Iterator[Sample]:
     yield Sample("alpha8.png", pillow(rgba, "PNG"), over_white(RGB, ALPHA))
     deep_alpha = ALPHA.astype(np.uint16) * 257
     data = png(np.dstack([DEEP, deep_alpha]), 16, False, 6)
-    yield Sample("alpha16.png", data, over_white(DEEP, deep_alpha))
+    yield Sample("alpha16.png", data, over_white(DEEP, deep_alpha), 1)  # float32
     data = png(np.dstack([GRAY, ALPHA]), 8, False, 4)
     yield Sample("gray_alpha8.png", data, over_white(GRAY, ALPHA))
     image = Image.fromarray(RGB)

@@ -89,7 +89,7 @@ ROWS: dict[str, tuple[Picture, Picture, list[tuple[str, int, int, int]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ROWS.keys() - {"pushed out"})
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"pushed out"}))
 def test_bands_are_told_to_the_row(name: str) -> None:
     first, second, bands = ROWS[name]
     comparison = compare_images(first, second, align="rows")
@@ -332,6 +332,16 @@ def test_auto_aligns_rows_where_only_the_heights_differ() -> None:
     assert told(compare_images(first, second)) == bands
     assert compare_images(first, first).alignment is None
     assert compare_images(first, second[:, 1:]).bands == ()
+
+
+@pytest.mark.parametrize(("rows", "other_rows"), [(15, 4), (39, 1), (14, 2)])
+@pytest.mark.parametrize("align", ["auto", "rows"])
+def test_of_a_few_rows_none_are_aligned(rows: int, other_rows: int, align: str) -> None:
+    random = np.random.default_rng(6)
+    first = random.integers(0, 256, (rows, 30, 3), dtype=np.uint8)
+    comparison = compare_images(first, first[:other_rows], align=align)
+    strip = 0, other_rows, 30, rows - other_rows
+    assert [region[:4] for region in comparison.regions] == [strip]
 
 
 STRIPS: list[

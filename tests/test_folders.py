@@ -92,8 +92,8 @@ def tree(tmp_path: Path) -> Path:
     write(second / "nested/lonely.png")
     write(first / "other.png")
     write(second / "other.webp", changed(random_picture(1, 40, 60, 3)))
-    write(first / "sixteen.png")
-    write(second / "sixteen.png", random_picture(1, 40, 60, 3).astype(np.uint16))
+    write(first / "tiny.png", random_picture(0, 5, 60, 3))
+    write(second / "tiny.png", random_picture(1, 5, 60, 3))
     write(first / "cut.png")
     data = write(second / "cut.png").read_bytes()
     (second / "cut.png").write_bytes(data[: len(data) // 2])
@@ -112,7 +112,7 @@ STATUSES = {
     "only.png": "only_first",
     "other.png": "different",
     "page 1.png": "different",
-    "sixteen.png": "error",
+    "tiny.png": "error",
     "nested/lonely.png": "only_second",
     "nested/same.png": "same",
     "nested/deep/über uns.png": "different",
@@ -348,6 +348,21 @@ def test_a_mask_belongs_to_the_pair_beside_which_it_lies(tree: Path) -> None:
     assert [pair.name for pair in pairs] == list(STATUSES)
 
 
+def test_what_the_mask_of_a_pair_paints_white_is_left_out(tmp_path: Path) -> None:
+    picture = np.full((40, 60, 3), 255, np.uint8)
+    for name in ("masked.png", "bare.png"):
+        write(tmp_path / "first" / name, picture)
+        write(tmp_path / "second" / name, changed(picture))
+    differs = (changed(picture) != picture).any(axis=2)
+    mask = np.where(differs, np.uint8(255), np.uint8(0))
+    write(tmp_path / "first/masked.ignore.png", cv2.dilate(mask, np.ones((9, 9))))
+    pairs = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"))
+    assert {
+        pair.name: image_diff.compare_pair(pair, Options(), None).record["status"]
+        for pair in pairs
+    } == {"bare.png": "different", "masked.png": "same"}
+
+
 def test_a_folder_with_too_long_a_path_is_an_error_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,8 +461,8 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     assert errors["cut.png"] == (
         f"{tree}/second/cut.png is a damaged or truncated PNG; save or copy it again"
     )
-    assert errors["sixteen.png"].startswith(
-        "the first and the second picture are uint8 and uint16; "
+    assert errors["tiny.png"].startswith(
+        "the first and the second picture are 60x5 pixels, and SSIM needs 7 a side; "
     )
     summary, last = err.splitlines()
     assert summary.startswith(
@@ -502,7 +517,7 @@ def test_thumbnails_show_even_the_smallest_box() -> None:
 def test_a_line_of_text_a_pair_and_a_summary(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tree / "second/sixteen.png").unlink()
+    (tree / "second/tiny.png").unlink()
     (tree / "second/cut.png").unlink()
     assert main(folders(tree)) == 0
     out, err = capsys.readouterr()
@@ -584,7 +599,7 @@ def test_pages_that_are_left_out_are_told(
 def test_junit(tree: Path) -> None:
     escape = "\x1b.png"
     write(tree / "first" / escape)
-    (tree / "first/sixteen.png").unlink()
+    (tree / "first/tiny.png").unlink()
     file = tree / "out/junit.xml"
     assert main([*folders(tree), "--junit", str(file)]) == 2
     suite = ElementTree.parse(file).getroot()
@@ -1044,7 +1059,7 @@ def test_a_full_stdout_ends_the_run(many: Path) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.slow
 def test_closed_streams(tree: Path, closed: str) -> None:
-    for name in ("cut.png", "sixteen.png"):
+    for name in ("cut.png", "tiny.png"):
         (tree / "second" / name).unlink()
     output = tree / "out"
     command = [sys.executable, str(SCRIPT), *folders(tree), "-o", str(output)]
@@ -1875,7 +1890,7 @@ def test_a_cluster_without_workers_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """When the last has gone in the midst of a run."""
-    monkeypatch.setattr(image_diff, "LONELY", 3)
+    monkeypatch.setattr(image_diff, "LONELY", 1)
     address = cluster.scheduler_address
     keep = image_diff.keep
 

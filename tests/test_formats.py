@@ -1,11 +1,14 @@
 """Every format and depth, pages, damage of all kinds, and extreme shapes."""
 
+import contextlib
+import io
 import json
 import os
 import struct
 import sys
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,6 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 import fuzz
 import image_diff
@@ -24,7 +29,25 @@ from image_diff import (
     main,
     read_image,
 )
-from samples import DEEP, GRAY, RGB, Sample, chunk, pillow, png, samples, tiff
+from samples import (
+    DEEP,
+    GRAY,
+    HEIGHT,
+    RGB,
+    WIDTH,
+    Picture,
+    Sample,
+    bgr,
+    chunk,
+    exif,
+    opencv,
+    others,
+    over_white,
+    pillow,
+    png,
+    samples,
+    tiff,
+)
 
 SAMPLES = samples()
 PAGED = [sample for sample in SAMPLES.values() if sample.pages > 1]
@@ -166,6 +189,9 @@ def test_a_small_change_of_float_is_boxed(
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
+MEND = "replace NaN and infinity"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("which", [0, 1])
 def test_values_that_are_not_finite(tmp_path: Path, value: float, which: int) -> None:
@@ -175,8 +201,11 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float, which: int) ->
         stored(tmp_path, f"{n}.tif", tiff(p))
         for n, p in zip("ab", pictures, strict=True)
     ]
-    with pytest.raises(ImageDiffError, match="not finite; replace NaN and infinity"):
+    path = paths[which]
+    message = f"{path} has pixels that are not finite, 1 of 2400; {MEND}"
+    with pytest.raises(ImageDiffError) as caught:
         compare_files(paths[0], paths[1])
+    assert str(caught.value) == message
 
 
 def test_values_that_float32_cannot_hold(tmp_path: Path) -> None:
@@ -190,12 +219,30 @@ def test_values_that_float32_cannot_hold(tmp_path: Path) -> None:
         compare_images(wide.astype(np.float32), wide.astype(np.float32))
 
 
-def test_depths_that_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = stored(tmp_path, "a.png", SAMPLES["colour16.png"].data)
+@pytest.mark.parametrize("deep", [0, 1])
+def test_8_bits_beside_16_are_compared_at_16(tmp_path: Path, deep: int) -> None:
+    pictures = [RGB, RGB]
+    pictures[deep] = RGB.astype(np.uint16) * 257
+    paths = [
+        stored(tmp_path, f"{number}.png", opencv(picture, ".png"))
+        for number, picture in enumerate(pictures)
+    ]
+    comparison = compare_files(paths[0], paths[1])
+    assert comparison.first.dtype == comparison.second.dtype == np.uint16
+    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
+    faint = pictures[deep] + np.uint16(100)
+    faint_path = stored(tmp_path, "faint.png", opencv(faint, ".png"))
+    assert compare_files(paths[1 - deep], faint_path).unequal_pixels == RGB[..., 0].size
+
+
+def test_floats_beside_whole_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = stored(tmp_path, "a.tif", SAMPLES["float32.tif"].data)
     second = stored(tmp_path, "b.png", SAMPLES["colour8.png"].data)
     assert main(["-f", str(first), "-s", str(second), "--no-window"]) == 2
     assert capsys.readouterr().err == (
-        "error: the first and the second picture are uint16 and uint8; "
+        "error: the first and the second picture are float32 and uint8; "
         "convert one to the depth of the other\n"
     )
 
@@ -204,6 +251,494 @@ def test_gray_against_colour(tmp_path: Path) -> None:
     first = stored(tmp_path, "a.png", pillow(GRAY, "PNG"))
     second = stored(tmp_path, "b.png", pillow(np.dstack([GRAY] * 3), "PNG"))
     assert compare_files(first, second).score == 1
+
+
+# --- As Pillow shows it ---------------------------------------------------------------
+
+
+def converted(picture: Image.Image, own: Any, other: Any, mode: str) -> Image.Image:
+    """A picture in another profile."""
+    seen = ImageCms.profileToProfile(picture, own, other, outputMode=mode)
+    assert seen is not None
+    return seen
+
+
+def shown_by_pillow(data: bytes) -> Picture:
+    """What a viewer shows: upright, in sRGB, over white; (H, W, 3) float BGR."""
+    opened = Image.open(io.BytesIO(data))
+    opened.load()
+    picture = ImageOps.exif_transpose(opened)
+    colours = picture.convert("RGB")
+    if profile := picture.info.get("icc_profile"):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        with contextlib.suppress(ImageCms.PyCMSError):  # of other colours
+            colours = converted(colours, own, srgb, "RGB")
+    rgb = np.asarray(colours, float)
+    if picture.has_transparency_data:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3:] / 255
+        rgb = rgb * alpha + 255 * (1 - alpha)
+    shown: Picture = rgb[..., ::-1]
+    return shown
+
+
+def bmp(
+    header: bytes, palette: bytes, rows: bytes, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> bytes:
+    """A BMP of a header after its own size, a palette, and rows from below."""
+    start = 14 + 4 + len(header) + len(palette)
+    head = struct.pack("<IIII", start + len(rows), 0, start, 4 + len(header))
+    return b"BM" + head + header + palette + rows
+
+
+def bmp_header(bits: int, compression: int, size: int = 0) -> bytes:
+    """The rest of a header of 40 bytes."""
+    header = WIDTH, HEIGHT, 1, bits, compression, size, 2835, 2835, 0, 0
+    return struct.pack("<iiHHIIiiII", *header)
+
+
+MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+BGRX: Picture = np.dstack([RGB[..., ::-1], np.zeros_like(GRAY)])[::-1]
+
+
+def bmp_555() -> bytes:
+    """16 bits, of which 5 are each colour."""
+    red, green, blue = (RGB[::-1, :, n].astype(np.uint16) >> 3 for n in range(3))
+    values = (red << 10 | green << 5 | blue).astype("<u2")
+    return bmp(bmp_header(16, 0), b"", values.tobytes())
+
+
+def bmp_os2() -> bytes:
+    """OS/2's first kind, with a palette of three bytes a colour."""
+    palette = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+    header = struct.pack("<HHHH", WIDTH, HEIGHT, 1, 8)
+    return bmp(header, palette.tobytes(), GRAY[::-1].tobytes())
+
+
+def bmp_rle(bits: int) -> bytes:
+    """Runs of one to some pixels, an end of line after each row but the last."""
+    palette = np.random.default_rng(2).integers(0, 256, (2**bits, 4), np.uint8)
+    rows = []
+    for row in GRAY[::-1] >> (8 - bits):
+        changes = np.flatnonzero(np.diff(row)) + 1
+        runs = np.split(row, changes)
+        factor = 17 if bits == 4 else 1
+        rows.append(b"".join(bytes([len(run), run[0] * factor]) for run in runs))
+    data = b"\0\0".join(rows) + b"\0\1"
+    return bmp(bmp_header(bits, 3 - bits // 4, len(data)), palette.tobytes(), data)
+
+
+def small_first_frame() -> bytes:
+    """A GIF whose canvas is larger than its first frame."""
+    data = pillow(Image.fromarray(RGB).quantize(64), "GIF", transparency=0)
+    return data[:6] + struct.pack("<HH", WIDTH + 20, HEIGHT + 9) + data[10:]
+
+
+def webp_with_prefix() -> bytes:
+    """A WebP whose EXIF begins as in a JPEG."""
+    data = pillow(Image.fromarray(RGB), "WEBP", lossless=True, exif=exif(6))
+    place = data.index(b"EXIF") + 4
+    length = int.from_bytes(data[place : place + 4], "little") + 6
+    body = struct.pack("<I", length) + b"Exif\0\0" + data[place + 4 :]
+    whole = data[:place] + body
+    return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def png_with_text(key: str, text: str, compressed: bool = False) -> bytes:
+    """A PNG with a text."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text(key, text, compressed)
+    return pillow(Image.fromarray(RGB), "PNG", pnginfo=info)
+
+
+def png_with_xmp() -> bytes:
+    """A PNG that XMP alone turns."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return pillow(Image.fromarray(RGB), "PNG", pnginfo=info)
+
+
+def raw_profile() -> str:
+    """EXIF as ImageMagick puts it into a text."""
+    body = exif(6).tobytes()
+    return f"\nexif\n{len(body):8}\n{body.hex()}\n"
+
+
+def clear_gray(bits: int, interlaced: bool = False) -> bytes:
+    """A gray PNG, one level of which is transparent."""
+    levels = DEEP[..., 1] >> (16 - bits)
+    level = struct.pack(">H", int(levels[20, 30]))
+    return png(levels, bits, interlaced, 0, chunk(b"tRNS", level))
+
+
+def palette_of_one_bit() -> bytes:
+    """A TIFF of two colours."""
+    data = np.packbits(GRAY > 127, axis=1).tobytes()
+    colours = struct.pack("<6H", 65535, 0, 0, 65535, 32768, 0)
+    tags = [
+        *((256, 3, 1, WIDTH), (257, 3, 1, HEIGHT), (258, 3, 1, 1), (259, 3, 1, 1)),
+        *((262, 3, 1, 3), (273, 4, 1, 200), (277, 3, 1, 1), (278, 3, 1, HEIGHT)),
+        *((279, 4, 1, len(data)), (320, 3, 6, 150)),
+    ]
+    directory = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + directory + bytes(4)
+    return head.ljust(150, b"\0") + colours + bytes(38) + data
+
+
+def sycc() -> bytes:
+    """A JPEG 2000 that says its colours are YCC."""
+    data = pillow(Image.fromarray(RGB).convert("YCbCr"), "JPEG2000", mct=0)
+    place = data.index(b"colr") + 7
+    return data[:place] + struct.pack(">I", 18) + data[place + 4 :]
+
+
+def planar_tiled() -> bytes:
+    """A TIFF of tiles, each of one colour."""
+    planes = np.ascontiguousarray(RGB.transpose(2, 0, 1))
+    options: Any = {"planarconfig": "separate", "tile": (32, 32)}
+    return tiff(planes, photometric="rgb", **options)
+
+
+def swapped_profile() -> bytes:
+    """A profile whose red is sRGB's blue, and the other way round."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    swapped = bytearray(profile)
+    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(swapped)
+
+
+def profiled(kind: str, mode: str = "RGB", **options: Any) -> bytes:
+    """A picture whose red and blue are swapped, in the profile that swaps them."""
+    image = Image.fromarray(RGB[..., ::-1]).convert(mode)
+    return pillow(image, kind, icc_profile=swapped_profile(), **options)
+
+
+COLOUR = Image.fromarray(RGB)
+
+
+def lab() -> bytes:
+    """A TIFF of CIELAB."""
+    srgb, target = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    return pillow(converted(COLOUR, srgb, target, "LAB"), "TIFF")
+
+
+SHOWN: dict[str, tuple[Callable[[], bytes], float]] = {  # and the levels it may be off
+    "BITFIELDS, header of 40": (
+        lambda: bmp(bmp_header(32, 3), MASKS, BGRX.tobytes()),
+        0,
+    ),
+    "BITFIELDS, header of 52": (
+        lambda: bmp(bmp_header(32, 3) + MASKS, b"", BGRX.tobytes()),
+        0,
+    ),
+    "RLE8": (lambda: bmp_rle(8), 0),
+    "RLE4": (lambda: bmp_rle(4), 0),
+    "16-bit BMP": (bmp_555, 0),
+    "OS/2 BMP": (bmp_os2, 0),
+    "palette of one bit": (palette_of_one_bit, 0),
+    "planar tiled TIFF": (planar_tiled, 0),
+    "Lab TIFF": (lab, 0),
+    "CMYK TIFF": (lambda: pillow(COLOUR.convert("CMYK"), "TIFF"), 0),
+    "small first frame": (small_first_frame, 0),
+    "frame that is disposed of": (
+        lambda: pillow(
+            COLOUR.quantize(64),
+            "GIF",
+            save_all=True,
+            append_images=others(1),
+            disposal=2,
+        ),
+        0,
+    ),
+    "WebP with Exif and zeros": (webp_with_prefix, 0),
+    "JPEG turned by XMP": (lambda: pillow(COLOUR, "JPEG", quality=90, xmp=XMP), 3),
+    "PNG turned by XMP": (png_with_xmp, 0),
+    "PNG turned by a text": (
+        lambda: png_with_text("Raw profile type exif", raw_profile()),
+        0,
+    ),
+    "PNG turned by a compressed text": (
+        lambda: png_with_text("Raw profile type exif", raw_profile(), True),
+        0,
+    ),
+    **{
+        f"AVIF turned {n}": (partial(pillow, COLOUR, "AVIF", exif=exif(n)), 0)
+        for n in range(1, 9)
+    },
+    "gray AVIF of limited range": (
+        lambda: pillow(Image.fromarray(GRAY), "AVIF", range="limited"),
+        0,
+    ),
+    "sYCC": (sycc, 0),
+    "profile in a PNG": (lambda: profiled("PNG"), 0),
+    "profile in a PNG with alpha": (lambda: profiled("PNG", "RGBA"), 0),
+    "profile in a PNG with a palette": (lambda: profiled("PNG", "P"), 0),
+    "profile in a turned PNG": (lambda: profiled("PNG", exif=exif(6)), 0),
+    "profile in a JPEG": (lambda: profiled("JPEG", quality=95), 3),
+    "profile in a turned JPEG": (lambda: profiled("JPEG", exif=exif(8)), 3),
+    "profile in a gray JPEG": (lambda: profiled("JPEG", "L"), 3),
+    "profile in a WebP": (lambda: profiled("WEBP", lossless=True), 0),
+    "profile in a TIFF": (lambda: profiled("TIFF"), 0),
+    "profile in an AVIF": (lambda: profiled("AVIF"), 0),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_picture_is_shown_as_pillow_shows_it(tmp_path: Path, name: str) -> None:
+    make, most = SHOWN[name]
+    data = make()
+    pixels = read_image(stored(tmp_path, "picture", data)).pixels
+    expected = shown_by_pillow(data)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels - expected).max() <= most + 0.5
+
+
+def test_what_the_drawings_of_profiles_show(tmp_path: Path) -> None:
+    """One look in two profiles is the same; one set of numbers in two is not."""
+    plain = stored(tmp_path, "plain.png", pillow(RGB, "PNG"))
+    look = stored(tmp_path, "look.png", profiled("PNG"))
+    numbers = pillow(RGB, "PNG", icc_profile=swapped_profile())
+    other = stored(tmp_path, "numbers.png", numbers)
+    largest = compare_files(plain, look).largest_difference
+    assert largest is not None
+    assert largest <= 1
+    assert compare_files(plain, other).status == "different"
+
+
+def test_a_profile_that_is_srgb_changes_nothing(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = stored(tmp_path, "a.png", pillow(RGB, "PNG", icc_profile=profile))
+    assert np.array_equal(read_image(path).pixels, bgr(RGB))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_gray_level_that_is_transparent(
+    tmp_path: Path, bits: int, interlaced: bool
+) -> None:
+    """By the standard's words: Pillow misses a level of 2 or 4 bits."""
+    levels = DEEP[..., 1] >> (16 - bits)
+    clear = levels == levels[20, 30]
+    pixels = read_image(stored(tmp_path, "a.png", clear_gray(bits, interlaced))).pixels
+    white = 65535 if bits == 16 else 255
+    expected = np.where(clear, white, levels.astype(int) * (white // (2**bits - 1)))
+    assert np.array_equal(pixels, bgr(expected))
+
+
+def test_a_png_longer_than_libpng_reads(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.png", png(np.zeros((7, 1_000_001), np.uint8), 1))
+    assert refused(path) == (
+        " is 1000001x7 pixels, and libpng reads a side of 1000000; cut it into parts"
+    )
+
+
+@pytest.mark.parametrize("name", ["turned6.png", "turned6.jpg", "profile.png"])
+def test_a_picture_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    data = profiled("PNG") if name == "profile.png" else SAMPLES[name].data
+    calls = []
+
+    def counted(function: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            calls.append(function)
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
+    monkeypatch.setattr(cv2, "imdecode", counted(cv2.imdecode))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_prepare", None)
+    read_image(stored(tmp_path, name, data))
+    assert len(calls) == 1
+
+
+# --- Depth that does not fill its type ------------------------------------------------
+
+
+def pnm(kind: str, white: int, values: Picture) -> bytes:
+    """A PGM or PPM with any value of white."""
+    header = f"{kind}\n# white\n{WIDTH} {HEIGHT}\n{white}\n".encode()
+    return header + values.astype(">u2" if white > 255 else "u1").tobytes()
+
+
+def jpeg2000(bits: int) -> bytes:
+    """A stream of fewer bits than the 16 that Pillow writes.
+
+    Its values lie around the middle of what their bits can hold, so those of fewer bits
+    are written as far below the middle of 16.
+    """
+    values = (DEEP[..., 1] >> (16 - bits)) + 2**15 - 2 ** (bits - 1)
+    data = pillow(values.astype(np.uint16), "JPEG2000", no_jp2=True)
+    place = data.index(b"\xff\x4f\xff\x51") + 42
+    return data[:place] + bytes([bits - 1]) + data[place + 1 :]
+
+
+def avif(bits: int) -> bytes:
+    """An AVIF without loss."""
+    flags = cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100
+    return opencv(DEEP >> (16 - bits), ".avif", *flags)
+
+
+@pytest.mark.parametrize("white", [1, 15, 1023])
+@pytest.mark.parametrize("kind", ["P5", "P6"])
+def test_values_below_the_white_of_a_pnm(tmp_path: Path, kind: str, white: int) -> None:
+    values = np.rint((GRAY if kind == "P5" else RGB) / 255 * white)
+    pixels = read_image(stored(tmp_path, "a", pnm(kind, white, values))).pixels
+    most = 65535 if white > 255 else 255
+    assert pixels.dtype == (np.uint16 if white > 255 else np.uint8)
+    assert np.abs(pixels - bgr(values) / white * most).max() <= 0.5
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize(("make", "most"), [(jpeg2000, 0), (avif, 12)])
+def test_pictures_of_10_and_12_bits(
+    tmp_path: Path, make: Callable[[int], bytes], most: int, bits: int
+) -> None:
+    pixels = read_image(stored(tmp_path, "a", make(bits))).pixels
+    values = DEEP[..., [1]] if make is jpeg2000 else bgr(DEEP)
+    expected = (values >> (16 - bits)) * (65535 / (2**bits - 1))
+    assert pixels.dtype == np.uint16
+    assert np.abs(pixels - expected).max() <= most * 65535 / (2**bits - 1) + 0.51
+
+
+def test_a_tiff_of_12_bits_without_imagecodecs(tmp_path: Path) -> None:
+    values = DEEP[..., 1] >> 4
+    left, right = values[:, ::2], values[:, 1::2]
+    packed = np.dstack([left >> 4, (left << 4 & 255) | right >> 8, right & 255])
+    data = tiff(packed.astype(np.uint8).reshape(HEIGHT, -1), rowsperstrip=HEIGHT)
+    for tag, old, new in ((256, WIDTH * 3 // 2, WIDTH), (258, 8, 12)):
+        entry = struct.pack("<HHI", tag, 4 if tag == 256 else 3, 1)
+        place = data.index(entry) + 8
+        assert data[place] == old
+        data = data[:place] + bytes([new]) + data[place + 1 :]
+    pixels = read_image(stored(tmp_path, "a.tif", data)).pixels
+    assert np.abs(pixels - bgr(values) * (65535 / 4095)).max() <= 0.51
+
+
+# --- TIFF -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint32", "int16", "float32", "float64"])
+@pytest.mark.parametrize("tile", [None, (16, 32)])
+def test_planes_of_a_deep_tiff(
+    tmp_path: Path, kind: str, tile: tuple[int, int] | None
+) -> None:
+    values = (DEEP // 4).astype(kind)
+    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    options: Any = {"planarconfig": "separate", "tile": tile}
+    path = stored(tmp_path, "a.tif", tiff(planes, photometric="rgb", **options))
+    pixels = read_image(path).pixels
+    assert pixels.dtype == (np.uint16 if kind == "uint16" else np.float32)
+    assert np.array_equal(pixels, bgr(values))
+
+
+@pytest.mark.parametrize(
+    ("extra", "seen"),
+    [("unassalpha", over_white(DEEP, DEEP[..., 0])), ("unspecified", bgr(DEEP))],
+)
+def test_a_fourth_channel_is_alpha_where_the_file_says_so(
+    tmp_path: Path, extra: str, seen: Picture
+) -> None:
+    values = np.dstack([DEEP, DEEP[..., 0]])
+    data = tiff(values, photometric="rgb", extrasamples=[extra])
+    pixels = read_image(stored(tmp_path, "a.tif", data)).pixels
+    assert np.abs(pixels.astype(int) - seen).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bands", [5, 8])
+def test_a_tiff_of_many_bands(tmp_path: Path, kind: type[Any], bands: int) -> None:
+    values = np.zeros((40, 60, bands), kind)
+    data = tiff(values, photometric="minisblack", planarconfig="contig")
+    message = refused(stored(tmp_path, "a.tif", data))
+    assert message == f" has {bands} bands; extract the three to compare"
+
+
+def test_a_deep_tiff_that_tifffile_cannot_decompress(tmp_path: Path) -> None:
+    flags = cv2.IMWRITE_TIFF_COMPRESSION, 5  # LZW
+    path = stored(tmp_path, "a.tif", opencv(DEEP, ".tif", *flags))
+    assert np.array_equal(read_image(path).pixels, bgr(DEEP))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package"),
+        NotImplementedError("packints_decode requires the 'imagecodecs' package"),
+        ModuleNotFoundError("No module named 'compression'"),
+    ],
+)
+def test_planes_that_need_imagecodecs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def fail(page: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
+    planes = np.ascontiguousarray(DEEP.transpose(2, 0, 1))
+    data = tiff(planes, photometric="rgb", planarconfig="separate")
+    message = " is a TIFF that another package reads; pip install imagecodecs"
+    assert refused(stored(tmp_path, "a.tif", data)) == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "nodata"),
+    [(np.float32, "nan"), (np.float32, "-9999"), (np.uint16, "7"), (np.uint8, "0")],
+)
+def test_what_a_geotiff_has_no_value_for_is_left_out(
+    tmp_path: Path, kind: type[Any], nodata: str
+) -> None:
+    values = np.full((60, 80), 100, kind)
+    values[10:30, 20:50] = float(nodata)
+    tag = (42113, 2, len(nodata) + 1, nodata, True)
+    gap = stored(tmp_path, "gap.tif", tiff(values, extratags=[tag]))
+    whole = stored(tmp_path, "whole.tif", tiff(np.full((60, 80), 100, kind)))
+    for first, second in ((gap, whole), (whole, gap)):
+        comparison = compare_files(first, second)
+        assert comparison.status == "same"
+        assert comparison.ignored is not None
+        expected = np.zeros((60, 80), np.uint8)
+        expected[10:30, 20:50] = 255
+        assert np.array_equal(comparison.ignored, expected)
+        left_out = "600 pixels are left out, as the file says they have no value"
+        assert comparison.notes == (f"{gap}: {left_out}",)
+
+
+# --- Pages ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", PAGED, ids=ids)
+def test_every_page_is_read(tmp_path: Path, sample: Sample) -> None:
+    path = stored(tmp_path, sample.name, sample.data)
+    frames = Image.open(io.BytesIO(sample.data))
+    for number in range(1, sample.pages + 1):
+        picture = read_image(path, page=number)
+        assert picture.pages == sample.pages
+        frames.seek(number - 1)
+        expected = bgr(np.asarray(frames.convert("RGB")))
+        difference = np.abs(picture.pixels.astype(float) - expected).max()
+        assert difference <= sample.tolerance, number
+
+
+def test_a_page_of_a_deep_tiff(tmp_path: Path) -> None:
+    pages = np.stack([DEEP, DEEP // 2, DEEP // 3])
+    path = stored(tmp_path, "a.tif", tiff(pages, photometric="rgb"))
+    for number in (1, 2, 3):
+        assert np.array_equal(read_image(path, page=number).pixels, bgr(DEEP // number))
+
+
+@pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg"])
+def test_a_page_that_is_not_there(tmp_path: Path, name: str) -> None:
+    sample = SAMPLES[name]
+    path = stored(tmp_path, name, sample.data)
+    with pytest.raises(ImageDiffError) as caught:
+        read_image(path, page=9)
+    assert str(caught.value) == f"{path} has no page 9 that is whole; name another"
 
 
 # --- Damage ---------------------------------------------------------------------------
@@ -253,7 +788,7 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "orientation": (
         lambda: flipped("turned6.png", b"eXIf", 9),
-        " is damaged: libpng warning: eXIf: CRC error",
+        " is a damaged or truncated PNG",
     ),
     "pixels": (
         lambda: flipped("colour8.png", b"IDAT", 900),
@@ -263,16 +798,28 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: flipped("animated.png", b"IDAT", 900),
         " is a damaged or truncated PNG",
     ),
-    "lzw": (lambda: corrupted("lzw.tif", 3000, b"\xff" * 40), " is damaged: Error "),
+    "lzw": (
+        lambda: corrupted("lzw.tif", 3000, b"\xff" * 40),
+        " is a damaged or truncated TIFF",
+    ),
     "deflate": (
         lambda: corrupted("adobe_deflate.tif", 3000, b"\xff" * 40),
-        " is damaged: Error ZIPDecode: Decoding error",
+        " is a damaged or truncated TIFF",
     ),
     "fax": (lambda: corrupted("fax.tif", 200, bytes(range(40))), " is damaged: "),
-    "planes": (lambda: SAMPLES["planar.tif"].data[:5000], " is damaged: Error "),
+    "planes": (
+        lambda: SAMPLES["planar.tif"].data[:5000],
+        " is a damaged or truncated TIFF",
+    ),
     # Headers that claim more than there is.
-    "strips": (lambda: resized("colour16_big.tif", 68, 1000), " is damaged: Warning "),
-    "tiles": (lambda: resized("colour16_tiled.tif", 68, 1000), " is damaged: Warning "),
+    "strips": (
+        lambda: resized("colour16_big.tif", 68, 1000),
+        " is a damaged or truncated TIFF",
+    ),
+    "tiles": (
+        lambda: resized("colour16_tiled.tif", 68, 1000),
+        " is a damaged or truncated TIFF",
+    ),
     "one strip": (
         lambda: resized("colour8.tif", 68, 100),
         " is a damaged or truncated",
@@ -292,10 +839,14 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "rows of webp": (
         lambda: resized("lossless.webp", 68, 100),
-        " is a damaged or truncated WebP",
+        " is a damaged or truncated WEBP",
     ),
     "rows of bmp": (lambda: resized("colour.bmp", 68, 100), " is "),
     "rows of ppm": (lambda: resized("binary.ppm", 68, 100), " is "),
+    "text": (
+        lambda: SAMPLES["text.ppm"].data[:-2],
+        " is a damaged or truncated PPM",
+    ),
     "rows of gif": (
         lambda: resized("still.gif", 68, 100),
         " is a damaged or truncated GIF",
@@ -306,19 +857,11 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
             b"P7\nWIDTH 68\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
             + RGB.tobytes()
         ),
-        " is not a picture of a format that OpenCV reads; convert it to PNG",
+        " is not a picture of a format that is read; convert it to PNG",
     ),
     "a lost tag": (
         lambda: SAMPLES["colour16_little.tif"].data.replace(
             b"\x15\x01\x03\0", b"\x15\0\x03\0", 1
-        ),
-        " is a damaged or truncated TIFF",
-    ),
-    "two channels": (
-        lambda: tiff(
-            DEEP[..., :2] / np.float32(9),
-            photometric="minisblack",
-            planarconfig="contig",
         ),
         " is a damaged or truncated TIFF",
     ),
@@ -333,14 +876,11 @@ def test_a_picture_that_a_decoder_would_make_up_is_refused(
     assert refused(stored(tmp_path, "damaged", make())).startswith(message)
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_the_damaged_one_of_two_is_named(
-    tmp_path: Path, place: int, capfd: pytest.CaptureFixture[str]
+def test_damage_is_told_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    paths = [stored(tmp_path, "good.jpg", SAMPLES["baseline.jpg"].data)]
     bad = stored(tmp_path, "bad.jpg", DAMAGED["jpeg"][0]())
-    paths.insert(place, bad)
-    assert main(["-f", str(paths[0]), "-s", str(paths[1]), "--no-window"]) == 2
+    assert main(["-f", str(bad), "-s", str(bad), "--no-window"]) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"error: {bad} is damaged: Corrupt JPEG data: ")
@@ -348,16 +888,15 @@ def test_the_damaged_one_of_two_is_named(
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.slow
-def test_a_decoder_that_says_very_much_is_heard_and_the_next_one_too(
-    tmp_path: Path,
-) -> None:
-    tags = [(40000 + number, 3, 1, 7, True) for number in range(2000)]
-    many = stored(tmp_path, "many.tif", tiff(RGB, photometric="rgb", extratags=tags))
-    lzw = stored(tmp_path, "lzw.tif", DAMAGED["lzw"][0]())
+def test_a_decoder_that_says_very_much_is_heard(tmp_path: Path) -> None:
+    """More than a pipe holds; and the next one is heard, too."""
+    data = SAMPLES["colour8.png"].data
+    wrong = chunk(b"tEXt", b"key\0word")[:-4] + b"oops"
+    many = stored(tmp_path, "many.png", data[:33] + wrong * 5000 + data[33:])
+    fax = stored(tmp_path, "fax.tif", DAMAGED["fax"][0]())
     for _ in range(2):
-        assert np.array_equal(read_image(many).pixels, RGB[..., ::-1])
-        assert " is damaged: Error " in refused(lzw)
+        assert refused(many).startswith(" is damaged: libpng warning: tEXt: CRC error")
+        assert refused(fax).startswith(" is damaged: ")
 
 
 def test_what_is_harmless_is_read(tmp_path: Path) -> None:
@@ -408,14 +947,15 @@ def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_files_that_chance_damages(tmp_path: Path) -> None:
-    report = fuzz.fuzz(files=400, seed=2, keep=tmp_path)
+@pytest.mark.parametrize("mutator", fuzz.MUTATORS)
+def test_files_that_are_damaged(tmp_path: Path, mutator: str) -> None:
+    report = fuzz.fuzz(files=400, seed=2, keep=tmp_path, mutator=mutator)
     assert report.failures == []
     counts = dict.fromkeys(fuzz.KNOWN, 0)
     for (_, text), number in report.verdicts.items():
         counts[text] += number
     assert sum(counts.values()) == 400
-    assert min(counts.values()) > 20
+    assert min(counts.values()) > 10
 
 
 # --- Shapes ---------------------------------------------------------------------------

@@ -295,8 +295,17 @@ def test_sides_below_the_window(height: int, width: int) -> None:
 
 def test_depths_that_differ_are_both_named() -> None:
     picture = random_picture(1, 40, 60, 3)
-    with pytest.raises(ImageDiffError, match="are uint8 and uint16; convert one"):
-        compare_images(picture, picture.astype(np.uint16))
+    with pytest.raises(ImageDiffError, match="are uint8 and float32; convert one"):
+        compare_images(picture, picture.astype(np.float32))
+
+
+def test_8_bits_beside_16_are_compared_at_16() -> None:
+    picture = random_picture(1, 40, 60, 3)
+    deep = picture.astype(np.uint16) * 257
+    for first, second in ((picture, deep), (deep, picture)):
+        comparison = compare_images(first, second)
+        assert (comparison.score, comparison.unequal_pixels) == (1, 0)
+        assert comparison.first.dtype == comparison.second.dtype == np.uint16
 
 
 def test_gray_and_colour_arrays_are_compared() -> None:
@@ -1616,9 +1625,9 @@ def test_what_pictures_may_be_given_as(name: str) -> None:
     comparison = compare_images(picture, picture)
     for image in (comparison.first, comparison.second):
         assert image.dtype == expected.dtype
-        # What Pillow has multiplied by alpha already was rounded once more.
+        # Rounded once more: what Pillow multiplied by alpha, and 16 bits in float32.
         away = np.abs(image.astype(float) - expected).max()
-        assert away <= (1 if name == "La" else 0)
+        assert away <= (1 if name in ("La", "alpha of 16 bits") else 0)
     assert np.array_equal(np.array(picture), before)
 
 

@@ -1,10 +1,12 @@
 """Feed the command damaged picture files, and count what comes of it.
 
     python tests/tools/fuzz.py --files 20000 --seed 0
+    python tests/tools/fuzz.py --files 20000 --seed 0 --mutator structure
 
-Every sample of samples.py is damaged in a way that chance chooses, and compared with
-the sample by `main`, thousands of files in one process, whose memory is capped. Each
-file must end well:
+Every sample of samples.py is damaged in a way that chance chooses, or, with the second
+mutator, put together wrongly from chunks, segments and tags that are right in
+themselves. Each is compared with the sample by `main`, thousands of files in one
+process, whose memory is capped. Each file must end well:
 
     right    it was read, and its pixels are the sample's
     refused  status 2, one line `error: ...` on stderr, and nothing on stdout
@@ -34,6 +36,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,11 +45,12 @@ import numpy as np
 
 import checkout
 import image_diff
-from samples import HEIGHT, WIDTH, Picture, Sample, samples
+from samples import HEIGHT, WIDTH, Picture, Sample, chunk, samples
 
 MEMORY = 3 << 30  # bytes of address space beyond those that a process starts with
 PATIENCE = 10.0  # seconds a file, of processors: the machine may be busy otherwise
 KNOWN = "right", "refused", "other"
+MUTATORS = "chance", "structure"
 Random = random.Random
 
 
@@ -188,7 +192,7 @@ DAMAGES: dict[str, Callable[[bytes, Random], bytes]] = {
 }
 # Damage after which nobody can know that the picture was another: contents of the right
 # form.
-CONTENTS = {"flip", "blank", "swap", "drop_or_repeat", "splice"}
+CONTENTS = {"flip", "blank", "swap", "drop_or_repeat", "splice", "structure"}
 
 
 def pieces(data: bytes) -> list[bytes]:
@@ -222,9 +226,11 @@ def pieces(data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
-def damaged(seed: int, number: int) -> tuple[Sample, str, str, bytes]:
+def damaged(seed: int, number: int, mutator: str) -> tuple[Sample, str, str, bytes]:
     """The file of this number: its sample, the damage's name, its suffix and bytes."""
     rng = random.Random(f"{seed} {number}")
+    if mutator == "structure":
+        return restructured(rng)
     sample = rng.choice(list(samples().values()))
     damage = rng.choice(list(DAMAGES))
     suffix = Path(sample.name).suffix
@@ -235,6 +241,141 @@ def damaged(seed: int, number: int) -> tuple[Sample, str, str, bytes]:
         data = rng.choice((flip, cut))(data or b"x", rng)
         damage = "several"
     return sample, damage, suffix, data
+
+
+# --- Structure ------------------------------------------------------------------------
+
+SMALL_NUMBERS = 0, 1, 2, 3, 7, 8, 16, 255, 256, 65535
+HUGE_NUMBERS = 2**24, 2**31 - 1, 2**31, 2**32 - 1
+
+
+@cache
+def bomb() -> bytes:
+    """A name as a profile or a text has it, and 100 MB of zeros in 100 kB."""
+    return b"name\0\0" + zlib.compress(bytes(100 << 20), 9)
+
+
+def made_chunk(rng: Random, chunks: list[bytes]) -> bytes:
+    """A chunk of a PNG that is right in itself, but may not fit."""
+    kind = rng.choice(
+        (
+            b"tRNS",
+            b"PLTE",
+            b"iCCP",
+            b"zTXt",
+            b"eXIf",
+            b"acTL",
+            b"fcTL",
+            b"fdAT",
+            b"IDAT",
+        )
+    )
+    if kind in (b"iCCP", b"zTXt") and rng.random() < 0.3:
+        return chunk(kind, bomb())
+    if kind == b"IDAT":
+        body = rng.choice((b"", zlib.compress(bytes(9999)), rng.randbytes(50)))
+        return chunk(kind, body)
+    return chunk(kind, rng.randbytes(rng.choice((0, 1, 2, 3, 6, 8, 26, 256, 768))))
+
+
+def restructure_png(data: bytes, rng: Random) -> bytes:
+    """Chunks added, dropped, moved, with a wrong checksum, or another header."""
+    start, *chunks = pieces(data)
+    place = rng.randrange(len(chunks))
+    action = rng.randrange(6)
+    if action == 0:
+        chunks.insert(place, made_chunk(rng, chunks))
+    elif action == 1:
+        rng.shuffle(chunks)
+    elif action == 2:
+        del chunks[place]
+    elif action == 3:
+        chunks[place] = chunks[place][:-4] + rng.randbytes(4)
+    elif action == 4:
+        chunks.insert(place, rng.choice(chunks))
+    else:
+        header = bytearray(chunks[0][8:-4])
+        header[8] = rng.choice((1, 2, 4, 8, 16, 3))
+        header[9] = rng.choice((0, 2, 3, 4, 6, 1))
+        header[12] = rng.choice((0, 1, 2))
+        chunks[0] = chunk(b"IHDR", bytes(header))
+    return start + b"".join(chunks)
+
+
+def restructure_jpeg(data: bytes, rng: Random) -> bytes:
+    """Segments added, dropped, moved or changed; restarts dropped or exchanged."""
+    start, *segments = pieces(data)
+    place = rng.randrange(len(segments))
+    action = rng.randrange(6)
+    if action == 0:  # restarts that are not there, or at other places
+        interval = struct.pack(">H", rng.choice(SMALL_NUMBERS))
+        segments.insert(place, b"\xff\xdd\0\x04" + interval)
+    elif action == 1:
+        segments.insert(place, rng.choice(segments))
+    elif action == 2:
+        del segments[place]
+    elif action == 3:
+        changed = bytearray(segments[place])
+        changed[rng.randrange(len(changed))] = rng.choice((0, 1, 4, 17, 34, 255))
+        segments[place] = bytes(changed)
+    elif action == 4:
+        body = b"ICC_PROFILE\0\x01\x01" + rng.choice(
+            (b"", bytes(128), rng.randbytes(999))
+        )
+        segments.insert(0, b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body)
+    else:
+        marks = [bytes([255, 208 + number]) for number in range(8)]
+        old, new = rng.choice(marks), rng.choice([*marks, b"", b"\xff\xd9"])
+        segments[-1] = segments[-1].replace(old, new, rng.choice((1, 9)))
+    return start + b"".join(segments)
+
+
+def restructure_tiff(data: bytes, rng: Random) -> bytes:
+    """Entries of the first directory with other kinds, counts, values or offsets."""
+    order = "<" if data.startswith(b"II") else ">"
+    if data[2:3] in b"+\0":  # a big one: its own parts are wider
+        return flip(data, rng)
+    result = bytearray(data)
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        entry = start + 2 + 12 * rng.randrange(count)
+        field = rng.choice(("tag", "kind", "count", "value", "value", "value", "next"))
+        number = rng.choice((*SMALL_NUMBERS, *HUGE_NUMBERS, start, len(data) - 1))
+        if field == "tag":
+            known = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 320, 322, 338, 339
+            struct.pack_into(f"{order}H", result, entry, rng.choice(known))
+        elif field == "kind":
+            struct.pack_into(f"{order}H", result, entry + 2, rng.randrange(19))
+        elif field == "count":
+            struct.pack_into(f"{order}I", result, entry + 4, number)
+        elif field == "value" and rng.random() < 0.5:
+            struct.pack_into(f"{order}H", result, entry + 8, number & 65535)
+        elif field == "value":
+            struct.pack_into(f"{order}I", result, entry + 8, number)
+        else:  # the directory that follows, which may be this one again
+            struct.pack_into(f"{order}I", result, start + 2 + 12 * count, number)
+    return bytes(result)
+
+
+STRUCTURES: dict[bytes, Callable[[bytes, Random], bytes]] = {
+    b"\x89PNG": restructure_png,
+    b"\xff\xd8": restructure_jpeg,
+    b"II": restructure_tiff,
+    b"MM": restructure_tiff,
+}
+
+
+def restructured(rng: Random) -> tuple[Sample, str, str, bytes]:
+    """A PNG, JPEG or TIFF whose parts are right in themselves, but do not fit."""
+    starts = tuple(STRUCTURES)
+    known = [s for s in samples().values() if s.data.startswith(starts)]
+    sample = rng.choice(known)
+    data = sample.data
+    for start, change in STRUCTURES.items():
+        if sample.data.startswith(start):
+            data = change(data, rng)
+    return sample, "structure", Path(sample.name).suffix, data
 
 
 # --- Verdict --------------------------------------------------------------------------
@@ -274,9 +415,10 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
         return f"status 2 with {lines} and {out.getvalue()[:100]}"
     if status == 0:
         json.loads(out.getvalue())
-        if any(not line.startswith("first pages compared; ") for line in lines):
+        notes = "first pages compared; ", f"{path}: ", f"{original}: "
+        if any(not line.startswith(notes) for line in lines):
             return f"status 0 with {lines}"
-    if status == 2:
+    if status == 2 and not lines[0].startswith("error: the first and the second "):
         return "refused"
     try:
         image = image_diff.read_image(path).pixels
@@ -286,7 +428,9 @@ def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
         return "right"
     if not written_to(path):
         return "pixels that were never written to"
-    foreign = damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
+    foreign = damage == "structure" or (
+        damage == "splice" and not path.read_bytes().startswith(b"\x89PNG")
+    )
     # Of JPEG 2000 every part is optional, and what is not there is black; AVIF is
     # scaled to it; and lossy WebP goes on with what its last bytes give.
     optional = damage == "claim" and sample.name.endswith(
@@ -307,7 +451,7 @@ def is_any_sample(image: Picture) -> bool:
 # --- Processes ------------------------------------------------------------------------
 
 
-def work(seed: int, start: int, stop: int, keep: Path) -> None:
+def work(seed: int, start: int, stop: int, keep: Path, mutator: str) -> None:
     """Judge files, telling one line before each and one after it."""
     with TemporaryDirectory() as folder:
         originals = {}
@@ -325,7 +469,7 @@ def work(seed: int, start: int, stop: int, keep: Path) -> None:
         )
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
         for number in range(start, stop):
-            sample, damage, suffix, data = damaged(seed, number)
+            sample, damage, suffix, data = damaged(seed, number, mutator)
             path = Path(folder, f"damaged{suffix}")
             path.write_bytes(data)
             print("begin", number, flush=True)
@@ -394,7 +538,9 @@ def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
             process.kill()
 
 
-def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
+def fuzz(
+    files: int, seed: int, keep: Path, start: int = 0, mutator: str = "chance"
+) -> Report:
     """Judge so many files, in one process as long as it lives."""
     report, number, stop = Report(), start, start + files
     keep.mkdir(parents=True, exist_ok=True)
@@ -407,6 +553,7 @@ def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
             str(number),
             str(stop),
             str(keep),
+            mutator,
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             begun = False
@@ -428,7 +575,7 @@ def fuzz(files: int, seed: int, keep: Path, start: int = 0) -> Report:
             raise RuntimeError(
                 f"the process ended with {process.returncode} between two files"
             )
-        sample, damage, suffix, data = damaged(seed, number)
+        sample, damage, suffix, data = damaged(seed, number, mutator)
         (keep / f"{seed}_{number}{suffix}").write_bytes(data)
         what = (
             "hung" if process.returncode == -9 else f"ended with {process.returncode}"
@@ -442,7 +589,7 @@ def main() -> int:
     """Run, print a table, and return 1 where a file failed."""
     if sys.argv[1:2] == ["--work"]:
         seed, start, stop = map(int, sys.argv[2:5])
-        work(seed, start, stop, Path(sys.argv[5]))
+        work(seed, start, stop, Path(sys.argv[5]), sys.argv[6])
         return 0
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000)
@@ -454,8 +601,9 @@ def main() -> int:
         default=checkout.ROOT / "failed",
         help="where failed files go",
     )
-    arguments = parser.parse_args()
-    report = fuzz(arguments.files, arguments.seed, arguments.keep, arguments.start)
+    parser.add_argument("--mutator", choices=MUTATORS, default="chance")
+    chosen = parser.parse_args()
+    report = fuzz(chosen.files, chosen.seed, chosen.keep, chosen.start, chosen.mutator)
     print(
         "| format | files | right | refused | other | failed |\n"
         "|---|---|---|---|---|---|"
