@@ -2735,7 +2735,11 @@ def is_drawn(x: Image, y: Image, camera: bool) -> bool:
 
 
 def explain(
-    first: Image, second: Image, ignored: Gray8 | None, options: Options
+    first: Image,
+    second: Image,
+    ignored: Gray8 | None,
+    options: Options,
+    interpolated: bool = False,
 ) -> Explanation:
     """What noise and light there are between two pictures, (H, W, 3) of one type.
 
@@ -2757,9 +2761,11 @@ def explain(
     shift = find_shift(a, b) if options.light != "compare" else 0
     if shift:
         return Explanation(shift=shift)
-    if not show_the_same(x, y):
+    if not interpolated and not show_the_same(x, y):
         return Explanation()
-    camera = options.noise == "auto" and have_own_noise(x, y, counted)
+    camera = options.noise == "auto" and (
+        interpolated or have_own_noise(x, y, counted)
+    )
     light = None
     off = np.abs(cell_means(a) - cell_means(b)).max(axis=2)
     # A small part of a digital picture has changed; it has no light of its own.
@@ -3089,7 +3095,7 @@ def tolerate(
     clipped_first = clip_to_range(first, second, reach)
     clipped_second = clip_to_range(second, first, reach)
     for x, y in ((first, clipped_first), (clipped_second, second)):
-        left = explain(x, y, None, options)._replace(light=explanation.light)
+        left = explain(x, y, None, options, True)._replace(light=explanation.light)
         remains = cv2.min(remains, measure(x, y, left, options.gray).evidence)
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
@@ -3216,7 +3222,7 @@ def find_resampled_evidence(
     smooth_first = cv2.GaussianBlur(first, (3, 3), 0)
     seen = without(ignored, first, second)
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
-    explanation = explain(smooth_first, smooth_second, ignored, options)
+    explanation = explain(smooth_first, smooth_second, ignored, options, True)
     evidence = measure(smooth_first, smooth_second, explanation, options.gray).evidence
     reach = max(options.tolerance, RESAMPLED)
     evidence = tolerate(
