@@ -2512,6 +2512,9 @@ def highest_of_noise(variances: Image) -> float:
     return float(min(most, reached))
 
 
+MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
+
+
 def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]:
     """The variance that the noise of a window has by its activity, and its sigma.
 
@@ -2526,11 +2529,14 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
     variances = variance[every_fifth][kept]
     activity = activity_of(x, y)[every_fifth][kept]
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
+    common = 4 * float(np.quantile(variances, 0.98)) if len(variances) else 0.0
     levels, known = [], []
     for index in range(len(ACTIVITIES) - 1):
         members = variances[group == index]
         if len(members) >= 40:  # fewer say little: the nearest below decides
-            levels.append(highest_of_noise(members))
+            # In a rare activity all windows may have changed.
+            most = max(common, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
+            levels.append(min(most, highest_of_noise(members)))
             known.append(index)
     if not known:
         return np.zeros(256, np.float32), 0.0
@@ -2607,7 +2613,7 @@ def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
 
 
-STEEPEST = 0.015  # of the gain, a pixel: what a soft shadow's edge has
+STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 
 
 def limit_slope(values: Image) -> Image:
@@ -2619,19 +2625,19 @@ def limit_slope(values: Image) -> Image:
     return limited
 
 
-def local_gain(x: Image, y: Image, inside: Image, fit: ChannelLight) -> Image:
-    """The (h, w) gain of a channel: that of the fit, and what is local and smooth.
+def local_light(before: Image, after: Image, inside: Image) -> Image:
+    """The (h, w) gain of what is local and smooth, as a shadow, beyond a global fit.
 
-    The edge of a thing is steeper than that of a shadow, so a thing's middle alone can
-    pass for light, and its edge stays.
+    before, after: (h, w, 3) means of cells in one light but for that. A shadow takes of
+    all channels alike; another hue is a change. The edge of a thing is steeper than
+    that of a shadow, so a thing's middle alone can pass for light, and its edge stays.
     """
-    lit = fit.gain * np.interp(x, VALUES, fit.tone)
-    ratio = np.log((y + 2) / np.maximum(lit + 2, 1))
+    ratio = np.log((after + 2) / np.maximum(before + 2, 1)).mean(axis=2)
     far = 9.0  # where nothing is known the neighbours decide
     brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
     darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
     smooth = np.where((brighter < 2) & (darker < 2), brighter - darker, 0)
-    return np.asarray(fit.gain * np.exp(smooth))
+    return np.exp(smooth)
 
 
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
@@ -2641,21 +2647,21 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     A tone curve is taken where it leaves less than half of what the gain alone does:
     else it would explain what a shadow does to bright things.
     """
-    gains, tones = [], []
+    fits = []
+    everywhere = counted
     for channel in range(3):
         before, after = x[..., channel], y[..., channel]
         inside = counted & (np.minimum(before, after) > 3)
         inside &= np.maximum(before, after) < 250
+        everywhere = everywhere & inside
         if np.count_nonzero(inside) < 100:
             return None
         fit = fit_light(before, after, inside, False)
         bent = fit_light(before, after, inside, True)
-        if bent.off < 0.5 * fit.off:
-            fit = bent
-        gains.append(local_gain(before, after, inside, fit))
-        tones.append(fit.tone)
-    gain = np.dstack(gains).astype(np.float32)
-    tone = np.stack(tones, axis=1).astype(np.float32)
+        fits.append(bent if bent.off < 0.5 * fit.off else fit)
+    gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
+    tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
+    gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
     lit = gain * toned(x, tone)
     if np.mean(np.abs(lit - x).max(axis=2) > 2) < 0.02:
         return None
@@ -2828,6 +2834,20 @@ def chroma_similarity(a: Image, b: Image) -> Image:
     return mean_similarity(mean_change, positive(variance.astype(np.float32)))
 
 
+# A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
+# levels; at 2 a clean edit by hand gets a second box for a rim that nobody sees.
+VISIBLE = 3.0
+MASKED = 0.2  # of the deviation that both pictures share: texture hides differences
+
+
+def hidden_by(terms: WindowTerms) -> Image:
+    """The levels up to which texture hides a difference: (H, W) float32."""
+    c2 = N * (N - 1) * (0.03 * 255) ** 2
+    shared = (terms.structure - c2) / (2 * N * (N - 1))
+    texture = cv2.sqrt(positive(shared.astype(np.float32)))
+    return VISIBLE + MASKED * texture
+
+
 def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
@@ -2856,13 +2876,10 @@ def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Imag
         common_structure.astype(np.float32) - structure_left / 2,
         structure_left,
     )
-    return cv2.min(similarity, ssim_of(left))
-
-
-# A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
-# levels; at 2 a clean edit by hand gets a second box for a rim that nobody sees.
-VISIBLE = 3.0
-MASKED = 0.2  # of the deviation that both pictures share: texture hides differences
+    similarity = cv2.min(similarity, ssim_of(left))
+    square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
+    is_seen = cv2.sqrt(square_left) > hidden_by(terms)
+    return np.where(is_seen, cv2.min(similarity, CEILING), similarity)
 
 
 def visible_similarity(
@@ -2874,10 +2891,7 @@ def visible_similarity(
     seen marks the windows around it. Returns (H, W) float32.
     """
     ssim = ssim_of(terms).astype(np.float32)
-    c2 = N * (N - 1) * (0.03 * 255) ** 2
-    shared = (terms.structure - c2) / (2 * N * (N - 1))
-    texture = cv2.sqrt(positive(shared.astype(np.float32)))
-    hidden = VISIBLE + MASKED * texture + uncertain
+    hidden = hidden_by(terms) + uncertain
     excess = positive(difference.astype(np.float32) - hidden)
     seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
     where_seen = cv2.min(ssim, CEILING)
