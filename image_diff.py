@@ -2323,7 +2323,8 @@ def keep_freed_memory() -> None:
 # Evidence is one scale: the least difference that counts has this similarity.
 CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
-CELL = 8  # pixels a side of the cells in which noise and light are measured
+CELL = 8  # pixels a side of the cells in which noise is measured
+LIT_CELL = 4  # and light
 SAMPLED = 1.5e6  # pixels that the noise of a pair is measured on
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 
@@ -2391,12 +2392,12 @@ def in_cells(image: Image) -> Image:
 
 
 def cell_means(image: Image) -> Image:
-    """The mean of each cell of an (H, W, 3) image: (H / CELL, W / CELL, 3) float32."""
-    height, width = image.shape[0] // CELL * CELL, image.shape[1] // CELL * CELL
+    """The mean of each cell of an (H, W, 3) image: (H / LIT_CELL, W / LIT_CELL, 3) float32."""
+    height, width = image.shape[0] // LIT_CELL * LIT_CELL, image.shape[1] // LIT_CELL * LIT_CELL
     strips = []
-    for top in range(0, height, 64 * CELL):  # of the whole the floats would be large
-        strip = image[top : min(top + 64 * CELL, height), :width].astype(np.float32)
-        size = width // CELL, len(strip) // CELL
+    for top in range(0, height, 64 * LIT_CELL):  # of the whole the floats would be large
+        strip = image[top : min(top + 64 * LIT_CELL, height), :width].astype(np.float32)
+        size = width // LIT_CELL, len(strip) // LIT_CELL
         strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
     return np.vstack(strips)
 
@@ -2616,13 +2617,31 @@ def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 
 
+NARROWEST = 64  # pixels that a shadow is wide
+AROUND_CELL = np.ones((3, 3))
+
+
 def limit_slope(values: Image) -> Image:
     """(h, w) values of cells, none negative, less what is steeper than light is."""
     limited = values
-    for _ in range(20):
-        neighbours = cv2.erode(limited, np.ones((3, 3)))
-        limited = cv2.min(limited, neighbours + CELL * STEEPEST)
+    for _ in range(40):
+        neighbours = cv2.erode(limited, AROUND_CELL)
+        limited = cv2.min(limited, neighbours + LIT_CELL * STEEPEST)
     return limited
+
+
+def what_is_wide(values: Image) -> Image:
+    """(h, w) values of cells, none negative, less peaks narrower than light is.
+
+    A shadow is as wide as NARROWEST and as an eighth of the picture, and a smaller
+    thing that is brighter has changed.
+    """
+    side = max(NARROWEST // LIT_CELL, min(values.shape) // 8)
+    seen = (values > 0.02).astype(np.uint8)
+    _, labels = cv2.connectedComponents(seen)
+    wide = cv2.erode(seen, np.ones((side, side))) > 0
+    is_narrow = ~np.isin(labels, labels[wide]) & (seen > 0)
+    return np.where(is_narrow, 0, values)
 
 
 def local_light(before: Image, after: Image, inside: Image) -> Image:
@@ -2636,8 +2655,8 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     far = 9.0  # where nothing is known the neighbours decide
     brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
     darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
-    smooth = np.where((brighter < 2) & (darker < 2), brighter - darker, 0)
-    return np.exp(smooth)
+    smooth = what_is_wide(brighter) - what_is_wide(darker)
+    return np.exp(np.where((brighter < 2) & (darker < 2), smooth, 0))
 
 
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
@@ -2685,9 +2704,9 @@ def relit(a: Image, b: Image, span: Span, light: LightModel) -> Image:
     have been anything beyond, so there it becomes the second's.
     """
     size = span.right - span.left, span.bottom - span.top
-    centre = (CELL - 1) / 2
-    left, top = (span.left - centre) / CELL, (span.top - centre) / CELL
-    to_cells = np.array([[1 / CELL, 0, left], [0, 1 / CELL, top]])
+    centre = (LIT_CELL - 1) / 2
+    left, top = (span.left - centre) / LIT_CELL, (span.top - centre) / LIT_CELL
+    to_cells = np.array([[1 / LIT_CELL, 0, left], [0, 1 / LIT_CELL, top]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     edge = cv2.BORDER_REPLICATE
     gain = cv2.warpAffine(light.gain, to_cells, size, flags=flags, borderMode=edge)
@@ -2779,7 +2798,7 @@ def explain(
     seeks_light = options.light != "compare" and np.mean(off > 2) > least_lit
     if seeks_light and (options.light == "ignore" or not is_drawn(x, y, camera)):
         every_cell = np.ones_like(
-            counted, shape=[side // CELL for side in first.shape[:2]]
+            counted, shape=[side // LIT_CELL for side in first.shape[:2]]
         )
         if ignored is not None:
             every_cell = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
@@ -2799,6 +2818,7 @@ def explain(
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
+SIGNIFICANT = 3.0  # times its variance, beyond which what is left is no outlier
 SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = (
     0.03  # of a value in another light, and a level more: how well it is known
@@ -2879,6 +2899,7 @@ def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Imag
     similarity = cv2.min(similarity, ssim_of(left))
     square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
     is_seen = cv2.sqrt(square_left) > hidden_by(terms)
+    is_seen &= square_left > SIGNIFICANT * variance
     return np.where(is_seen, cv2.min(similarity, CEILING), similarity)
 
 
