@@ -2325,6 +2325,7 @@ CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
 CELL = 8  # pixels a side of the cells in which noise is measured
 LIT_CELL = 4  # and light
+VALUES = np.arange(256.0)
 SAMPLED = 1.5e6  # pixels that the noise of a pair is measured on
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 
@@ -2340,6 +2341,22 @@ class LightModel(NamedTuple):
     ratios: tuple[float, float]  # second to first: the least and the most
 
 
+class Tone(NamedTuple):
+    """What the values of one picture are in another, each way: (256,) uint8."""
+
+    forward: Gray8  # the second's by the first's
+    backward: Gray8  # the first's by the second's
+
+    def difference(self, a: Image, b: Image) -> Image:
+        """The largest difference of the channels in one tone: (H, W) uint8.
+
+        A value that is saturated may have been any beyond, so the nearer way counts.
+        """
+        forth = cv2.absdiff(cv2.LUT(a, self.forward), b)
+        back = cv2.absdiff(a, cv2.LUT(b, self.backward))
+        return largest_channel(cv2.min(forth, back))
+
+
 class Explanation(NamedTuple):
     """What makes pixels of a pair unequal, and is no difference."""
 
@@ -2347,7 +2364,7 @@ class Explanation(NamedTuple):
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
     sigma: float | None = None  # of the noise, in levels
     light: LightModel | None = None
-    shift: int = 0  # levels that all of a digital picture is brighter by
+    tone: Tone | None = None  # that all of a digital picture has changed by
 
 
 class Settings(NamedTuple):
@@ -2476,13 +2493,13 @@ def have_own_noise(x: Image, y: Image, counted: Image) -> bool:
     structured &= in_cells(counted).all(axis=2)
     if np.count_nonzero(structured) < 10:
         return False
-    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    fifth = np.quantile(spread.across()[structured], 0.2)
     d = y - x
     rough = np.abs(d - cv2.medianBlur(d, 5))[counted]
     unequal = np.count_nonzero(rough > 0.01)
     faint = unequal - np.count_nonzero(rough >= 3)
-    is_faint = faint > FAINT * unequal
-    return bool(fifth > OWN_NOISE or (half > 2 * OWN_NOISE and is_faint))
+    is_faint = faint > FAINT * unequal and faint > 0.05 * d.size
+    return bool(fifth > OWN_NOISE or is_faint)
 
 
 def activity_of(x: Image, y: Image) -> Gray8:
@@ -2584,9 +2601,6 @@ class ChannelLight(NamedTuple):
     gain: Image  # (h, w) float64
     tone: Image  # (256,) float64
     off: float  # mean of what is left, in levels, of which more than 16 counts as 16
-
-
-VALUES = np.arange(256.0)
 
 
 def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
@@ -2718,35 +2732,53 @@ def relit(a: Image, b: Image, span: Span, light: LightModel) -> Image:
 LARGEST_SHIFT = 16  # levels: +10 is another exposure, +30 a change
 
 
-def shifted_difference(a: Image, b: Image, shift: int) -> Image:
-    """The largest |b - a - shift| of the channels, saturated values apart: (H, W)."""
-    if shift < 0:
-        a, b = b, a
-    levels: Any = (abs(shift),) * 4
-    upward = cv2.absdiff(cv2.add(a, levels), b)
-    downward = cv2.absdiff(a, cv2.subtract(b, levels))
-    return largest_channel(cv2.min(upward, downward))
+def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
+    """What each value of one picture mostly is in another: (256,) uint8.
+
+    Neighbouring values shift nearly alike, so the median of 33 tells: a value that is
+    seen in what has changed alone says nothing.
+    """
+    pairs = a.ravel().astype(np.intp) * 256 + b.ravel()
+    counts = np.bincount(pairs, minlength=256 * 256).reshape(256, 256)
+    seen = np.flatnonzero(counts.sum(axis=1) > a.size / 5000)
+    seen = seen[(seen > 0) & (seen < 255)] if len(seen) > 2 else seen
+    shifts = counts[seen].argmax(axis=1) - seen
+    nearest = np.abs(seen[None] - VALUES[:, None]).argsort(axis=1)[:, :33]
+    shift = np.median(shifts[nearest], axis=1)
+    return np.clip(VALUES + shift, 0, 255).astype(np.uint8)
 
 
-def find_shift(a: Image, b: Image) -> int:
-    """The levels by which all of a digital picture is brighter, text and ground alike.
+def find_tone(a: Image, b: Image) -> Tone | None:
+    """The tone curve that all of a digital picture has changed by; None for none.
 
-    a, b: (H, W, 3) in levels. It is 0 where something keeps its brightness, for then
-    what shifts has changed: of ten cells nine shift, and nine of ten with contrast.
+    a, b: (H, W, 3) in levels. Text and ground shift alike, or at least three colours
+    do: where something keeps its brightness, what shifts has changed. Four of five
+    cells show it, and four of five with contrast.
     """
     if a.dtype != np.uint8:
-        return 0
-    unsaturated = (np.minimum(a, b) > 0) & (np.maximum(a, b) < 255)
-    d = np.subtract(b, a, dtype=np.int16)[unsaturated]
-    shift = int(np.bincount(d + 255, minlength=511).argmax()) - 255
-    if not 0 < abs(shift) <= LARGEST_SHIFT:
-        return 0
-    shifts = in_cells(shifted_difference(a, b, shift) == 0).mean(axis=2) > 0.95
-    has_contrast = np.ptp(in_cells(gray(a)), axis=2) > 16
+        return None
+    unsaturated = (a > 0) & (a < 255)
+    if np.count_nonzero(a[unsaturated] != b[unsaturated]) < 0.5 * unsaturated.sum():
+        return None
+    tone = Tone(likeliest_values(a, b), likeliest_values(b, a))
+    conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=2) > 0.95
+    x = in_cells(gray(a))
+    contrast = np.ptp(x, axis=2)
+    has_contrast = contrast > 16
     if np.count_nonzero(has_contrast) < 4:
-        return 0
-    least = min(float(shifts.mean()), float(shifts[has_contrast].mean()))
-    return shift if least > 0.9 else 0
+        return None
+    if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
+        return None
+    values = np.unique(x[conforms])
+    shifts = (tone.forward - VALUES)[values[(values > 0) & (values < 255)]]
+    if not len(shifts) or not 0 < np.abs(shifts).max() <= LARGEST_SHIFT:
+        return None
+    if shifts.min() < 0 < shifts.max():
+        return None
+    colours = np.bincount(x[contrast <= 2].max(axis=1, initial=0), minlength=256)
+    moved = np.abs(tone.forward - VALUES) >= 2
+    common = colours > len(x) / 500
+    return tone if np.ptp(shifts) <= 1 or np.count_nonzero(moved & common) > 2 else None
 
 
 def is_drawn(x: Image, y: Image, camera: bool) -> bool:
@@ -2756,7 +2788,7 @@ def is_drawn(x: Image, y: Image, camera: bool) -> bool:
     """
     spread = spread_of(x, y)
     flat = float(np.mean(np.minimum(spread.x, spread.y) == 0))
-    return flat > (0.3 if camera else 0.1)
+    return flat > (0.3 if camera else 0.2)
 
 
 def explain(
@@ -2783,9 +2815,9 @@ def explain(
     if ignored is not None:
         counted = np.vstack([band.of(ignored) for band in bands]) == 0
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-    shift = find_shift(a, b) if options.light != "compare" else 0
-    if shift:
-        return Explanation(shift=shift)
+    tone = find_tone(a, b) if options.light != "compare" else None
+    if tone:
+        return Explanation(tone=tone)
     if not interpolated and not show_the_same(x, y):
         return Explanation()
     camera = options.noise == "auto" and (
@@ -2926,7 +2958,7 @@ def similarity_of(
     terms: WindowTerms,
     noise: Image | None,
     uncertain: Image,
-    shift: int,
+    tone: Tone | None,
     gray_alone: bool,
 ) -> Image:
     """How similar two (H, W, 3) tiles in levels are, but for what explains them.
@@ -2940,8 +2972,8 @@ def similarity_of(
         return cv2.min(similarity, chroma_similarity(a, b))
     if gray_alone:
         a, b = gray(a), gray(b)
-    if shift:
-        difference = shifted_difference(a, b, shift)
+    if tone:
+        difference = tone.difference(a, b)
     else:
         difference = largest_channel(cv2.absdiff(a, b))
     return visible_similarity(terms, difference, uncertain)
@@ -2980,14 +3012,14 @@ def compare_tile(
     if explanation.noise is not None:
         noise = noise_around(first, second, span, explanation.noise, scale)
     certain = np.zeros(a.shape[:2], np.float32)
-    shift = explanation.shift
-    similarity = similarity_of(a, b, terms, noise, certain, shift, gray_alone)
+    tone = explanation.tone
+    similarity = similarity_of(a, b, terms, noise, certain, tone, gray_alone)
     if explanation.light is None:
         return ssim, similarity
     lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
     terms = window_terms(gray(lit), gray(b), 255)
     uncertain = 1 + LIGHT_ERROR * gray(b)
-    in_one_light = similarity_of(lit, b, terms, noise, uncertain, 0, gray_alone)
+    in_one_light = similarity_of(lit, b, terms, noise, uncertain, None, gray_alone)
     return ssim, cv2.max(similarity, in_one_light)
 
 
@@ -3684,9 +3716,14 @@ def light_of(explanation: Explanation) -> Light | None:
     """The light that an explanation has, as it is told."""
     if explanation.light:
         return Light(explanation.camera, explanation.light.ratios, 0)
-    if explanation.shift:
-        return Light(explanation.camera, (1.0, 1.0), explanation.shift)
-    return None
+    tone = explanation.tone
+    if tone is None:
+        return None
+    shifts = (tone.forward - VALUES)[64:192]
+    if np.ptp(shifts) <= 1:
+        return Light(explanation.camera, (1.0, 1.0), int(np.median(shifts)))
+    ratios = tone.forward[16:240] / VALUES[16:240]
+    return Light(explanation.camera, (float(ratios.min()), float(ratios.max())), 0)
 
 
 def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
