@@ -2752,8 +2752,8 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     """The tone curve that all of a digital picture has changed by; None for none.
 
     a, b: (H, W, 3) in levels. Text and ground shift alike, or at least three colours
-    do: where something keeps its brightness, what shifts has changed. Four of five
-    cells show it, and four of five with contrast.
+    do. Where something keeps its brightness, what shifts has changed. Four of five cells
+    show it, and four of five with contrast, as the others may have changed.
     """
     if a.dtype != np.uint8:
         return None
@@ -2769,8 +2769,12 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
         return None
+    keeps = in_cells(((a == b) & unsaturated).all(axis=2)).all(axis=2)
+    if keeps.mean() > 0.02:
+        return None
     values = np.unique(x[conforms])
-    shifts = (tone.forward - VALUES)[values[(values > 0) & (values < 255)]]
+    far = np.minimum(values, 255 - values) > LARGEST_SHIFT  # from being saturated
+    shifts = (tone.forward - VALUES)[values[far]]
     if not len(shifts) or not 0 < np.abs(shifts).max() <= LARGEST_SHIFT:
         return None
     if shifts.min() < 0 < shifts.max():
