@@ -2361,6 +2361,7 @@ class Explanation(NamedTuple):
     """What makes pixels of a pair unequal, and is no difference."""
 
     camera: bool = False  # each picture has noise of its own
+    interpolated: bool = False  # edges have moved by parts of a pixel
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
     sigma: float | None = None  # of the noise, in levels
     light: LightModel | None = None
@@ -2850,7 +2851,7 @@ def explain(
         ]
         x = gray(np.vstack(tiles))
     noise, sigma = noise_by_activity(x, y, counted)
-    return Explanation(True, noise, sigma, light)
+    return Explanation(True, interpolated, noise, sigma, light)
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
@@ -2904,7 +2905,9 @@ def hidden_by(terms: WindowTerms) -> Image:
     return VISIBLE + MASKED * texture
 
 
-def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Image:
+def explain_noise(
+    terms: WindowTerms, variance: Image, uncertain: Image, interpolated: bool
+) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
     variance: (H, W) float32 of the noise, levels^2. uncertain: (H, W) float32, by how
@@ -2933,6 +2936,8 @@ def explain_noise(terms: WindowTerms, variance: Image, uncertain: Image) -> Imag
         structure_left,
     )
     similarity = cv2.min(similarity, ssim_of(left))
+    if interpolated:  # edges differ visibly, and are no difference
+        return similarity
     square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
     is_seen = cv2.sqrt(square_left) > hidden_by(terms)
     is_seen &= square_left > SIGNIFICANT * variance
@@ -2962,7 +2967,7 @@ def similarity_of(
     terms: WindowTerms,
     noise: Image | None,
     uncertain: Image,
-    tone: Tone | None,
+    explanation: Explanation,
     gray_alone: bool,
 ) -> Image:
     """How similar two (H, W, 3) tiles in levels are, but for what explains them.
@@ -2970,14 +2975,15 @@ def similarity_of(
     terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
-        similarity = explain_noise(terms, noise, uncertain)
+        interpolated = explanation.interpolated
+        similarity = explain_noise(terms, noise, uncertain, interpolated)
         if gray_alone:
             return similarity
         return cv2.min(similarity, chroma_similarity(a, b))
     if gray_alone:
         a, b = gray(a), gray(b)
-    if tone:
-        difference = tone.difference(a, b)
+    if explanation.tone:
+        difference = explanation.tone.difference(a, b)
     else:
         difference = largest_channel(cv2.absdiff(a, b))
     return visible_similarity(terms, difference, uncertain)
@@ -3016,14 +3022,13 @@ def compare_tile(
     if explanation.noise is not None:
         noise = noise_around(first, second, span, explanation.noise, scale)
     certain = np.zeros(a.shape[:2], np.float32)
-    tone = explanation.tone
-    similarity = similarity_of(a, b, terms, noise, certain, tone, gray_alone)
+    similarity = similarity_of(a, b, terms, noise, certain, explanation, gray_alone)
     if explanation.light is None:
         return ssim, similarity
     lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
     terms = window_terms(gray(lit), gray(b), 255)
     uncertain = 1 + LIGHT_ERROR * gray(b)
-    in_one_light = similarity_of(lit, b, terms, noise, uncertain, None, gray_alone)
+    in_one_light = similarity_of(lit, b, terms, noise, uncertain, explanation, gray_alone)
     return ssim, cv2.max(similarity, in_one_light)
 
 
