@@ -3153,7 +3153,6 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
 def tolerate(
     first: Image,
     second: Image,
-    evidence: Gray8,
     explanation: Explanation,
     options: Options,
     reach: float,
@@ -3161,18 +3160,22 @@ def tolerate(
     """The (H, W) evidence of a pair with noise, or that was resampled, less shifts.
 
     Each picture is compared with its own values, clipped to the local range of the
-    other, within `reach` pixels. That is done both ways: where a thin line is gone, the
-    white of the second picture lies within the range of the first, which has the line
-    and white around it. Clipping takes the rim off a change, and in a texture most of
-    its inside. So what remains, but for specks below 3x3 pixels, counts with all that
-    differs around it.
+    other, within `reach` pixels: what that leaves tells the noise. It is done both
+    ways: where a thin line is gone, the white of the second picture lies within the
+    range of the first, which has the line and white around it. Clipping takes the rim
+    off a change, and in a texture most of its inside. So what remains, but for specks
+    below 3x3 pixels, counts with all that differs around it.
     """
-    remains = np.full_like(evidence, 255)
     clipped_first = clip_to_range(first, second, reach)
     clipped_second = clip_to_range(second, first, reach)
-    for x, y in ((first, clipped_first), (clipped_second, second)):
-        left = explain(x, y, None, options, True)._replace(light=explanation.light)
-        remains = cv2.min(remains, measure(x, y, left, options.gray).evidence)
+    pairs = (first, clipped_first), (clipped_second, second)
+    noises = [explain(x, y, None, options, True).noise for x, y in pairs]
+    noise = None if noises[0] is None else np.maximum(*noises)
+    explanation = explanation._replace(noise=noise, interpolated=True)
+    remains = np.full(first.shape[:2], 255, np.uint8)
+    for x, y in pairs:
+        remains = cv2.min(remains, measure(x, y, explanation, options.gray).evidence)
+    evidence = measure(first, second, explanation, options.gray).evidence
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
     around_remains = cv2.erode(no_specks, np.ones((side, side)))
@@ -3268,7 +3271,7 @@ def find_plain_evidence(
         measured = measure(first, second, None, True, ignored)
     if options.tolerance and explanation.camera:
         reach = options.tolerance
-        evidence = tolerate(first, seen, evidence, explanation, options, reach)
+        evidence = tolerate(first, seen, explanation, options, reach)
     elif options.tolerance:
         low, high = value_range(first, second)
         white = used_white(first, second, high)
@@ -3299,11 +3302,8 @@ def find_resampled_evidence(
     seen = without(ignored, first, second)
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
     explanation = explain(smooth_first, smooth_second, ignored, options, True)
-    evidence = measure(smooth_first, smooth_second, explanation, options.gray).evidence
     reach = max(options.tolerance, RESAMPLED)
-    evidence = tolerate(
-        smooth_first, smooth_second, evidence, explanation, options, reach
-    )
+    evidence = tolerate(smooth_first, smooth_second, explanation, options, reach)
     measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
         evidence=evidence,
