@@ -2411,9 +2411,14 @@ def in_cells(image: Image) -> Image:
 
 def cell_means(image: Image) -> Image:
     """The mean of each cell of an (H, W, 3) image: (H / LIT_CELL, W / LIT_CELL, 3) float32."""
-    height, width = image.shape[0] // LIT_CELL * LIT_CELL, image.shape[1] // LIT_CELL * LIT_CELL
+    height, width = (
+        image.shape[0] // LIT_CELL * LIT_CELL,
+        image.shape[1] // LIT_CELL * LIT_CELL,
+    )
     strips = []
-    for top in range(0, height, 64 * LIT_CELL):  # of the whole the floats would be large
+    for top in range(
+        0, height, 64 * LIT_CELL
+    ):  # of the whole the floats would be large
         strip = image[top : min(top + 64 * LIT_CELL, height), :width].astype(np.float32)
         size = width // LIT_CELL, len(strip) // LIT_CELL
         strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
@@ -2478,29 +2483,33 @@ def show_the_same(x: Image, y: Image) -> bool:
 
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
-FAINT = 0.3  # share of faint differences from which half of the cells decide
+FAINT = 0.3  # of what is unequal
 
 
-def have_own_noise(x: Image, y: Image, counted: Image) -> bool:
+def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
-    x, y: (H, W) float32 in levels. counted: (H, W) bool. Cells that have structure in
-    both tell it, and a fifth of them is enough, as the others may have changed. High
-    qualities of JPEG leave whole cells equal: there half of the cells tell it, if what
-    differs is faint.
+    x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
+    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them is enough, as the others may have changed. High
+    qualities of JPEG leave many cells equal: there it is told by those in which all
+    that differs is faint, or by half of the cells where most pixels differ faintly.
     """
     spread = spread_of(x, y)
     structured = np.minimum(spread.x, spread.y) > 4
     structured &= in_cells(counted).all(axis=2)
     if np.count_nonzero(structured) < 10:
         return False
-    fifth = np.quantile(spread.across()[structured], 0.2)
-    d = y - x
-    rough = np.abs(d - cv2.medianBlur(d, 5))[counted]
-    unequal = np.count_nonzero(rough > 0.01)
-    faint = unequal - np.count_nonzero(rough >= 3)
-    is_faint = faint > FAINT * unequal and faint > 0.05 * d.size
-    return bool(fifth > OWN_NOISE or is_faint)
+    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    d = in_cells(difference * counted)
+    is_unequal, is_faint = d > 0.01, d < 3
+    unequal = is_unequal.any(axis=2)
+    faint = unequal & is_faint.all(axis=2) & (np.ptp(d, axis=2) > 0.01)
+    cells = np.count_nonzero(faint)
+    have_faint_cells = cells > 0.05 * faint.size and cells > FAINT * unequal.sum()
+    faint_pixels = np.count_nonzero(is_unequal & is_faint)
+    are_faint = faint_pixels > FAINT * is_unequal.sum()
+    is_spread = half > 2 * OWN_NOISE and are_faint
+    return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
 
 
 def activity_of(x: Image, y: Image) -> Gray8:
@@ -2780,10 +2789,10 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if shifts.min() < 0 < shifts.max():
         return None
-    colours = np.bincount(x[contrast <= 2].max(axis=1, initial=0), minlength=256)
-    moved = np.abs(tone.forward - VALUES) >= 2
-    common = colours > len(x) / 500
-    return tone if np.ptp(shifts) <= 1 or np.count_nonzero(moved & common) > 2 else None
+    flat = [in_cells(channel)[contrast <= 2, 0] for channel in cv2.split(a)]
+    colours = np.bincount(np.concatenate(flat), minlength=256) > contrast.size / 500
+    moved = np.count_nonzero(colours & (tone.forward != VALUES))
+    return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
 
 
 def is_drawn(x: Image, y: Image, camera: bool) -> bool:
@@ -2825,8 +2834,9 @@ def explain(
         return Explanation(tone=tone)
     if not interpolated and not show_the_same(x, y):
         return Explanation()
+    difference = largest_channel(cv2.absdiff(a, b))
     camera = options.noise == "auto" and (
-        interpolated or have_own_noise(x, y, counted)
+        interpolated or have_own_noise(x, y, difference, counted)
     )
     light = None
     off = np.abs(cell_means(a) - cell_means(b)).max(axis=2)
@@ -3028,7 +3038,9 @@ def compare_tile(
     lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
     terms = window_terms(gray(lit), gray(b), 255)
     uncertain = 1 + LIGHT_ERROR * gray(b)
-    in_one_light = similarity_of(lit, b, terms, noise, uncertain, explanation, gray_alone)
+    in_one_light = similarity_of(
+        lit, b, terms, noise, uncertain, explanation, gray_alone
+    )
     return ssim, cv2.max(similarity, in_one_light)
 
 
