@@ -2501,13 +2501,14 @@ def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> boo
         return False
     fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
     d = in_cells(difference * counted)
-    is_unequal, is_faint = d > 0.01, d < 3
-    unequal = is_unequal.any(axis=2)
-    faint = unequal & is_faint.all(axis=2) & (np.ptp(d, axis=2) > 0.01)
-    cells = np.count_nonzero(faint)
-    have_faint_cells = cells > 0.05 * faint.size and cells > FAINT * unequal.sum()
-    faint_pixels = np.count_nonzero(is_unequal & is_faint)
-    are_faint = faint_pixels > FAINT * is_unequal.sum()
+    largest = d.max(axis=2)
+    unequal = np.count_nonzero(largest > 0.01)
+    faint = np.count_nonzero((largest < 3) & (np.ptp(d, axis=2) > 0.01))
+    have_faint_cells = faint > 0.05 * largest.size and faint > FAINT * unequal
+    signed = y - x
+    rough = np.abs(signed - cv2.medianBlur(signed, 5))[counted]
+    unequal = np.count_nonzero(rough > 0.01)
+    are_faint = np.count_nonzero(rough >= 3) < (1 - FAINT) * unequal
     is_spread = half > 2 * OWN_NOISE and are_faint
     return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
 
@@ -2706,7 +2707,7 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
     gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
     lit = gain * toned(x, tone)
-    if np.mean(np.abs(lit - x).max(axis=2) > 2) < 0.02:
+    if np.mean(np.abs(cv2.blur(lit - x, (4, 4))).max(axis=2) > 2) < 0.02:
         return None
     ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
     least, most = np.quantile(ratios, (0.01, 0.99))
@@ -2839,7 +2840,7 @@ def explain(
         interpolated or have_own_noise(x, y, difference, counted)
     )
     light = None
-    off = np.abs(cell_means(a) - cell_means(b)).max(axis=2)
+    off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
     # A small part of a digital picture has changed; it has no light of its own.
     least_lit = 0.02 if camera else 0.3
     seeks_light = options.light != "compare" and np.mean(off > 2) > least_lit
@@ -3183,10 +3184,12 @@ def tolerate(
     pairs = (first, clipped_first), (clipped_second, second)
     noises = [explain(x, y, None, options, True).noise for x, y in pairs]
     noise = None if noises[0] is None else np.maximum(*noises)
-    explanation = explanation._replace(noise=noise, interpolated=True)
+    clipped = explanation._replace(noise=noise)
+    if explanation.interpolated:
+        explanation = clipped
     remains = np.full(first.shape[:2], 255, np.uint8)
     for x, y in pairs:
-        remains = cv2.min(remains, measure(x, y, explanation, options.gray).evidence)
+        remains = cv2.min(remains, measure(x, y, clipped, options.gray).evidence)
     evidence = measure(first, second, explanation, options.gray).evidence
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
@@ -3196,6 +3199,9 @@ def tolerate(
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
 EXPLAINED = 0.5  # of its squared difference a shift may leave
+WELL = 0.2  # is left where all has moved alike, and what has not has changed
+LOCAL = 9  # pixels, a letter
+UNLIKE = 0.75  # of the squared difference of what has not moved alike
 SLIGHT = 0.05  # of what a shift by the whole tolerance would differ by is no change
 
 
@@ -3245,18 +3251,34 @@ def explain_shifts(
         off = one[near] - other[near]
         return np.bincount(labels, off * off * weight)
 
-    explained = np.zeros(int(labels.max()) + 1, np.bool_)
-    for across, down in shifts_up_to(reach / 2):
+    least_left = np.full(int(labels.max()) + 1, np.inf)
+    best = np.zeros(len(least_left), int)
+    shifts = shifts_up_to(reach / 2)
+    for number, (across, down) in enumerate(shifts):
         moved = shifted(x, across, down)
         apart = energy(moved, shifted(y, -across, -down))
         along = energy(moved, shifted(y, across, down))
-        explained |= apart < EXPLAINED * along
+        left = apart / np.maximum(along, 1)
+        best[left < least_left] = number
+        least_left = np.minimum(left, least_left)
+    explained = least_left < EXPLAINED
     most = np.zeros(len(explained))
     for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
         most = np.maximum(most, energy(shifted(x, across, down), x, own))
         most = np.maximum(most, energy(shifted(y, across, down), y, own))
-    explained |= energy(x, y, own) < SLIGHT * most
-    seen[near] &= ~explained[labels]
+    slight = energy(x, y, own) < SLIGHT * most
+    remains = ~(explained | slight)[labels]
+    moved_well = explained & (least_left < WELL)
+    size = LOCAL, LOCAL
+    for number in np.unique(best[moved_well]):
+        across, down = shifts[number]
+        moved = shifted(x, across, down)
+        apart = moved - shifted(y, -across, -down)
+        along = moved - shifted(y, across, down)
+        left = cv2.blur(apart * apart, size) > UNLIKE * cv2.blur(along * along, size)
+        here = moved_well[labels] & (best[labels] == number)
+        remains[here] = left[near][here]
+    seen[near] &= remains
     kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
     return np.where(kept, evidence, np.uint8(255))
 
