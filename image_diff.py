@@ -2681,7 +2681,8 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
     darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
     smooth = what_is_wide(brighter) - what_is_wide(darker)
-    return np.exp(np.where((brighter < 2) & (darker < 2), smooth, 0))
+    known = (brighter < 2) & (darker < 2) & (after.max(axis=2) < 250)
+    return np.exp(np.where(known, smooth, 0))
 
 
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
@@ -3199,6 +3200,8 @@ def tolerate(
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
 EXPLAINED = 0.5  # of its squared difference a shift may leave
+AGREE = 0.7
+CLIPPED = 0.15
 WELL = 0.2  # is left where all has moved alike, and what has not has changed
 LOCAL = 9  # pixels, a letter
 UNLIKE = 0.75  # of the squared difference of what has not moved alike
@@ -3267,6 +3270,18 @@ def explain_shifts(
         most = np.maximum(most, energy(shifted(x, across, down), x, own))
         most = np.maximum(most, energy(shifted(y, across, down), y, own))
     slight = energy(x, y, own) < SLIGHT * most
+    around = 65, 65
+    busy = cv2.morphologyEx(cv2.min(x, y), cv2.MORPH_GRADIENT, np.ones((3, 3))) > 32
+    is_busy = busy.astype(np.float32)
+    busy_area = cv2.boxFilter(is_busy, -1, around, normalize=False)
+    differs = cv2.boxFilter(is_busy * differences, -1, around, normalize=False)
+    redrawn = (busy_area > 600) & (differs > AGREE * busy_area)
+    count = np.bincount(labels, own)
+    share = np.bincount(labels, own & redrawn[near]) / np.maximum(count, 1)
+    off_range = energy(x, clip_to_range(x, y, reach), own)
+    off_range = np.maximum(off_range, energy(y, clip_to_range(y, x, reach), own))
+    within = off_range < CLIPPED * energy(x, y, own)
+    slight |= (share > 0.5) & within
     remains = ~(explained | slight)[labels]
     moved_well = explained & (least_left < WELL)
     size = LOCAL, LOCAL
