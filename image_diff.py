@@ -2410,7 +2410,7 @@ def in_cells(image: Image) -> Image:
 
 
 def cell_means(image: Image) -> Image:
-    """The mean of each cell of an (H, W, 3) image: (H / LIT_CELL, W / LIT_CELL, 3) float32."""
+    """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
     height, width = (
         image.shape[0] // LIT_CELL * LIT_CELL,
         image.shape[1] // LIT_CELL * LIT_CELL,
@@ -2490,9 +2490,10 @@ def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> boo
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
     x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
-    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them is enough, as the others may have changed. High
-    qualities of JPEG leave many cells equal: there it is told by those in which all
-    that differs is faint, or by half of the cells where most pixels differ faintly.
+    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them
+    is enough, as the others may have changed. High qualities of JPEG leave many cells
+    equal: there it is told by those in which all that differs is faint, or by half of
+    the cells where most pixels differ faintly.
     """
     spread = spread_of(x, y)
     structured = np.minimum(spread.x, spread.y) > 4
@@ -2757,15 +2758,15 @@ def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
     shifts = counts[seen].argmax(axis=1) - seen
     nearest = np.abs(seen[None] - VALUES[:, None]).argsort(axis=1)[:, :33]
     shift = np.median(shifts[nearest], axis=1)
-    return np.clip(VALUES + shift, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(VALUES + shift, 0, 255), np.uint8)
 
 
 def find_tone(a: Image, b: Image) -> Tone | None:
     """The tone curve that all of a digital picture has changed by; None for none.
 
     a, b: (H, W, 3) in levels. Text and ground shift alike, or at least three colours
-    do. Where something keeps its brightness, what shifts has changed. Four of five cells
-    show it, and four of five with contrast, as the others may have changed.
+    do. Where something keeps its brightness, what shifts has changed. Four of five
+    cells show it, and four of five with contrast, as the others may have changed.
     """
     if a.dtype != np.uint8:
         return None
@@ -2807,6 +2808,29 @@ def is_drawn(x: Image, y: Image, camera: bool) -> bool:
     return flat > (0.3 if camera else 0.2)
 
 
+def may_be_lit(a: Image, b: Image, camera: bool, options: Options) -> bool:
+    """Whether light may differ between two (H, W, 3) samples in levels."""
+    if options.light == "compare":
+        return False
+    off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
+    # A small part of a digital picture has changed; it has no light of its own.
+    least_lit = 0.02 if camera else 0.3
+    if np.mean(off > 2) <= least_lit:
+        return False
+    return options.light == "ignore" or not is_drawn(gray(a), gray(b), camera)
+
+
+def light_of_pair(
+    first: Image, second: Image, ignored: Gray8 | None, scale: Scale
+) -> LightModel | None:
+    """`find_light` by all cells of a pair, but for what is ignored."""
+    x, y = cell_means(scale(first)), cell_means(scale(second))
+    counted = np.ones(x.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
+    return find_light(x, y, counted)
+
+
 def explain(
     first: Image,
     second: Image,
@@ -2816,8 +2840,9 @@ def explain(
 ) -> Explanation:
     """What noise and light there are between two pictures, (H, W, 3) of one type.
 
-    A digital pair, without noise of its own, is forgiven nothing but a shift of all its
-    values, unless it is photographed. ignored: (H, W) uint8, 255 = does not count.
+    A digital pair, without noise of its own, is forgiven nothing but a tone curve that
+    all of it has changed by, unless it is photographed. What interpolation does to a
+    pair is noise. ignored: (H, W) uint8, 255 = does not count.
     """
     bands = sampled_bands(*first.shape[:2])
     if not bands or bands[0].right == 0:
@@ -2831,29 +2856,19 @@ def explain(
     if ignored is not None:
         counted = np.vstack([band.of(ignored) for band in bands]) == 0
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-    tone = find_tone(a, b) if options.light != "compare" else None
-    if tone:
-        return Explanation(tone=tone)
-    if not interpolated and not show_the_same(x, y):
-        return Explanation()
-    difference = largest_channel(cv2.absdiff(a, b))
-    camera = options.noise == "auto" and (
-        interpolated or have_own_noise(x, y, difference, counted)
-    )
+
+    camera = interpolated
+    if not interpolated:
+        tone = find_tone(a, b) if options.light != "compare" else None
+        if tone or not show_the_same(x, y):
+            return Explanation(tone=tone)
+        difference = largest_channel(cv2.absdiff(a, b))
+        camera = have_own_noise(x, y, difference, counted)
+    camera = camera and options.noise == "auto"
+
     light = None
-    off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
-    # A small part of a digital picture has changed; it has no light of its own.
-    least_lit = 0.02 if camera else 0.3
-    seeks_light = options.light != "compare" and np.mean(off > 2) > least_lit
-    if seeks_light and (options.light == "ignore" or not is_drawn(x, y, camera)):
-        every_cell = np.ones_like(
-            counted, shape=[side // LIT_CELL for side in first.shape[:2]]
-        )
-        if ignored is not None:
-            every_cell = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
-        light = find_light(
-            cell_means(scale(first)), cell_means(scale(second)), every_cell
-        )
+    if may_be_lit(a, b, camera, options):
+        light = light_of_pair(first, second, ignored, scale)
     if not camera:
         return Explanation(light=light)
     if light:
@@ -2953,7 +2968,8 @@ def explain_noise(
     square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
     is_seen = cv2.sqrt(square_left) > hidden_by(terms)
     is_seen &= square_left > SIGNIFICANT * variance
-    return np.where(is_seen, cv2.min(similarity, CEILING), similarity)
+    faint = np.minimum(similarity, np.float32(CEILING))
+    return np.where(is_seen, faint, similarity)
 
 
 def visible_similarity(
@@ -2968,7 +2984,7 @@ def visible_similarity(
     hidden = hidden_by(terms) + uncertain
     excess = positive(difference.astype(np.float32) - hidden)
     seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
-    where_seen = cv2.min(ssim, CEILING)
+    where_seen = np.minimum(ssim, np.float32(CEILING))
     where_hidden = np.maximum(ssim, np.float32(CEILING + 0.01))
     return np.where(seen, where_seen, where_hidden)
 
@@ -3183,12 +3199,14 @@ def tolerate(
     clipped_first = clip_to_range(first, second, reach)
     clipped_second = clip_to_range(second, first, reach)
     pairs = (first, clipped_first), (clipped_second, second)
-    noises = [explain(x, y, None, options, True).noise for x, y in pairs]
-    noise = None if noises[0] is None else np.maximum(*noises)
-    clipped = explanation._replace(noise=noise)
+    clipped = explanation
+    if explanation.noise is not None:
+        left = [explain(x, y, None, options, True).noise for x, y in pairs]
+        noise = np.max([noise for noise in left if noise is not None], axis=0)
+        clipped = explanation._replace(noise=noise)
     if explanation.interpolated:
         explanation = clipped
-    remains = np.full(first.shape[:2], 255, np.uint8)
+    remains: Gray8 = np.full(first.shape[:2], 255, np.uint8)
     for x, y in pairs:
         remains = cv2.min(remains, measure(x, y, clipped, options.gray).evidence)
     evidence = measure(first, second, explanation, options.gray).evidence
@@ -3199,13 +3217,6 @@ def tolerate(
 
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
-EXPLAINED = 0.5  # of its squared difference a shift may leave
-AGREE = 0.7
-CLIPPED = 0.15
-WELL = 0.2  # is left where all has moved alike, and what has not has changed
-LOCAL = 9  # pixels, a letter
-UNLIKE = 0.75  # of the squared difference of what has not moved alike
-SLIGHT = 0.05  # of what a shift by the whole tolerance would differ by is no change
 
 
 def shifted(image: Image, across: float, down: float) -> Image:
@@ -3222,6 +3233,129 @@ def shifts_up_to(reach: float) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for y in steps for x in steps]
 
 
+class Differences(NamedTuple):
+    """Connected differences, each with what is AROUND it; n pixels in all."""
+
+    near: Image  # (H, W) bool: the pixels
+    labels: Image  # (n,) int: the difference that each belongs to
+    own: Image  # (n,) bool: of the difference itself, not around it
+
+    def energy(self, x: Image, y: Image, weight: Image | float = 1.0) -> Image:
+        """The sum, of each difference, of (x - y)^2 of two (H, W) images."""
+        off = x[self.near] - y[self.near]
+        return np.bincount(self.labels, off * off * weight)
+
+
+def find_differences(seen: Image) -> Differences:
+    """The connected parts of an (H, W) bool mask in which some pixel is set."""
+    differences = cv2.dilate(seen.view(np.uint8), np.ones((3, 3)))
+    by_difference = cv2.DIST_LABEL_CCOMP
+    distance, labels = cv2.distanceTransformWithLabels(
+        1 - differences, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=by_difference
+    )
+    near = distance <= AROUND
+    return Differences(near, labels[near], differences[near] > 0)
+
+
+class ShiftFit(NamedTuple):
+    """The shifts that explain k differences best."""
+
+    shift: Image  # (k, 2) float: across and down, half of it in each picture
+    left: Image  # (k,) float: the share of the squared difference that is left
+
+
+def fit_shifts(x: Image, y: Image, differences: Differences, reach: float) -> ShiftFit:
+    """Find the shift within `reach` pixels that leaves least of each difference.
+
+    Both pictures are moved by half of it, towards each other: moving one alone would
+    blur that one, and a thin line that is gone would count as moved.
+    """
+    shifts = np.array(shifts_up_to(reach / 2))
+    lefts = []
+    for across, down in shifts:
+        moved = shifted(x, across, down)
+        apart = differences.energy(moved, shifted(y, -across, -down))
+        along = differences.energy(moved, shifted(y, across, down))
+        lefts.append(apart / np.maximum(along, 1))
+    left = np.array(lefts)
+    return ShiftFit(shifts[left.argmin(axis=0)], left.min(axis=0))
+
+
+LETTER = 9  # pixels
+UNLIKE = 0.75  # of the squared difference that is left of what has not moved alike
+
+
+def not_moved_alike(
+    x: Image, y: Image, differences: Differences, fit: ShiftFit, moved: Image
+) -> Image:
+    """Of differences that moved as a whole, the pixels at which something did not.
+
+    moved: (k,) bool. Returns (n,) bool. A gap in a line that moved is a difference.
+    """
+    unlike = np.zeros(differences.labels.shape, np.bool_)
+    size = LETTER, LETTER
+    for shift in np.unique(fit.shift[moved], axis=0):
+        across, down = shift
+        moved_x = shifted(x, across, down)
+        apart = moved_x - shifted(y, -across, -down)
+        along = moved_x - shifted(y, across, down)
+        left = cv2.blur(apart * apart, size)
+        is_left = left > UNLIKE * cv2.blur(along * along, size)
+        by_this = moved & (fit.shift == shift).all(axis=1)
+        here = by_this[differences.labels]
+        unlike[here] = is_left[differences.near][here]
+    return unlike
+
+
+SLIGHT = 0.05  # of what a shift by the whole tolerance would differ by is no change
+
+
+def are_slight(x: Image, y: Image, differences: Differences, reach: float) -> Image:
+    """Which differences are slight beside what the whole tolerance would make: (k,)."""
+    own = differences.own
+    before = differences.energy(x, y, own)
+    most = np.zeros_like(before)
+    for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
+        for image in (x, y):
+            moved = shifted(image, across, down)
+            most = np.maximum(most, differences.energy(moved, image, own))
+    return before < SLIGHT * most
+
+
+LINES = 65  # pixels: a few lines of text
+AGREE = 0.7  # of the busy pixels around differ where all text is drawn anew
+BEYOND = 0.15  # of the squared difference may be beyond the other's range; 0.2: a
+# paragraph that moved by 3 pixels is lost, 0.1: public pages of two systems get 10
+# boxes for 8
+
+
+def are_redrawn(x: Image, y: Image, differences: Differences, reach: float) -> Image:
+    """Which differences are of letters that another system has drawn: (k,) bool.
+
+    There all that is busy around differs too, and little of it is beyond the range of
+    the other picture within `reach` pixels. Of one changed digit the neighbours agree.
+    """
+    gradient = cv2.morphologyEx(cv2.min(x, y), cv2.MORPH_GRADIENT, np.ones((3, 3)))
+    busy = (gradient > 32).astype(np.float32)
+    is_own = np.zeros(x.shape, np.float32)
+    is_own[differences.near] = differences.own
+    around = LINES, LINES
+    busy_around = cv2.boxFilter(busy, -1, around, normalize=False)
+    differs_around = cv2.boxFilter(busy * is_own, -1, around, normalize=False)
+    agrees = (busy_around > 600) & (differs_around > AGREE * busy_around)
+    own, labels = differences.own, differences.labels
+    count = np.maximum(np.bincount(labels, own), 1)
+    share = np.bincount(labels, own & agrees[differences.near]) / count
+    beyond_y = differences.energy(x, clip_to_range(x, y, reach), own)
+    beyond_x = differences.energy(y, clip_to_range(y, x, reach), own)
+    beyond = np.maximum(beyond_x, beyond_y)
+    return (share > 0.5) & (beyond < BEYOND * differences.energy(x, y, own))
+
+
+EXPLAINED = 0.5  # of its squared difference a shift may leave
+WELL = 0.2  # may be left where all but a part has moved
+
+
 def explain_shifts(
     first: Image, second: Image, evidence: Gray8, settings: Settings, reach: float
 ) -> Gray8:
@@ -3230,8 +3364,7 @@ def explain_shifts(
     A connected difference is explained as a whole, by one shift within `reach` pixels
     that leaves little of it and of what is around it: strokes of 1 to 3 pixels lie
     within the local range of another digit, and a shift that turns one digit into
-    another moves the strokes beside it. So is one that is slight beside what a shift by
-    all of the tolerance would make, as of letters that are drawn otherwise.
+    another moves the strokes beside it.
     """
     a = in_levels(first, settings.low, settings.white)
     b = in_levels(second, settings.low, settings.white)
@@ -3240,60 +3373,15 @@ def explain_shifts(
     if not seen.any():
         return evidence
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-    differences = cv2.dilate(seen.view(np.uint8), np.ones((3, 3)))
-    by_difference = cv2.DIST_LABEL_CCOMP
-    distance, labels = cv2.distanceTransformWithLabels(
-        1 - differences, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=by_difference
-    )
-    near = distance <= AROUND
-    labels = labels[near]
-    own = differences[near] > 0
-
-    def energy(one: Image, other: Image, weight: Image | float = 1.0) -> Image:
-        """The squared difference of two images, of and around each difference."""
-        off = one[near] - other[near]
-        return np.bincount(labels, off * off * weight)
-
-    least_left = np.full(int(labels.max()) + 1, np.inf)
-    best = np.zeros(len(least_left), int)
-    shifts = shifts_up_to(reach / 2)
-    for number, (across, down) in enumerate(shifts):
-        moved = shifted(x, across, down)
-        apart = energy(moved, shifted(y, -across, -down))
-        along = energy(moved, shifted(y, across, down))
-        left = apart / np.maximum(along, 1)
-        best[left < least_left] = number
-        least_left = np.minimum(left, least_left)
-    explained = least_left < EXPLAINED
-    most = np.zeros(len(explained))
-    for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
-        most = np.maximum(most, energy(shifted(x, across, down), x, own))
-        most = np.maximum(most, energy(shifted(y, across, down), y, own))
-    slight = energy(x, y, own) < SLIGHT * most
-    around = 65, 65
-    busy = cv2.morphologyEx(cv2.min(x, y), cv2.MORPH_GRADIENT, np.ones((3, 3))) > 32
-    is_busy = busy.astype(np.float32)
-    busy_area = cv2.boxFilter(is_busy, -1, around, normalize=False)
-    differs = cv2.boxFilter(is_busy * differences, -1, around, normalize=False)
-    redrawn = (busy_area > 600) & (differs > AGREE * busy_area)
-    count = np.bincount(labels, own)
-    share = np.bincount(labels, own & redrawn[near]) / np.maximum(count, 1)
-    off_range = energy(x, clip_to_range(x, y, reach), own)
-    off_range = np.maximum(off_range, energy(y, clip_to_range(y, x, reach), own))
-    within = off_range < CLIPPED * energy(x, y, own)
-    slight |= (share > 0.5) & within
-    remains = ~(explained | slight)[labels]
-    moved_well = explained & (least_left < WELL)
-    size = LOCAL, LOCAL
-    for number in np.unique(best[moved_well]):
-        across, down = shifts[number]
-        moved = shifted(x, across, down)
-        apart = moved - shifted(y, -across, -down)
-        along = moved - shifted(y, across, down)
-        left = cv2.blur(apart * apart, size) > UNLIKE * cv2.blur(along * along, size)
-        here = moved_well[labels] & (best[labels] == number)
-        remains[here] = left[near][here]
-    seen[near] &= remains
+    differences = find_differences(seen)
+    fit = fit_shifts(x, y, differences, reach)
+    explained = fit.left < EXPLAINED
+    explained |= are_slight(x, y, differences, reach)
+    explained |= are_redrawn(x, y, differences, reach)
+    remains = ~explained[differences.labels]
+    moved_well = fit.left < WELL
+    remains |= not_moved_alike(x, y, differences, fit, moved_well)
+    seen[differences.near] &= remains
     kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
     return np.where(kept, evidence, np.uint8(255))
 

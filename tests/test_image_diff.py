@@ -976,11 +976,12 @@ def test_weighing_is_symmetric(seed: int, sigma: int, offset: int) -> None:
         one = compare_images(first, second, options)
         other = compare_images(second, first, options)
         assert one.score == other.score
-        boxes = [[region[:4] for region in found.regions] for found in (one, other)]
-        assert len(boxes[0]) == len(boxes[1])
+        boxes = np.array([region[:4] for region in one.regions])
+        swapped = np.array([region[:4] for region in other.regions])
+        assert boxes.shape == swapped.shape
         # A light is fitted from the first picture to the second.
         most = 0 if one.light is None and other.light is None else 2
-        assert np.abs(np.subtract(*boxes)).max() <= most
+        assert np.abs(boxes - swapped).max(initial=0) <= most
 
 
 def test_clipping_worked_out_by_hand() -> None:
