@@ -1594,19 +1594,12 @@ class Switch(NamedTuple):
         return max(0, self.before - self.after)
 
 
-class Path(NamedTuple):
-    """How the rows of the second picture follow those of the first."""
-
-    earned: int  # tenths of nats
-    switches: tuple[Switch, ...]  # from top to bottom
-
-
 class Column(NamedTuple):
     """A part of both pictures from top to bottom whose rows move together."""
 
     left: int
     right: int  # before which it ends; both in cells
-    switches: tuple[Switch, ...]
+    switches: tuple[Switch, ...]  # from top to bottom
 
 
 def cells_of(image: Gray8) -> Gray8:
@@ -1622,16 +1615,15 @@ def share_in_both(a: Gray8, b: Gray8) -> float:
 
 def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The values that occur in one run of rows alone, ascending; where each begins."""
-    begins = np.append(True, values[1:] != values[:-1])
-    rows = np.flatnonzero(begins)
+    begins = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     found, places, counts = np.unique(
-        values[rows], return_index=True, return_counts=True
+        values[begins], return_index=True, return_counts=True
     )
-    return found[counts == 1], rows[places[counts == 1]]
+    return found[counts == 1], begins[places[counts == 1]]
 
 
 def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
-    """Offsets of rows that may occur: (K,) int64, ascending, with 0 and the last one.
+    """Offsets of rows that may occur: (K,) int64, with 0; that of the foot is the last.
 
     Each group of 8 cells whose values occur once in either picture, in one row or in a
     run of equal ones, votes for the offset between both places: as it is, and again
@@ -1650,7 +1642,8 @@ def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
             votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
     most = np.argsort(-votes, kind="stable")[:OFFSETS]
     chosen = most[votes[most] >= VOTES] - len(a)
-    return np.union1d(chosen, [0, len(b) - len(a)])
+    foot = len(b) - len(a)
+    return np.append(np.setdiff1d(np.append(chosen, 0), foot), foot)
 
 
 def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
@@ -1696,58 +1689,52 @@ def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
 
     (K, K) whole numbers: from the offset of the row to that of the column.
     """
-    removed = np.maximum(offsets[:, None] - offsets, 0)
+    removed = np.maximum(np.subtract.outer(offsets, offsets), 0)
     strips: NDArray[Any] = -(-removed // STRIP)
     return strips
 
 
 def best_origins(
     scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The best path to each offset, strip by strip (Viterbi 1967).
+) -> tuple[int, NDArray[Any]]:
+    """The best path, strip by strip, from offset 0 to the last of them (Viterbi 1967).
 
-    scores: (K, H). All paths lead from offset 0 at the top. Returns what each of the K
-    has earned at the bottom, and (strips + 1, K): the offset, by its place among the K,
-    that the best path to it has above the strip.
+    scores: (K, H). Returns what it earns, and (strips + 1, K): the offset, by its place
+    among the K, that the best path to each has above the strip.
     """
-    count = max(1, scores.shape[1] // STRIP)
-    strips = np.add.reduceat(scores, np.arange(count) * STRIP, axis=1).T
+    strips = np.add.reduceat(
+        scores, np.arange(0, scores.shape[1] - STRIP + 1, STRIP), axis=1
+    ).T
     states = np.arange(len(offsets))
-    gaps = abs(offsets - offsets[:, None])
+    gaps = abs(np.subtract.outer(offsets, offsets))
     costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
-    np.fill_diagonal(costs, 0)
     skipped = skipped_strips(offsets)
-    # Most earned above a strip at an offset: just arrived, or after a switch there.
-    arrived = np.full((count + 1, len(offsets)), UNREACHED)
-    origins = np.zeros(arrived.shape, np.intp)
+    padding = int(skipped.max())  # above the pictures, where no path leads
+    # Most earned above a strip at an offset, before a switch there.
+    arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
+    origins = np.zeros((len(strips) + 1, len(offsets)), np.intp)
     best = np.where(offsets == 0, 0, UNREACHED)
-    for strip in range(count + 1):
-        arrived[strip] = best if strip == 0 else best + strips[strip - 1]
-        above = strip - skipped
-        reached = arrived[np.maximum(above, 0), states[:, None]] - costs
-        reached[above < 0] = UNREACHED
-        origins[strip] = reached.argmax(axis=0)
-        best = reached[origins[strip], states]
-        stays = arrived[strip] == best  # ties stay
-        origins[strip, stays] = states[stays]
-    return best, origins
+    for strip, earned in enumerate([np.zeros_like(best), *strips]):
+        stays = best + earned
+        arrived[padding + strip] = stays
+        reached = arrived[padding + strip - skipped, states[:, None]] - costs
+        best = np.maximum(reached.max(axis=0), stays)
+        origins[strip] = np.where(best > stays, reached.argmax(axis=0), states)
+    return int(best[-1]), origins
 
 
-def traced(origins: NDArray[Any], offsets: NDArray[Any], end: int) -> list[Switch]:
-    """The switches of the best path that ends at an offset, to the strip."""
-    switches = []
+def traced(origins: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Switch]:
+    """The switches of the best path, to the strip, from bottom to top."""
     skipped = skipped_strips(offsets)
-    state = int(np.searchsorted(offsets, end))
+    state = len(offsets) - 1
     strip = len(origins) - 1
     while strip >= 0:
         origin = int(origins[strip, state])
         if origin != state:
             strip -= int(skipped[origin, state])
-            before, after = int(offsets[origin]), int(offsets[state])
-            switches.append(Switch(strip * STRIP, before, after))
-            state = origin
+            yield Switch(strip * STRIP, int(offsets[origin]), int(offsets[state]))
+        state = origin
         strip -= 1
-    return switches[::-1]
 
 
 def sharpened(
@@ -1755,47 +1742,48 @@ def sharpened(
 ) -> Iterator[Switch]:
     """The same switches, each at the row at which most is earned; the first of those.
 
-    It stays below the one before, and leaves to those after it the rows that they need.
+    It stays between the one above and the one below.
     """
-    height = scores.shape[1]
-    totals = np.zeros((len(scores), height + 1), np.int64)
-    np.cumsum(scores, axis=1, out=totals[:, 1:])
-    still_removed = sum(switch.removed for switch in switches)
-    low = 0
-    for place, switch in enumerate(switches):
-        stop = height
-        if place + 1 < len(switches):
-            stop = switches[place + 1].first_y
-        high = max(low, min(stop - switch.removed, height - still_removed))
-        above = totals[np.searchsorted(offsets, switch.before)]
-        below = totals[np.searchsorted(offsets, switch.after)]
-        rows = np.arange(low, high + 1)
-        earned = above[rows] - below[rows + switch.removed]
-        first_y = low + int(earned.argmax())
+    totals = np.pad(scores.cumsum(axis=1), ((0, 0), (1, 0)))
+    total_at = dict(zip(offsets.tolist(), totals, strict=True))
+    bottom = Switch(scores.shape[1], 0, 0)
+    least = 0
+    for switch, below in pairwise((*switches, bottom)):
+        rows = np.arange(least, below.first_y - switch.removed + 1)
+        earned_above = total_at[switch.before][rows]
+        not_earned = total_at[switch.after][rows + switch.removed]
+        first_y = least + int((earned_above - not_earned).argmax())
         yield switch._replace(first_y=first_y)
-        low = first_y + switch.removed
-        still_removed -= switch.removed
+        least = first_y + switch.removed
 
 
-def best_path(earned: NDArray[Any], offsets: NDArray[Any], end: int) -> Path:
-    """The best path of some columns of cells; earned: (K, H, cells) int8."""
+def best_path(
+    earned: NDArray[Any], offsets: NDArray[Any]
+) -> tuple[int, tuple[Switch, ...]]:
+    """What the best path of some columns of cells earns, and its switches.
+
+    earned: (K, H, cells) int8, tenths of nats.
+    """
     scores = earned.sum(axis=2, dtype=np.int64)
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    best, origins = best_origins(scores, offsets, row_cost)
-    switches = sharpened(traced(origins, offsets, end), scores, offsets)
-    return Path(int(best[np.searchsorted(offsets, end)]), tuple(switches))
+    most, origins = best_origins(scores, offsets, row_cost)
+    switches = [*traced(origins, offsets)][::-1]
+    return most, tuple(sharpened(switches, scores, offsets))
 
 
-def along(path: Path, earned: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
+def along(
+    switches: Sequence[Switch], earned: NDArray[Any], offsets: NDArray[Any]
+) -> NDArray[Any]:
     """What each cell earns on a path: (H, cells) int8, 0 where rows were removed."""
     taken = np.zeros(earned.shape[1:], np.int8)
+    earned_at = dict(zip(offsets.tolist(), earned, strict=True))
     start, offset = 0, 0
-    for switch in (*path.switches, Switch(len(taken), 0, 0)):
-        stop = switch.first_y
-        taken[start:stop] = earned[np.searchsorted(offsets, offset), start:stop]
-        start, offset = stop + switch.removed, switch.after
+    for switch in (*switches, Switch(len(taken), 0, 0)):
+        rows = slice(start, switch.first_y)
+        taken[rows] = earned_at[offset][rows]
+        start, offset = switch.first_y + switch.removed, switch.after
     return taken
 
 
@@ -1807,58 +1795,45 @@ def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
     best = 0, 0, 0
     for left in range(gains.shape[2]):
         widths = gains[..., left:].cumsum(axis=2)
-        sums = np.zeros((len(gains), gains.shape[1] + 1, widths.shape[2]), np.int64)
-        widths.cumsum(axis=1, out=sums[:, 1:])
+        sums = np.pad(widths.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
         most = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=(0, 1))
         width = int(most.argmax())
         best = max(best, (int(most[width]), left, left + width + 1))
     return best
 
 
-def edges_of_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, path: Path
-) -> tuple[int, ...]:
-    """Where columns of cells begin and end: 0, cuts that pay for themselves, the width.
-
-    Where cells earn more at another offset than on the path of all, they are cut out:
-    at their left, their right, or both.
-    """
-    blocks = np.arange(0, earned.shape[1], BLOCK)
-    taken = along(path, earned, offsets)
-    gains = np.add.reduceat(earned, blocks, axis=1, dtype=np.int64)
-    gains -= np.add.reduceat(taken, blocks, axis=0, dtype=np.int64)
-    gain, start, stop = best_run(gains)
-    columns: tuple[int, ...] = (0, earned.shape[2])
-    if gain < CUT:
-        return columns
-    most = path.earned
-    for cuts in ({start}, {stop}, {start, stop}):
-        edges = tuple(sorted(cuts | {0, earned.shape[2]}))
-        parts = [earned[..., left:right] for left, right in pairwise(edges)]
-        if len(parts) == 1:
-            continue  # a run at an edge has one cut
-        total = sum(best_path(part, offsets, end).earned for part in parts)
-        total -= CUT * (len(parts) - 1)
-        if total > most:
-            columns, most = edges, total
-    return columns
-
-
 def cut_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
+    earned: NDArray[Any], offsets: NDArray[Any], left: int, cuts: int
 ) -> list[Column]:
     """The columns from a cell on, from left to right.
 
-    An X-Y cut (Nagy and Seth 1984), at most so many deep.
+    Where cells earn more at another offset than on the path of all, they are cut out at
+    their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984), at
+    most so many deep.
     """
-    path = best_path(earned, offsets, end)
-    edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
-    if len(edges) <= 2:
-        return [Column(left, left + earned.shape[2], path.switches)]
+
+    def earned_by(edges: Sequence[int]) -> int:
+        parts = [earned[..., start:stop] for start, stop in pairwise(edges)]
+        return sum(best_path(part, offsets)[0] - CUT for part in parts)
+
+    width = earned.shape[2]
+    _, switches = best_path(earned, offsets)
+    whole = [Column(left, left + width, switches)]
+    if cuts == 0:
+        return whole
+    blocks = np.arange(0, earned.shape[1], BLOCK)
+    gains = earned - along(switches, earned, offsets)
+    gain, start, stop = best_run(np.add.reduceat(gains, blocks, axis=1, dtype=np.int64))
+    if gain < CUT:
+        return whole
+    choices = [(0, width), (0, start, width), (0, stop, width), (0, start, stop, width)]
+    edges = max((sorted({*choice}) for choice in choices), key=earned_by)
+    if len(edges) == 2:
+        return whole
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
-        columns += cut_columns(part, offsets, end, left + start, cuts - 1)
+        columns += cut_columns(part, offsets, left + start, cuts - 1)
     return columns
 
 
@@ -1876,7 +1851,7 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     offsets = candidate_offsets(a, b)
     earned = earnings(a, b, offsets, tolerance)
     cuts = CUTS if first.shape[1] >= CELLS else 0
-    return cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
+    return cut_columns(earned, offsets, 0, cuts)
 
 
 def size_of(image: Image) -> str:
