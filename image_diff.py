@@ -1899,13 +1899,6 @@ def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lan
     return lanes
 
 
-def rows_on(in_picture: Flags) -> NDArray[Any]:
-    """The row of a picture that each row of its canvas shows, or the next: (H,) int."""
-    through: NDArray[Any] = np.cumsum(in_picture)
-    rows: NDArray[Any] = np.minimum(through - in_picture, through[-1] - 1)
-    return rows
-
-
 def in_pictures(lanes: Sequence[Lane], region: Region) -> tuple[int, int, int]:
     """Where a region of the canvas begins in both pictures, and its rows in the first.
 
@@ -1926,34 +1919,37 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
     flags: which rows it has, lane by lane. In the others it repeats the next one.
     """
-    parts = [
-        image[rows_on(in_picture), lane.left : lane.right]
-        for lane, in_picture in zip(lanes, flags, strict=True)
-    ]
+    parts = []
+    for lane, in_picture in zip(lanes, flags, strict=True):
+        rows = np.cumsum(in_picture) - in_picture
+        part = image[:, lane.left : lane.right]
+        parts.append(part.take(rows, axis=0, mode="clip"))
     return np.concatenate(parts, axis=1)
 
 
-def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
-    """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
-    missing = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
-    return np.repeat(missing, [lane.right - lane.left for lane in lanes], axis=1)
+def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) -> Laid:
+    """Two pictures on the canvas of the lanes, each with the other's rows for its own.
 
-
-def lay_filled(
-    first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
-) -> Laid:
-    """Two pictures of one size, each with the other's pixels where it has none.
-
-    not_first, not_second: (H, W) uint8, 255 = none; where neither has any both are
-    white, and that counts nowhere.
+    Where neither has any both are white, and that counts nowhere.
     """
-    neither = cv2.bitwise_and(not_first, not_second)
-    one = np.where(not_first[..., None] > 0, second, first)
-    other = np.where(not_second[..., None] > 0, first, second)
-    one[neither > 0] = white
-    other[neither > 0] = white
-    uncovered = cv2.bitwise_or(not_first, not_second)
-    return Laid(one, other, uncovered, neither if neither.any() else None, None)
+    shape = len(lanes[0].in_first), lanes[-1].right
+    laid_first = np.full((*shape, 3), white, first.dtype)
+    laid_second = laid_first.copy()
+    uncovered, neither = np.full((2, *shape), 255, np.uint8)
+    for left, right, in_first, in_second in lanes:
+        columns = slice(left, right)
+        if in_second.any():
+            laid_first[in_second, columns] = second[:, columns]
+        if in_first.any():
+            laid_second[in_first, columns] = first[:, columns]
+            laid_first[in_first, columns] = first[:, columns]
+        if in_second.any():
+            laid_second[in_second, columns] = second[:, columns]
+        uncovered[in_first & in_second, columns] = 0
+        neither[in_first | in_second, columns] = 0
+    return Laid(
+        laid_first, laid_second, uncovered, neither if neither.any() else None, None
+    )
 
 
 def band_of(band: Band, image: Image) -> Image:
@@ -2018,42 +2014,14 @@ def lay_rows(first: Image, second: Image) -> Laid:
         alignment = Alignment("rows", None, None, 1.0)
         return Laid(first, second, None, None, alignment)
     lanes = lanes_of(columns, first, second)
-    in_first = [lane.in_first for lane in lanes]
-    in_second = [lane.in_second for lane in lanes]
-    not_first = missing_on_canvas(lanes, in_first)
-    not_second = missing_on_canvas(lanes, in_second)
-    laid = lay_filled(
-        on_canvas(first, lanes, in_first),
-        on_canvas(second, lanes, in_second),
-        not_first,
-        not_second,
-        high,
-    )
-    in_both = int(np.count_nonzero(laid.uncovered == 0))
+    laid = lay_lanes(first, second, lanes, high)
+    in_both = np.count_nonzero(laid.uncovered == 0)
     covered = in_both / math.prod(first.shape[:2])
     return laid._replace(
         alignment=Alignment("rows", None, None, covered),
         bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
         lanes=tuple(lanes),
     )
-
-
-def strips_of(first: Image, second: Image) -> Iterator[Band]:
-    """What one picture has to the right of the other, and below it."""
-    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
-    wider = "removed" if width > other_width else "inserted"
-    taller = "removed" if height > other_height else "inserted"
-    least_width, least_height = min(width, other_width), min(height, other_height)
-    if width != other_width:
-        tall = height if wider == "removed" else other_height
-        wide = abs(width - other_width)
-        yield Band(wider, least_width, 0, wide, tall, 0, 0)
-    if height != other_height:
-        wide = width if taller == "removed" else other_width
-        if width != other_width and wider == taller:
-            wide = least_width  # the corner is the right strip's
-        tall = abs(height - other_height)
-        yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
 
 
 LARGEST_CANVAS = 2**28  # pixels
@@ -2064,20 +2032,20 @@ def lay_corners(first: Image, second: Image) -> Laid:
 
     Raises ImageDiffError where that takes a canvas of more than 2^28 pixels.
     """
-    high = value_range(first, second)[1]
-    pictures, missing = [], []
-    size = [max(sides) for sides in zip(first.shape[:2], second.shape[:2], strict=True)]
-    if math.prod(size) > LARGEST_CANVAS:
+    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
+    most = max(height, other_height)
+    if most * max(width, other_width) > LARGEST_CANVAS:
         fault = f"{size_of(first)} and {size_of(second)} pixels do not fit one canvas"
         raise ImageDiffError(f"{fault}; --resize scales the second picture")
-    for image in (first, second):
-        below, right = size[0] - image.shape[0], size[1] - image.shape[1]
-        pad = partial(cv2.copyMakeBorder, top=0, bottom=below, left=0, right=right)
-        pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
-        inside = np.zeros(image.shape[:2], np.uint8)
-        missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
-    laid = lay_filled(pictures[0], pictures[1], missing[0], missing[1], high)
-    return laid._replace(strips=tuple(strips_of(first, second)))
+    rows = np.arange(most)
+    lanes = []
+    for left, right in pairwise(sorted({0, width, other_width})):
+        in_first = (rows < height) & (right <= width)
+        in_second = (rows < other_height) & (right <= other_width)
+        lanes.append(Lane(left, right, in_first, in_second))
+    laid = lay_lanes(first, second, lanes, value_range(first, second)[1])
+    strips = sorted(gaps_of(lanes), key=attrgetter("y", "x"))
+    return laid._replace(strips=tuple(strips))
 
 
 def check_pair(first: Image, second: Image, options: Options) -> None:
