@@ -1927,28 +1927,49 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
     return np.concatenate(parts, axis=1)
 
 
-def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) -> Laid:
-    """Two pictures on the canvas of the lanes, each with the other's rows for its own.
+def filled(
+    picture: Image,
+    flags: Sequence[Flags],
+    other: Image,
+    other_flags: Sequence[Flags],
+    lanes: Sequence[Lane],
+    white: float,
+) -> Image:
+    """A picture on the canvas, with the other's pixels where it has none.
 
-    Where neither has any both are white, and that counts nowhere.
+    flags: which rows each has, lane by lane. White where neither has any.
     """
-    shape = len(lanes[0].in_first), lanes[-1].right
-    laid_first = np.full((*shape, 3), white, first.dtype)
-    laid_second = laid_first.copy()
-    uncovered, neither = np.full((2, *shape), 255, np.uint8)
-    for left, right, in_first, in_second in lanes:
-        columns = slice(left, right)
-        if in_second.any():
-            laid_first[in_second, columns] = second[:, columns]
-        if in_first.any():
-            laid_second[in_first, columns] = first[:, columns]
-            laid_first[in_first, columns] = first[:, columns]
-        if in_second.any():
-            laid_second[in_second, columns] = second[:, columns]
-        uncovered[in_first & in_second, columns] = 0
-        neither[in_first | in_second, columns] = 0
+    size = len(lanes[0].in_first), lanes[-1].right, 3
+    canvas = np.full(size, white, picture.dtype)
+    for lane, rows, other_rows in zip(lanes, flags, other_flags, strict=True):
+        columns = slice(lane.left, lane.right)
+        if other_rows.any():  # else the lane may lie beyond its edge
+            canvas[other_rows, columns] = other[:, columns]
+        if rows.any():
+            canvas[rows, columns] = picture[:, columns]
+    return canvas
+
+
+def missing(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
+    """The canvas: (H, W) uint8, 0 where a lane's row has its flag, 255 elsewhere."""
+    rows = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
+    return np.repeat(rows, [lane.right - lane.left for lane in lanes], axis=1)
+
+
+def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) -> Laid:
+    """Two pictures on the canvas of the lanes, `filled` from one another.
+
+    What neither has counts nowhere.
+    """
+    in_first = [lane.in_first for lane in lanes]
+    in_second = [lane.in_second for lane in lanes]
+    neither = missing(lanes, np.logical_or(in_first, in_second))
     return Laid(
-        laid_first, laid_second, uncovered, neither if neither.any() else None, None
+        first=filled(first, in_first, second, in_second, lanes, white),
+        second=filled(second, in_second, first, in_first, lanes, white),
+        uncovered=missing(lanes, np.logical_and(in_first, in_second)),
+        left_out=neither if neither.any() else None,
+        alignment=None,
     )
 
 
