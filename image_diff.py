@@ -1567,10 +1567,11 @@ SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
 SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
 CUT = 6000  # what a cut between columns must earn
-CUTS = 3  # how often a column is cut again
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
+NOISY = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
+COARSE = 8  # levels that count as one where offsets are looked for
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
@@ -1602,17 +1603,6 @@ class Column(NamedTuple):
     switches: tuple[Switch, ...]  # from top to bottom
 
 
-def cells_of(image: Gray8) -> Gray8:
-    """The mean of each row in CELLS equal parts: (H, CELLS) uint8."""
-    return cv2.resize(image, (CELLS, len(image)), interpolation=cv2.INTER_AREA)
-
-
-def share_in_both(a: Gray8, b: Gray8) -> float:
-    """The share of distinct rows of cells that occur in both, in [0, 1]."""
-    x, y = ({row.tobytes() for row in cells} for cells in (a, b))
-    return len(x & y) / min(len(x), len(y))
-
-
 def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The values that occur in one run of rows alone, ascending; where each begins."""
     begins = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
@@ -1625,28 +1615,26 @@ def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
     """Offsets of rows that may occur: (K,) int64, with 0; that of the foot is the last.
 
-    Each group of 8 cells whose values occur once in either picture, in one row or in a
-    run of equal ones, votes for the offset between both places: as it is, and again
-    without its noise.
+    Each group of 8 cells whose values, without their noise, occur once in either
+    picture, in one row or in a run of equal ones, votes for the offset between both.
     """
     votes = np.zeros(len(a) + len(b), np.int64)
-    for levels in (1, 16):
-        groups_a = (a // levels).view(np.uint64)
-        groups_b = (b // levels).view(np.uint64)
-        for x, y in zip(groups_a.T, groups_b.T, strict=True):
-            values_x, rows_x = only_once(x)
-            values_y, rows_y = only_once(y)
-            _, i, j = np.intersect1d(
-                values_x, values_y, assume_unique=True, return_indices=True
-            )
-            votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
+    groups_a = (a // COARSE).view(np.uint64)
+    groups_b = (b // COARSE).view(np.uint64)
+    for x, y in zip(groups_a.T, groups_b.T, strict=True):
+        values_x, rows_x = only_once(x)
+        values_y, rows_y = only_once(y)
+        _, i, j = np.intersect1d(
+            values_x, values_y, assume_unique=True, return_indices=True
+        )
+        votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
     most = np.argsort(-votes, kind="stable")[:OFFSETS]
     chosen = most[votes[most] >= VOTES] - len(a)
     foot = len(b) - len(a)
     return np.append(np.setdiff1d(np.append(chosen, 0), foot), foot)
 
 
-def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
+def weights_of(cells: Gray8) -> NDArray[Any]:
     """What each cell earns where it agrees: (H, CELLS) int8, in tenths of nats.
 
     That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
@@ -1656,42 +1644,32 @@ def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
     alike = cv2.boxFilter(
         np.array(counts, np.float32),
         -1,
-        (2 * tolerance + 1, 1),
+        (2 * NOISY + 1, 1),
         normalize=False,
         borderType=cv2.BORDER_CONSTANT,
     )
     nats = np.log(0.9 * len(cells) / np.maximum(alike, 1))
     table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
     weights: NDArray[Any] = table[np.arange(CELLS), cells]
-    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= tolerance
+    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= NOISY
     weights[:, 1:][repeats] = np.minimum(weights[:, 1:][repeats], REPEATS)
     return weights
 
 
-def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any], tolerance: int) -> NDArray[Any]:
+def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     """What each cell of the first earns at each offset: (K, H, CELLS) int8.
 
     Tenths of nats: its weight where it agrees, less than 0 where it does not, or where
     the second picture has no such row.
     """
-    weights = weights_of(b, tolerance)
+    weights = weights_of(b)
     earned = np.full((len(offsets), *a.shape), -DISAGREES, np.int8)
     for at_offset, offset in zip(earned, offsets.tolist(), strict=True):
         start, stop = max(0, -offset), min(len(a), len(b) - offset)
         there = slice(start + offset, stop + offset)
-        agree = cv2.absdiff(a[start:stop], b[there]) <= tolerance
+        agree = cv2.absdiff(a[start:stop], b[there]) <= NOISY
         np.copyto(at_offset[start:stop], weights[there], where=agree)
     return earned
-
-
-def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
-    """The strips of the first picture that a switch skips, where rows were removed.
-
-    (K, K) whole numbers: from the offset of the row to that of the column.
-    """
-    removed = np.maximum(np.subtract.outer(offsets, offsets), 0)
-    strips: NDArray[Any] = -(-removed // STRIP)
-    return strips
 
 
 def best_origins(
@@ -1702,13 +1680,12 @@ def best_origins(
     scores: (K, H). Returns what it earns, and (strips + 1, K): the offset, by its place
     among the K, that the best path to each has above the strip.
     """
-    strips = np.add.reduceat(
-        scores, np.arange(0, scores.shape[1] - STRIP + 1, STRIP), axis=1
-    ).T
+    starts = np.arange(0, scores.shape[1] - STRIP + 1, STRIP)  # the last may be longer
+    strips = np.add.reduceat(scores, starts, axis=1).T
     states = np.arange(len(offsets))
-    gaps = abs(np.subtract.outer(offsets, offsets))
-    costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
-    skipped = skipped_strips(offsets)
+    growth = offsets - offsets[:, None]  # from row to column; below 0: rows removed
+    costs = np.where(abs(growth) < SPACING, SNAP, SWITCH) + row_cost * abs(growth)
+    skipped = np.maximum(-(growth // STRIP), 0)  # strips of the first picture
     padding = int(skipped.max())  # above the pictures, where no path leads
     # Most earned above a strip at an offset, before a switch there.
     arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
@@ -1717,22 +1694,22 @@ def best_origins(
     for strip, earned in enumerate([np.zeros_like(best), *strips]):
         stays = best + earned
         arrived[padding + strip] = stays
-        reached = arrived[padding + strip - skipped, states[:, None]] - costs
-        best = np.maximum(reached.max(axis=0), stays)
-        origins[strip] = np.where(best > stays, reached.argmax(axis=0), states)
+        switched = arrived[padding + strip - skipped, states[:, None]] - costs
+        best = np.maximum(stays, switched.max(axis=0))
+        origins[strip] = np.where(best > stays, switched.argmax(axis=0), states)
     return int(best[-1]), origins
 
 
 def traced(origins: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Switch]:
     """The switches of the best path, to the strip, from bottom to top."""
-    skipped = skipped_strips(offsets)
     state = len(offsets) - 1
     strip = len(origins) - 1
     while strip >= 0:
         origin = int(origins[strip, state])
         if origin != state:
-            strip -= int(skipped[origin, state])
-            yield Switch(strip * STRIP, int(offsets[origin]), int(offsets[state]))
+            before, after = offsets[[origin, state]].tolist()
+            strip += min(0, (after - before) // STRIP)
+            yield Switch(strip * STRIP, before, after)
         state = origin
         strip -= 1
 
@@ -1802,14 +1779,11 @@ def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
     return best
 
 
-def cut_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], left: int, cuts: int
-) -> list[Column]:
+def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[Column]:
     """The columns from a cell on, from left to right.
 
     Where cells earn more at another offset than on the path of all, they are cut out at
-    their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984), at
-    most so many deep.
+    their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984).
     """
 
     def earned_by(edges: Sequence[int]) -> int:
@@ -1819,8 +1793,6 @@ def cut_columns(
     width = earned.shape[2]
     _, switches = best_path(earned, offsets)
     whole = [Column(left, left + width, switches)]
-    if cuts == 0:
-        return whole
     blocks = np.arange(0, earned.shape[1], BLOCK)
     gains = earned - along(switches, earned, offsets)
     gain, start, stop = best_run(np.add.reduceat(gains, blocks, axis=1, dtype=np.int64))
@@ -1833,7 +1805,7 @@ def cut_columns(
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
-        columns += cut_columns(part, offsets, left + start, cuts - 1)
+        columns += cut_columns(part, offsets, left + start)
     return columns
 
 
@@ -1842,16 +1814,14 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
 
     first, second: (H, W) uint8 of one width. Returns the columns from left to right.
     """
-    a, b = cells_of(first), cells_of(second)
+    a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
+    b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
     usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
     if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
         lighter = b.astype(np.int16) + (usual_a - usual_b)
         b = np.clip(lighter, 0, 255).astype(np.uint8)
-    tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
-    earned = earnings(a, b, offsets, tolerance)
-    cuts = CUTS if first.shape[1] >= CELLS else 0
-    return cut_columns(earned, offsets, 0, cuts)
+    return cut_columns(earnings(a, b, offsets), offsets, 0)
 
 
 def size_of(image: Image) -> str:
@@ -1883,19 +1853,21 @@ def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lan
     grown = [sum(switch.inserted for switch in column.switches) for column in columns]
     height = len(first) + max(grown)
     lanes = []
-    for column in columns:
+    for column, inserted in zip(columns, grown, strict=True):
         not_first, not_second = [], []
         for switch in column.switches:
             not_first += [switch.first_y] * switch.inserted
             not_second += [switch.first_y + switch.before] * switch.removed
+        last = (Switch(0, 0, 0), *column.switches)[-1]
+        foot = last.first_y + last.removed
+        padding = height - len(first) - inserted
+        not_first += [foot] * padding
+        not_second += [foot + last.after] * padding
         in_first = np.insert(np.ones(len(first), bool), not_first, False)
         in_second = np.insert(np.ones(len(second), bool), not_second, False)
-        alone = np.flatnonzero(in_first != in_second)
-        foot = [alone.max(initial=-1) + 1] * (height - len(in_first))
-        in_first = np.insert(in_first, foot, False)
-        in_second = np.insert(in_second, foot, False)
         left, right = (cell * width // CELLS for cell in (column.left, column.right))
-        lanes.append(Lane(left, right, in_first, in_second))
+        if left < right:  # a pixel may have several cells
+            lanes.append(Lane(left, right, in_first, in_second))
     return lanes
 
 
