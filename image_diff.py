@@ -643,6 +643,51 @@ def from_pillow(picture: Any) -> Image:
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
 
 
+def value_range(first: Image, second: Image) -> tuple[float, float]:
+    """Black and white: by the depth, or of float pictures the least and largest value.
+
+    Raises ImageDiffError where a float picture has values that are not finite.
+    """
+    if first.dtype.kind == "u":
+        return 0.0, float(np.iinfo(first.dtype).max)
+    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
+    high = float(np.maximum(first.max(), second.max()))
+    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
+        fault = "a picture has values that are not finite; replace NaN and infinity"
+        raise ImageDiffError(fault)
+    if high == low:
+        high = low + max(1.0, abs(low))
+    return low, high
+
+
+def gray(image: Image) -> Image:
+    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def to_8_bits(image: Image, low: float, high: float) -> Image:
+    """The values from low to high as 0 to 255: the same shape in uint8."""
+    if image.dtype == np.uint8:
+        return image
+    share = (image - np.float32(low)) / np.float32(high - low)
+    levels: Image = np.rint(255 * share).astype(np.uint8)
+    return levels
+
+
+def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
+    """Scale a picture to width x height pixels, by area down and by cubics up.
+
+    Returns it with the transform of its pixels' centres.
+    """
+    x = width / image.shape[1]
+    y = height / image.shape[0]
+    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
+    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return cv2.resize(image, (width, height), interpolation=kind), transform
+
+
 # --- Load -----------------------------------------------------------------------------
 
 
@@ -1125,51 +1170,6 @@ def read_image(path: PathLike, page: int = 1) -> Picture:
 WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
 
 
-def value_range(first: Image, second: Image) -> tuple[float, float]:
-    """Black and white: by the depth, or of float pictures the least and largest value.
-
-    Raises ImageDiffError where a float picture has values that are not finite.
-    """
-    if first.dtype.kind == "u":
-        return 0.0, float(np.iinfo(first.dtype).max)
-    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
-    high = float(np.maximum(first.max(), second.max()))
-    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
-        fault = "a picture has values that are not finite; replace NaN and infinity"
-        raise ImageDiffError(fault)
-    if high == low:
-        high = low + max(1.0, abs(low))
-    return low, high
-
-
-def gray(image: Image) -> Image:
-    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
-    if image.ndim == 2:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-
-def to_8_bits(image: Image, low: float, high: float) -> Image:
-    """The values from low to high as 0 to 255: the same shape in uint8."""
-    if image.dtype == np.uint8:
-        return image
-    share = (image - np.float32(low)) / np.float32(high - low)
-    levels: Image = np.rint(255 * share).astype(np.uint8)
-    return levels
-
-
-def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
-    """Scale a picture to width x height pixels, by area down and by cubics up.
-
-    Returns it with the transform of its pixels' centres.
-    """
-    x = width / image.shape[1]
-    y = height / image.shape[0]
-    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
-    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return cv2.resize(image, (width, height), interpolation=kind), transform
-
-
 def reduced(image: Image, most: float) -> tuple[Image, Matrix]:
     """`resize` to so many pixels in all; a picture that has fewer keeps its size."""
     height, width = image.shape[:2]
@@ -1233,13 +1233,13 @@ def follow(
     return points, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
 
 
-def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first whose features look alike.
 
-    SIFT (Lowe 2004): of so many a picture, those at less than 0.8 of the distance to
-    the next best, and no two with the same point of the first.
+    SIFT (Lowe 2004): of 2000 a picture, those at less than 0.8 of the distance to the
+    next best, and no two with the same point of the first.
     """
-    sift = cv2.SIFT.create(most, contrastThreshold=0.005)
+    sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
     targets, target_descriptors = sift.detectAndCompute(first, None)
     sources, source_descriptors = sift.detectAndCompute(second, None)
     if len(targets) < 2 or len(sources) < 1:
@@ -1259,14 +1259,14 @@ def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Poin
     return np.array(source).reshape(-1, 2), np.array(target).reshape(-1, 2)
 
 
-def match_corners(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first of corners, which may have moved by some 30 pixels.
 
-    For pictures that have no features.
+    For pictures that have no features: 1000 corners at most.
     """
     height, width = first.shape
     scaled, scale = resize(second, width, height)
-    corners = find_corners(first, None, most, 8)
+    corners = find_corners(first, None, 1000, 8)
     points, found = follow(first, scaled, corners, 31, 4)
     source = (points[found] - scale[:2, 2]) / scale.diagonal()[:2]
     return source, corners[found]
@@ -1275,19 +1275,15 @@ def match_corners(first: Gray8, second: Gray8, most: int) -> tuple[Points, Point
 class Way(NamedTuple):
     """How pictures are matched, and what of that must agree on a transform."""
 
-    pixels: float  # of the copies, at most
-    matches_of: Callable[[Gray8, Gray8, int], tuple[Points, Points]]
-    most: int  # points in a picture
+    matches_of: Callable[[Gray8, Gray8], tuple[Points, Points]]
     share: float  # of the matches, at least; and 8 more
 
 
-# The quick way first. Corners find their likes anywhere: of different forms and frames
-# 0.85 agree at most, of right ones 0.95 and more.
-WAYS = (
-    Way(0.5e6, match_features, 2000, 0.2),
-    Way(1.5e6, match_features, 5000, 0.2),
-    Way(1.5e6, match_corners, 1000, 0.8),
-)
+# Corners find their likes anywhere: of different forms and frames 0.85 agree at most,
+# of right ones 0.95 and more. 5000 features on 1.5 megapixels, asked in between, led
+# nowhere where 2000 on 0.5 did not.
+WAYS = Way(match_features, 0.2), Way(match_corners, 0.8)
+MATCHED = 0.5e6  # pixels of the copies that are matched, at most
 
 
 class Fit(NamedTuple):
@@ -1304,9 +1300,9 @@ def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
     MAGSAC++ (Barath et al. 2020) over matches on copies, which agree within `reach` of
     their pixels.
     """
-    small, scale = reduced(first, way.pixels)
-    other, other_scale = reduced(second, way.pixels)
-    source, target = way.matches_of(small, other, way.most)
+    small, scale = reduced(first, MATCHED)
+    other, other_scale = reduced(second, MATCHED)
+    source, target = way.matches_of(small, other)
     transform = None
     if len(source) >= 4:
         method = cv2.USAC_MAGSAC
@@ -1561,11 +1557,11 @@ CELLS = 64  # across a row: its signature
 # Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
 # value gives was measured by tests/tools/draw_pages.py on its development half.
 AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # the same of a cell like that to its left; 40: 187 bands of 197, not 194
+REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, not 195
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
-SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
+SNAP = 250  # SWITCH of a smaller gap; 1000: 166 false boxes, not 135
 CUT = 6000  # what a cut between columns must earn
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
@@ -1846,23 +1842,22 @@ class Laid(NamedTuple):
 def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lane]:
     """The columns on a canvas that has every row of both pictures.
 
-    A column that has fewer rows than another is padded below its last switch, with
-    rows that no picture has: what stands at the foot of the pages lines up again.
+    A column that has fewer rows than another is padded, with rows that no picture has,
+    where the last of all columns has moved: what stands at the head and at the foot of
+    the pages lines up again.
     """
     width = first.shape[1]
     grown = [sum(switch.inserted for switch in column.switches) for column in columns]
-    height = len(first) + max(grown)
+    moves = [switch for column in columns for switch in column.switches]
+    foot = max(switch.first_y + switch.removed for switch in moves)
+    second_foot = foot + len(second) - len(first)
     lanes = []
     for column, inserted in zip(columns, grown, strict=True):
-        not_first, not_second = [], []
+        padding = max(grown) - inserted
+        not_first, not_second = [foot] * padding, [second_foot] * padding
         for switch in column.switches:
             not_first += [switch.first_y] * switch.inserted
             not_second += [switch.first_y + switch.before] * switch.removed
-        last = (Switch(0, 0, 0), *column.switches)[-1]
-        foot = last.first_y + last.removed
-        padding = height - len(first) - inserted
-        not_first += [foot] * padding
-        not_second += [foot + last.after] * padding
         in_first = np.insert(np.ones(len(first), bool), not_first, False)
         in_second = np.insert(np.ones(len(second), bool), not_second, False)
         left, right = (cell * width // CELLS for cell in (column.left, column.right))
@@ -1893,7 +1888,7 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
     """
     parts = []
     for lane, in_picture in zip(lanes, flags, strict=True):
-        rows = np.cumsum(in_picture) - in_picture
+        rows: NDArray[Any] = np.cumsum(in_picture) - in_picture
         part = image[:, lane.left : lane.right]
         parts.append(part.take(rows, axis=0, mode="clip"))
     return np.concatenate(parts, axis=1)
@@ -1901,15 +1896,15 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
 def filled(
     picture: Image,
-    flags: Sequence[Flags],
+    flags: Flags,
     other: Image,
-    other_flags: Sequence[Flags],
+    other_flags: Flags,
     lanes: Sequence[Lane],
     white: float,
 ) -> Image:
     """A picture on the canvas, with the other's pixels where it has none.
 
-    flags: which rows each has, lane by lane. White where neither has any.
+    flags: (lanes, H), which rows each has. White where neither has any.
     """
     size = len(lanes[0].in_first), lanes[-1].right, 3
     canvas = np.full(size, white, picture.dtype)
@@ -1922,9 +1917,9 @@ def filled(
     return canvas
 
 
-def missing(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
-    """The canvas: (H, W) uint8, 0 where a lane's row has its flag, 255 elsewhere."""
-    rows = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
+def missing(flags: Flags, lanes: Sequence[Lane]) -> Gray8:
+    """The canvas, (H, W) uint8: 0 where a row of a lane has its flag, 255 elsewhere."""
+    rows = np.where(flags.T, 0, 255).astype(np.uint8)
     return np.repeat(rows, [lane.right - lane.left for lane in lanes], axis=1)
 
 
@@ -1933,13 +1928,13 @@ def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) 
 
     What neither has counts nowhere.
     """
-    in_first = [lane.in_first for lane in lanes]
-    in_second = [lane.in_second for lane in lanes]
-    neither = missing(lanes, np.logical_or(in_first, in_second))
+    in_first = np.array([lane.in_first for lane in lanes])
+    in_second = np.array([lane.in_second for lane in lanes])
+    neither = missing(in_first | in_second, lanes)
     return Laid(
         first=filled(first, in_first, second, in_second, lanes, white),
         second=filled(second, in_second, first, in_first, lanes, white),
-        uncovered=missing(lanes, np.logical_and(in_first, in_second)),
+        uncovered=missing(in_first & in_second, lanes),
         left_out=neither if neither.any() else None,
         alignment=None,
     )
