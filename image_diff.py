@@ -1335,6 +1335,21 @@ def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
     return mask_laid_over(whole, transform, shape)
 
 
+def lit_over(second: Gray8, transform: Matrix, first: Gray8) -> Gray8:
+    """The second picture laid over the first, in the light of the first.
+
+    Corners are followed by their brightness, and would not be found in the dark. What
+    both show gets the mean and the spread that it has in the first.
+    """
+    moved = laid_over(second, transform, first.shape)
+    both = covered_by(second, transform, first.shape)
+    mean, spread = cv2.meanStdDev(first, mask=both)
+    moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
+    gain = spread.item() / max(1.0, moved_spread.item())
+    offset = mean.item() - gain * moved_mean.item()
+    return cv2.addWeighted(moved, gain, moved, 0, offset)
+
+
 FEW_CORNERS = 20  # say little of a transform, right or wrong
 
 
@@ -1353,7 +1368,7 @@ def improved(
     pixels: the best half would be one end of the picture, and the transform off by
     three times the drift at the other. Corners that lay within a pixel already agree.
     """
-    moved = laid_over(second, transform, first.shape)
+    moved = lit_over(second, transform, first)
     points, found = follow(first, moved, corners, 15, levels)
     steps = np.linalg.norm(points - corners, axis=1)
     agreeing = int((found & (steps < 1)).sum())
@@ -1396,19 +1411,32 @@ def unregistered(
     return ImageDiffError(f"the pictures cannot be registered: {reason}; {remedy}")
 
 
-def check_transform(transform: Matrix, second: Image, matches: int) -> None:
+def areas_at_corners(transform: Matrix, image: Image) -> NDArray[Any]:
+    """What a transform makes of a pixel's area at an image's corners: (4,) float64.
+
+    Less than 0 where it folds or mirrors.
+    """
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    areas: NDArray[Any] = np.linalg.det(transform) / (corners @ transform[2]) ** 3
+    return areas
+
+
+def check_transform(
+    transform: Matrix, first: Image, second: Image, matches: int
+) -> None:
     """Raise ImageDiffError for a transform that folds a picture, or scales it too far.
 
-    Lengths may be scaled by 1/4 to 4.
+    Lengths may be scaled by 1/4 to 4. What both pictures show lies within either: what
+    becomes of the rest of one, as of the wall around a screen, does not matter.
     """
-    height, width = second.shape[:2]
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
-    depth = corners @ transform[2]
-    scale = np.linalg.det(transform) / depth**3  # of areas, at each corner
+    inverse = np.linalg.pinv(transform)  # of one that is flat, too
+    seen = areas_at_corners(transform, second), areas_at_corners(inverse, first)
+    whole = [areas for areas in seen if areas.min() > 0]
     reason = f"{matches} matches agree on a transform that"
-    if depth.min() <= 0 or scale.min() <= 0:
+    if not whole:
         raise unregistered(f"{reason} folds or mirrors the second")
-    if scale.min() < 1 / 16 or scale.max() > 16:
+    if not any(areas.min() >= 1 / 16 and areas.max() <= 16 for areas in whole):
         reason += " scales the second beyond 1/4 to 4"
         raise unregistered(reason, "photograph it from nearer by")
 
@@ -1427,9 +1455,9 @@ def find_transform(
     reason = f"{found.agreeing} of {found.total} matches agree"
     if found.agreeing <= 8 + way.share * found.total:
         raise unregistered(reason)
-    check_transform(found.transform, second, found.agreeing)
+    check_transform(found.transform, first, second, found.agreeing)
     fit = refine(first, second, found.transform, elastic)
-    check_transform(fit.transform, second, found.agreeing)
+    check_transform(fit.transform, first, second, found.agreeing)
     if fit.total >= FEW_CORNERS and fit.agreeing < 0.03 * fit.total:
         raise unregistered(f"{reason}, and then {fit.agreeing} of {fit.total} corners")
     return fit.transform, found.agreeing
@@ -1477,7 +1505,7 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     small, scale = reduced(first, 4e6)
     other, other_scale = reduced(second, 4e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    laid = laid_over(other, small_transform, small.shape)
+    laid = lit_over(other, small_transform, small)
     covered = covered_by(other, small_transform, small.shape)
     corners = find_corners(small, covered, 8000, 3)
     y, x = np.indices(small.shape, np.float32)
