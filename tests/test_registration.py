@@ -63,11 +63,12 @@ def test_a_picture_taken_in_the_dark_is_registered(align: str) -> None:
 def test_a_screen_is_registered_on_a_wall_that_perspective_folds() -> None:
     first = truth.screen("white", "#eef1f5", "#222222", "#2a6fdb")
     height, width = first.shape[:2]
-    corners = [(0, 0), (width, 0), (width, height), (0, height)]
-    seen = [(300, 500), (900, 200), (900, 1400), (300, 1000)]
-    matrix = cv2.getPerspectiveTransform(np.float32(corners), np.float32(seen))
-    second = cv2.warpPerspective(first, matrix, (2400, 1600), borderValue=(90,) * 3)
-    error = error_of(Pair("screen", "", first, second, matrix), "perspective")
+    corners = [[0, 0], [width, 0], [width, height], [0, height]]
+    seen = [[300, 500], [900, 200], [900, 1400], [300, 1000]]
+    matrix = np.array(cv2.findHomography(np.array(corners), np.array(seen))[0], float)
+    wall = cv2.warpPerspective(first, matrix, (2400, 1600), borderValue=(90,) * 3)
+    pair = Pair("screen", "", first, wall.astype(np.uint8), matrix)
+    error = error_of(pair, "perspective")
     assert error is not None
     assert error < 0.5
 
