@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
+    Matcher = Callable[[Gray8, Gray8], tuple[Points, Points]]
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Item = TypeVar("Item")
     Result = TypeVar("Result")
@@ -1272,17 +1273,11 @@ def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     return source, corners[found]
 
 
-class Way(NamedTuple):
-    """How pictures are matched, and what of that must agree on a transform."""
-
-    matches_of: Callable[[Gray8, Gray8], tuple[Points, Points]]
-    share: float  # of the matches, at least; and 8 more
-
-
+# What finds matches, and the share of them that must agree on a transform, beside 8.
 # Corners find their likes anywhere: of different forms and frames 0.85 agree at most,
 # of right ones 0.95 and more. 5000 features on 1.5 megapixels, asked in between, led
 # nowhere where 2000 on 0.5 did not.
-WAYS = Way(match_features, 0.2), Way(match_corners, 0.8)
+WAYS: tuple[tuple[Matcher, float], ...] = (match_features, 0.2), (match_corners, 0.8)
 MATCHED = 0.5e6  # pixels of the copies that are matched, at most
 
 
@@ -1294,7 +1289,7 @@ class Fit(NamedTuple):
     total: int
 
 
-def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
+def match(first: Gray8, second: Gray8, matcher: Matcher, reach: float) -> Fit:
     """The transform to about a pixel.
 
     MAGSAC++ (Barath et al. 2020) over matches on copies, which agree within `reach` of
@@ -1302,7 +1297,7 @@ def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
     """
     small, scale = reduced(first, MATCHED)
     other, other_scale = reduced(second, MATCHED)
-    source, target = way.matches_of(small, other)
+    source, target = matcher(small, other)
     transform = None
     if len(source) >= 4:
         method = cv2.USAC_MAGSAC
@@ -1442,7 +1437,7 @@ def check_transform(
 
 
 def find_transform(
-    first: Gray8, second: Gray8, way: Way, elastic: bool
+    first: Gray8, second: Gray8, matcher: Matcher, share: float, elastic: bool
 ) -> tuple[Matrix, int]:
     """The transform of second to first, and how many matches agree with it.
 
@@ -1451,9 +1446,9 @@ def find_transform(
     agreed at most on a sane transform, and 0.7 of the corners; of the same ones 27 of
     79, and 0.05 of the corners where a photograph is blurred.
     """
-    found = match(first, second, way, 8.0 if elastic else 2.0)
+    found = match(first, second, matcher, 8.0 if elastic else 2.0)
     reason = f"{found.agreeing} of {found.total} matches agree"
-    if found.agreeing <= 8 + way.share * found.total:
+    if found.agreeing <= 8 + share * found.total:
         raise unregistered(reason)
     check_transform(found.transform, first, second, found.agreeing)
     fit = refine(first, second, found.transform, elastic)
@@ -1466,9 +1461,9 @@ def find_transform(
 def first_transform(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """`find_transform` by the first way that leads there."""
     faults = []
-    for way in WAYS:
+    for matcher, share in WAYS:
         try:
-            return find_transform(first, second, way, elastic)
+            return find_transform(first, second, matcher, share, elastic)
         except ImageDiffError as problem:
             faults.append(problem)
     raise faults[0]
@@ -1665,14 +1660,9 @@ def weights_of(cells: Gray8) -> NDArray[Any]:
     rows weigh almost nothing, rare text much.
     """
     counts = [np.bincount(column, minlength=256) for column in cells.T]
-    alike = cv2.boxFilter(
-        np.array(counts, np.float32),
-        -1,
-        (2 * NOISY + 1, 1),
-        normalize=False,
-        borderType=cv2.BORDER_CONSTANT,
-    )
-    nats = np.log(0.9 * len(cells) / np.maximum(alike, 1))
+    padded = np.pad(counts, ((0, 0), (NOISY, NOISY)))
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * NOISY + 1, axis=1)
+    nats = np.log(0.9 * len(cells) / np.maximum(near.sum(axis=2), 1))
     table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
     weights: NDArray[Any] = table[np.arange(CELLS), cells]
     repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= NOISY
