@@ -112,9 +112,9 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     Gray8 = NDArray[Any]  # (H, W) uint8
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
+    Matcher = Callable[[Gray8, Gray8], tuple[Points, Points]]
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
-    Matcher = Callable[[Gray8, Gray8], tuple[Points, Points]]
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Item = TypeVar("Item")
     Result = TypeVar("Result")
@@ -523,6 +523,51 @@ def to_rgb(image: Image) -> Image:
     return cv2.cvtColor(image, codes[image.shape[2]])
 
 
+def value_range(first: Image, second: Image) -> tuple[float, float]:
+    """Black and white: by the depth, or of float pictures the least and largest value.
+
+    Raises ImageDiffError where a float picture has values that are not finite.
+    """
+    if first.dtype.kind == "u":
+        return 0.0, float(np.iinfo(first.dtype).max)
+    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
+    high = float(np.maximum(first.max(), second.max()))
+    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
+        fault = "a picture has values that are not finite; replace NaN and infinity"
+        raise ImageDiffError(fault)
+    if high == low:
+        high = low + max(1.0, abs(low))
+    return low, high
+
+
+def gray(image: Image) -> Image:
+    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def to_8_bits(image: Image, low: float, high: float) -> Image:
+    """The values from low to high as 0 to 255: the same shape in uint8."""
+    if image.dtype == np.uint8:
+        return image
+    share = (image - np.float32(low)) / np.float32(high - low)
+    levels: Image = np.rint(255 * share).astype(np.uint8)
+    return levels
+
+
+def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
+    """Scale a picture to width x height pixels, by area down and by cubics up.
+
+    Returns it with the transform of its pixels' centres.
+    """
+    x = width / image.shape[1]
+    y = height / image.shape[0]
+    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
+    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return cv2.resize(image, (width, height), interpolation=kind), transform
+
+
 def in_known_depth(image: Image) -> Image:
     """The same in uint8, uint16, or float32 for any other."""
     if image.dtype in (np.uint8, np.uint16):
@@ -642,51 +687,6 @@ def from_pillow(picture: Any) -> Image:
     elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
         picture = picture.convert("RGB")
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
-
-
-def value_range(first: Image, second: Image) -> tuple[float, float]:
-    """Black and white: by the depth, or of float pictures the least and largest value.
-
-    Raises ImageDiffError where a float picture has values that are not finite.
-    """
-    if first.dtype.kind == "u":
-        return 0.0, float(np.iinfo(first.dtype).max)
-    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
-    high = float(np.maximum(first.max(), second.max()))
-    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
-        fault = "a picture has values that are not finite; replace NaN and infinity"
-        raise ImageDiffError(fault)
-    if high == low:
-        high = low + max(1.0, abs(low))
-    return low, high
-
-
-def gray(image: Image) -> Image:
-    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
-    if image.ndim == 2:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-
-def to_8_bits(image: Image, low: float, high: float) -> Image:
-    """The values from low to high as 0 to 255: the same shape in uint8."""
-    if image.dtype == np.uint8:
-        return image
-    share = (image - np.float32(low)) / np.float32(high - low)
-    levels: Image = np.rint(255 * share).astype(np.uint8)
-    return levels
-
-
-def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
-    """Scale a picture to width x height pixels, by area down and by cubics up.
-
-    Returns it with the transform of its pixels' centres.
-    """
-    x = width / image.shape[1]
-    y = height / image.shape[0]
-    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
-    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return cv2.resize(image, (width, height), interpolation=kind), transform
 
 
 # --- Load -----------------------------------------------------------------------------
