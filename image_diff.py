@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     Gray8 = NDArray[Any]  # (H, W) uint8
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
+    Matcher = Callable[[Gray8, Gray8], tuple[Points, Points]]
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
     Record = dict[str, Any]  # a result as JSON: `as_record`
@@ -520,6 +521,51 @@ def to_rgb(image: Image) -> Image:
         return image
     codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
     return cv2.cvtColor(image, codes[image.shape[2]])
+
+
+def value_range(first: Image, second: Image) -> tuple[float, float]:
+    """Black and white: by the depth, or of float pictures the least and largest value.
+
+    Raises ImageDiffError where a float picture has values that are not finite.
+    """
+    if first.dtype.kind == "u":
+        return 0.0, float(np.iinfo(first.dtype).max)
+    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
+    high = float(np.maximum(first.max(), second.max()))
+    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
+        fault = "a picture has values that are not finite; replace NaN and infinity"
+        raise ImageDiffError(fault)
+    if high == low:
+        high = low + max(1.0, abs(low))
+    return low, high
+
+
+def gray(image: Image) -> Image:
+    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
+    if image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def to_8_bits(image: Image, low: float, high: float) -> Image:
+    """The values from low to high as 0 to 255: the same shape in uint8."""
+    if image.dtype == np.uint8:
+        return image
+    share = (image - np.float32(low)) / np.float32(high - low)
+    levels: Image = np.rint(255 * share).astype(np.uint8)
+    return levels
+
+
+def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
+    """Scale a picture to width x height pixels, by area down and by cubics up.
+
+    Returns it with the transform of its pixels' centres.
+    """
+    x = width / image.shape[1]
+    y = height / image.shape[0]
+    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
+    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return cv2.resize(image, (width, height), interpolation=kind), transform
 
 
 def in_known_depth(image: Image) -> Image:
@@ -1125,51 +1171,6 @@ def read_image(path: PathLike, page: int = 1) -> Picture:
 WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
 
 
-def value_range(first: Image, second: Image) -> tuple[float, float]:
-    """Black and white: by the depth, or of float pictures the least and largest value.
-
-    Raises ImageDiffError where a float picture has values that are not finite.
-    """
-    if first.dtype.kind == "u":
-        return 0.0, float(np.iinfo(first.dtype).max)
-    low = float(np.minimum(first.min(), second.min()))  # Python's would drop a NaN
-    high = float(np.maximum(first.max(), second.max()))
-    if not high - low < 3e38:  # what float32 holds; NaN is not less, either
-        fault = "a picture has values that are not finite; replace NaN and infinity"
-        raise ImageDiffError(fault)
-    if high == low:
-        high = low + max(1.0, abs(low))
-    return low, high
-
-
-def gray(image: Image) -> Image:
-    """(H, W, 3) BGR to (H, W) luma of the same depth; gray stays as it is."""
-    if image.ndim == 2:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-
-def to_8_bits(image: Image, low: float, high: float) -> Image:
-    """The values from low to high as 0 to 255: the same shape in uint8."""
-    if image.dtype == np.uint8:
-        return image
-    share = (image - np.float32(low)) / np.float32(high - low)
-    levels: Image = np.rint(255 * share).astype(np.uint8)
-    return levels
-
-
-def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
-    """Scale a picture to width x height pixels, by area down and by cubics up.
-
-    Returns it with the transform of its pixels' centres.
-    """
-    x = width / image.shape[1]
-    y = height / image.shape[0]
-    kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
-    transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return cv2.resize(image, (width, height), interpolation=kind), transform
-
-
 def reduced(image: Image, most: float) -> tuple[Image, Matrix]:
     """`resize` to so many pixels in all; a picture that has fewer keeps its size."""
     height, width = image.shape[:2]
@@ -1233,13 +1234,13 @@ def follow(
     return points, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
 
 
-def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first whose features look alike.
 
-    SIFT (Lowe 2004): of so many a picture, those at less than 0.8 of the distance to
-    the next best, and no two with the same point of the first.
+    SIFT (Lowe 2004): of 2000 a picture, those at less than 0.8 of the distance to the
+    next best, and no two with the same point of the first.
     """
-    sift = cv2.SIFT.create(most, contrastThreshold=0.005)
+    sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
     targets, target_descriptors = sift.detectAndCompute(first, None)
     sources, source_descriptors = sift.detectAndCompute(second, None)
     if len(targets) < 2 or len(sources) < 1:
@@ -1259,35 +1260,25 @@ def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Poin
     return np.array(source).reshape(-1, 2), np.array(target).reshape(-1, 2)
 
 
-def match_corners(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first of corners, which may have moved by some 30 pixels.
 
-    For pictures that have no features.
+    For pictures that have no features: 1000 corners at most.
     """
     height, width = first.shape
     scaled, scale = resize(second, width, height)
-    corners = find_corners(first, None, most, 8)
+    corners = find_corners(first, None, 1000, 8)
     points, found = follow(first, scaled, corners, 31, 4)
     source = (points[found] - scale[:2, 2]) / scale.diagonal()[:2]
     return source, corners[found]
 
 
-class Way(NamedTuple):
-    """How pictures are matched, and what of that must agree on a transform."""
-
-    pixels: float  # of the copies, at most
-    matches_of: Callable[[Gray8, Gray8, int], tuple[Points, Points]]
-    most: int  # points in a picture
-    share: float  # of the matches, at least; and 8 more
-
-
-# The quick way first. Corners find their likes anywhere: of different forms and frames
-# 0.85 agree at most, of right ones 0.95 and more.
-WAYS = (
-    Way(0.5e6, match_features, 2000, 0.2),
-    Way(1.5e6, match_features, 5000, 0.2),
-    Way(1.5e6, match_corners, 1000, 0.8),
-)
+# What finds matches, and the share of them that must agree on a transform, beside 8.
+# Corners find their likes anywhere: of different forms and frames 0.85 agree at most,
+# of right ones 0.95 and more. 5000 features on 1.5 megapixels, asked in between, led
+# nowhere where 2000 on 0.5 did not.
+WAYS: tuple[tuple[Matcher, float], ...] = (match_features, 0.2), (match_corners, 0.8)
+MATCHED = 0.5e6  # pixels of the copies that are matched, at most
 
 
 class Fit(NamedTuple):
@@ -1298,15 +1289,15 @@ class Fit(NamedTuple):
     total: int
 
 
-def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
+def match(first: Gray8, second: Gray8, matcher: Matcher, reach: float) -> Fit:
     """The transform to about a pixel.
 
     MAGSAC++ (Barath et al. 2020) over matches on copies, which agree within `reach` of
     their pixels.
     """
-    small, scale = reduced(first, way.pixels)
-    other, other_scale = reduced(second, way.pixels)
-    source, target = way.matches_of(small, other, way.most)
+    small, scale = reduced(first, MATCHED)
+    other, other_scale = reduced(second, MATCHED)
+    source, target = matcher(small, other)
     transform = None
     if len(source) >= 4:
         method = cv2.USAC_MAGSAC
@@ -1339,6 +1330,21 @@ def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
     return mask_laid_over(whole, transform, shape)
 
 
+def lit_over(second: Gray8, transform: Matrix, first: Gray8) -> Gray8:
+    """The second picture laid over the first, in the light of the first.
+
+    Corners are followed by their brightness, and would not be found in the dark. What
+    both show gets the mean and the spread that it has in the first.
+    """
+    moved = laid_over(second, transform, first.shape)
+    both = covered_by(second, transform, first.shape)
+    mean, spread = cv2.meanStdDev(first, mask=both)
+    moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
+    gain = spread.item() / max(1.0, moved_spread.item())
+    offset = mean.item() - gain * moved_mean.item()
+    return cv2.addWeighted(moved, gain, moved, 0, offset)
+
+
 FEW_CORNERS = 20  # say little of a transform, right or wrong
 
 
@@ -1357,7 +1363,7 @@ def improved(
     pixels: the best half would be one end of the picture, and the transform off by
     three times the drift at the other. Corners that lay within a pixel already agree.
     """
-    moved = laid_over(second, transform, first.shape)
+    moved = lit_over(second, transform, first)
     points, found = follow(first, moved, corners, 15, levels)
     steps = np.linalg.norm(points - corners, axis=1)
     agreeing = int((found & (steps < 1)).sum())
@@ -1400,25 +1406,38 @@ def unregistered(
     return ImageDiffError(f"the pictures cannot be registered: {reason}; {remedy}")
 
 
-def check_transform(transform: Matrix, second: Image, matches: int) -> None:
+def areas_at_corners(transform: Matrix, image: Image) -> NDArray[Any]:
+    """What a transform makes of a pixel's area at an image's corners: (4,) float64.
+
+    Less than 0 where it folds or mirrors.
+    """
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    areas: NDArray[Any] = np.linalg.det(transform) / (corners @ transform[2]) ** 3
+    return areas
+
+
+def check_transform(
+    transform: Matrix, first: Image, second: Image, matches: int
+) -> None:
     """Raise ImageDiffError for a transform that folds a picture, or scales it too far.
 
-    Lengths may be scaled by 1/4 to 4.
+    Lengths may be scaled by 1/4 to 4. What both pictures show lies within either: what
+    becomes of the rest of one, as of the wall around a screen, does not matter.
     """
-    height, width = second.shape[:2]
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
-    depth = corners @ transform[2]
-    scale = np.linalg.det(transform) / depth**3  # of areas, at each corner
+    inverse = np.linalg.pinv(transform)  # of one that is flat, too
+    seen = areas_at_corners(transform, second), areas_at_corners(inverse, first)
+    whole = [areas for areas in seen if areas.min() > 0]
     reason = f"{matches} matches agree on a transform that"
-    if depth.min() <= 0 or scale.min() <= 0:
+    if not whole:
         raise unregistered(f"{reason} folds or mirrors the second")
-    if scale.min() < 1 / 16 or scale.max() > 16:
+    if not any(areas.min() >= 1 / 16 and areas.max() <= 16 for areas in whole):
         reason += " scales the second beyond 1/4 to 4"
         raise unregistered(reason, "photograph it from nearer by")
 
 
 def find_transform(
-    first: Gray8, second: Gray8, way: Way, elastic: bool
+    first: Gray8, second: Gray8, matcher: Matcher, share: float, elastic: bool
 ) -> tuple[Matrix, int]:
     """The transform of second to first, and how many matches agree with it.
 
@@ -1427,13 +1446,13 @@ def find_transform(
     agreed at most on a sane transform, and 0.7 of the corners; of the same ones 27 of
     79, and 0.05 of the corners where a photograph is blurred.
     """
-    found = match(first, second, way, 8.0 if elastic else 2.0)
+    found = match(first, second, matcher, 8.0 if elastic else 2.0)
     reason = f"{found.agreeing} of {found.total} matches agree"
-    if found.agreeing <= 8 + way.share * found.total:
+    if found.agreeing <= 8 + share * found.total:
         raise unregistered(reason)
-    check_transform(found.transform, second, found.agreeing)
+    check_transform(found.transform, first, second, found.agreeing)
     fit = refine(first, second, found.transform, elastic)
-    check_transform(fit.transform, second, found.agreeing)
+    check_transform(fit.transform, first, second, found.agreeing)
     if fit.total >= FEW_CORNERS and fit.agreeing < 0.03 * fit.total:
         raise unregistered(f"{reason}, and then {fit.agreeing} of {fit.total} corners")
     return fit.transform, found.agreeing
@@ -1442,9 +1461,9 @@ def find_transform(
 def first_transform(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """`find_transform` by the first way that leads there."""
     faults = []
-    for way in WAYS:
+    for matcher, share in WAYS:
         try:
-            return find_transform(first, second, way, elastic)
+            return find_transform(first, second, matcher, share, elastic)
         except ImageDiffError as problem:
             faults.append(problem)
     raise faults[0]
@@ -1481,7 +1500,7 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     small, scale = reduced(first, 4e6)
     other, other_scale = reduced(second, 4e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    laid = laid_over(other, small_transform, small.shape)
+    laid = lit_over(other, small_transform, small)
     covered = covered_by(other, small_transform, small.shape)
     corners = find_corners(small, covered, 8000, 3)
     y, x = np.indices(small.shape, np.float32)
@@ -1561,16 +1580,17 @@ CELLS = 64  # across a row: its signature
 # Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
 # value gives was measured by tests/tools/draw_pages.py on its development half.
 AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # the same of a cell like that to its left; 40: 187 bands of 197, not 194
+REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, not 195
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
-SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
+SNAP = 250  # SWITCH of a smaller gap; 1000: 166 false boxes, not 135
 CUT = 6000  # what a cut between columns must earn
-CUTS = 3  # how often a column is cut again
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
+NOISY = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
+COARSE = 8  # levels that count as one where offsets are looked for
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
@@ -1594,160 +1614,118 @@ class Switch(NamedTuple):
         return max(0, self.before - self.after)
 
 
-class Path(NamedTuple):
-    """How the rows of the second picture follow those of the first."""
-
-    earned: int  # tenths of nats
-    switches: tuple[Switch, ...]  # from top to bottom
-
-
 class Column(NamedTuple):
     """A part of both pictures from top to bottom whose rows move together."""
 
     left: int
     right: int  # before which it ends; both in cells
-    switches: tuple[Switch, ...]
-
-
-def cells_of(image: Gray8) -> Gray8:
-    """The mean of each row in CELLS equal parts: (H, CELLS) uint8."""
-    return cv2.resize(image, (CELLS, len(image)), interpolation=cv2.INTER_AREA)
-
-
-def share_in_both(a: Gray8, b: Gray8) -> float:
-    """The share of distinct rows of cells that occur in both, in [0, 1]."""
-    x, y = ({row.tobytes() for row in cells} for cells in (a, b))
-    return len(x & y) / min(len(x), len(y))
+    switches: tuple[Switch, ...]  # from top to bottom
 
 
 def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The values that occur in one run of rows alone, ascending; where each begins."""
-    begins = np.append(True, values[1:] != values[:-1])
-    rows = np.flatnonzero(begins)
+    begins = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     found, places, counts = np.unique(
-        values[rows], return_index=True, return_counts=True
+        values[begins], return_index=True, return_counts=True
     )
-    return found[counts == 1], rows[places[counts == 1]]
+    return found[counts == 1], begins[places[counts == 1]]
 
 
 def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
-    """Offsets of rows that may occur: (K,) int64, ascending, with 0 and the last one.
+    """Offsets of rows that may occur: (K,) int64, with 0; that of the foot is the last.
 
-    Each group of 8 cells whose values occur once in either picture, in one row or in a
-    run of equal ones, votes for the offset between both places: as it is, and again
-    without its noise.
+    Each group of 8 cells whose values, without their noise, occur once in either
+    picture, in one row or in a run of equal ones, votes for the offset between both.
     """
     votes = np.zeros(len(a) + len(b), np.int64)
-    for levels in (1, 16):
-        groups_a = (a // levels).view(np.uint64)
-        groups_b = (b // levels).view(np.uint64)
-        for x, y in zip(groups_a.T, groups_b.T, strict=True):
-            values_x, rows_x = only_once(x)
-            values_y, rows_y = only_once(y)
-            _, i, j = np.intersect1d(
-                values_x, values_y, assume_unique=True, return_indices=True
-            )
-            votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
+    groups_a = (a // COARSE).view(np.uint64)
+    groups_b = (b // COARSE).view(np.uint64)
+    for x, y in zip(groups_a.T, groups_b.T, strict=True):
+        values_x, rows_x = only_once(x)
+        values_y, rows_y = only_once(y)
+        _, i, j = np.intersect1d(
+            values_x, values_y, assume_unique=True, return_indices=True
+        )
+        votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
     most = np.argsort(-votes, kind="stable")[:OFFSETS]
     chosen = most[votes[most] >= VOTES] - len(a)
-    return np.union1d(chosen, [0, len(b) - len(a)])
+    foot = len(b) - len(a)
+    return np.append(np.setdiff1d(np.append(chosen, 0), foot), foot)
 
 
-def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
+def weights_of(cells: Gray8) -> NDArray[Any]:
     """What each cell earns where it agrees: (H, CELLS) int8, in tenths of nats.
 
     That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
     rows weigh almost nothing, rare text much.
     """
     counts = [np.bincount(column, minlength=256) for column in cells.T]
-    alike = cv2.boxFilter(
-        np.array(counts, np.float32),
-        -1,
-        (2 * tolerance + 1, 1),
-        normalize=False,
-        borderType=cv2.BORDER_CONSTANT,
-    )
-    nats = np.log(0.9 * len(cells) / np.maximum(alike, 1))
+    padded = np.pad(counts, ((0, 0), (NOISY, NOISY)))
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * NOISY + 1, axis=1)
+    nats = np.log(0.9 * len(cells) / np.maximum(near.sum(axis=2), 1))
     table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
     weights: NDArray[Any] = table[np.arange(CELLS), cells]
-    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= tolerance
+    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= NOISY
     weights[:, 1:][repeats] = np.minimum(weights[:, 1:][repeats], REPEATS)
     return weights
 
 
-def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any], tolerance: int) -> NDArray[Any]:
+def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     """What each cell of the first earns at each offset: (K, H, CELLS) int8.
 
     Tenths of nats: its weight where it agrees, less than 0 where it does not, or where
     the second picture has no such row.
     """
-    weights = weights_of(b, tolerance)
+    weights = weights_of(b)
     earned = np.full((len(offsets), *a.shape), -DISAGREES, np.int8)
     for at_offset, offset in zip(earned, offsets.tolist(), strict=True):
         start, stop = max(0, -offset), min(len(a), len(b) - offset)
         there = slice(start + offset, stop + offset)
-        agree = cv2.absdiff(a[start:stop], b[there]) <= tolerance
+        agree = cv2.absdiff(a[start:stop], b[there]) <= NOISY
         np.copyto(at_offset[start:stop], weights[there], where=agree)
     return earned
 
 
-def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
-    """The strips of the first picture that a switch skips, where rows were removed.
-
-    (K, K) whole numbers: from the offset of the row to that of the column.
-    """
-    removed = np.maximum(offsets[:, None] - offsets, 0)
-    strips: NDArray[Any] = -(-removed // STRIP)
-    return strips
-
-
 def best_origins(
     scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The best path to each offset, strip by strip (Viterbi 1967).
+) -> tuple[int, NDArray[Any]]:
+    """The best path, strip by strip, from offset 0 to the last of them (Viterbi 1967).
 
-    scores: (K, H). All paths lead from offset 0 at the top. Returns what each of the K
-    has earned at the bottom, and (strips + 1, K): the offset, by its place among the K,
-    that the best path to it has above the strip.
+    scores: (K, H). Returns what it earns, and (strips + 1, K): the offset, by its place
+    among the K, that the best path to each has above the strip.
     """
-    count = max(1, scores.shape[1] // STRIP)
-    strips = np.add.reduceat(scores, np.arange(count) * STRIP, axis=1).T
+    starts = np.arange(0, scores.shape[1] - STRIP + 1, STRIP)  # the last may be longer
+    strips = np.add.reduceat(scores, starts, axis=1).T
     states = np.arange(len(offsets))
-    gaps = abs(offsets - offsets[:, None])
-    costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
-    np.fill_diagonal(costs, 0)
-    skipped = skipped_strips(offsets)
-    # Most earned above a strip at an offset: just arrived, or after a switch there.
-    arrived = np.full((count + 1, len(offsets)), UNREACHED)
-    origins = np.zeros(arrived.shape, np.intp)
+    growth = offsets - offsets[:, None]  # from row to column; below 0: rows removed
+    costs = np.where(abs(growth) < SPACING, SNAP, SWITCH) + row_cost * abs(growth)
+    skipped = np.maximum(-(growth // STRIP), 0)  # strips of the first picture
+    padding = int(skipped.max())  # above the pictures, where no path leads
+    # Most earned above a strip at an offset, before a switch there.
+    arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
+    origins = np.zeros((len(strips) + 1, len(offsets)), np.intp)
     best = np.where(offsets == 0, 0, UNREACHED)
-    for strip in range(count + 1):
-        arrived[strip] = best if strip == 0 else best + strips[strip - 1]
-        above = strip - skipped
-        reached = arrived[np.maximum(above, 0), states[:, None]] - costs
-        reached[above < 0] = UNREACHED
-        origins[strip] = reached.argmax(axis=0)
-        best = reached[origins[strip], states]
-        stays = arrived[strip] == best  # ties stay
-        origins[strip, stays] = states[stays]
-    return best, origins
+    for strip, earned in enumerate([np.zeros_like(best), *strips]):
+        stays = best + earned
+        arrived[padding + strip] = stays
+        switched = arrived[padding + strip - skipped, states[:, None]] - costs
+        best = np.maximum(stays, switched.max(axis=0))
+        origins[strip] = np.where(best > stays, switched.argmax(axis=0), states)
+    return int(best[-1]), origins
 
 
-def traced(origins: NDArray[Any], offsets: NDArray[Any], end: int) -> list[Switch]:
-    """The switches of the best path that ends at an offset, to the strip."""
-    switches = []
-    skipped = skipped_strips(offsets)
-    state = int(np.searchsorted(offsets, end))
+def traced(origins: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Switch]:
+    """The switches of the best path, to the strip, from bottom to top."""
+    state = len(offsets) - 1
     strip = len(origins) - 1
     while strip >= 0:
         origin = int(origins[strip, state])
         if origin != state:
-            strip -= int(skipped[origin, state])
-            before, after = int(offsets[origin]), int(offsets[state])
-            switches.append(Switch(strip * STRIP, before, after))
-            state = origin
+            before, after = offsets[[origin, state]].tolist()
+            strip += min(0, (after - before) // STRIP)
+            yield Switch(strip * STRIP, before, after)
+        state = origin
         strip -= 1
-    return switches[::-1]
 
 
 def sharpened(
@@ -1755,47 +1733,48 @@ def sharpened(
 ) -> Iterator[Switch]:
     """The same switches, each at the row at which most is earned; the first of those.
 
-    It stays below the one before, and leaves to those after it the rows that they need.
+    It stays between the one above and the one below.
     """
-    height = scores.shape[1]
-    totals = np.zeros((len(scores), height + 1), np.int64)
-    np.cumsum(scores, axis=1, out=totals[:, 1:])
-    still_removed = sum(switch.removed for switch in switches)
-    low = 0
-    for place, switch in enumerate(switches):
-        stop = height
-        if place + 1 < len(switches):
-            stop = switches[place + 1].first_y
-        high = max(low, min(stop - switch.removed, height - still_removed))
-        above = totals[np.searchsorted(offsets, switch.before)]
-        below = totals[np.searchsorted(offsets, switch.after)]
-        rows = np.arange(low, high + 1)
-        earned = above[rows] - below[rows + switch.removed]
-        first_y = low + int(earned.argmax())
+    totals = np.pad(scores.cumsum(axis=1), ((0, 0), (1, 0)))
+    total_at = dict(zip(offsets.tolist(), totals, strict=True))
+    bottom = Switch(scores.shape[1], 0, 0)
+    least = 0
+    for switch, below in pairwise((*switches, bottom)):
+        rows = np.arange(least, below.first_y - switch.removed + 1)
+        earned_above = total_at[switch.before][rows]
+        not_earned = total_at[switch.after][rows + switch.removed]
+        first_y = least + int((earned_above - not_earned).argmax())
         yield switch._replace(first_y=first_y)
-        low = first_y + switch.removed
-        still_removed -= switch.removed
+        least = first_y + switch.removed
 
 
-def best_path(earned: NDArray[Any], offsets: NDArray[Any], end: int) -> Path:
-    """The best path of some columns of cells; earned: (K, H, cells) int8."""
+def best_path(
+    earned: NDArray[Any], offsets: NDArray[Any]
+) -> tuple[int, tuple[Switch, ...]]:
+    """What the best path of some columns of cells earns, and its switches.
+
+    earned: (K, H, cells) int8, tenths of nats.
+    """
     scores = earned.sum(axis=2, dtype=np.int64)
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    best, origins = best_origins(scores, offsets, row_cost)
-    switches = sharpened(traced(origins, offsets, end), scores, offsets)
-    return Path(int(best[np.searchsorted(offsets, end)]), tuple(switches))
+    most, origins = best_origins(scores, offsets, row_cost)
+    switches = [*traced(origins, offsets)][::-1]
+    return most, tuple(sharpened(switches, scores, offsets))
 
 
-def along(path: Path, earned: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
+def along(
+    switches: Sequence[Switch], earned: NDArray[Any], offsets: NDArray[Any]
+) -> NDArray[Any]:
     """What each cell earns on a path: (H, cells) int8, 0 where rows were removed."""
     taken = np.zeros(earned.shape[1:], np.int8)
+    earned_at = dict(zip(offsets.tolist(), earned, strict=True))
     start, offset = 0, 0
-    for switch in (*path.switches, Switch(len(taken), 0, 0)):
-        stop = switch.first_y
-        taken[start:stop] = earned[np.searchsorted(offsets, offset), start:stop]
-        start, offset = stop + switch.removed, switch.after
+    for switch in (*switches, Switch(len(taken), 0, 0)):
+        rows = slice(start, switch.first_y)
+        taken[rows] = earned_at[offset][rows]
+        start, offset = switch.first_y + switch.removed, switch.after
     return taken
 
 
@@ -1807,58 +1786,40 @@ def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
     best = 0, 0, 0
     for left in range(gains.shape[2]):
         widths = gains[..., left:].cumsum(axis=2)
-        sums = np.zeros((len(gains), gains.shape[1] + 1, widths.shape[2]), np.int64)
-        widths.cumsum(axis=1, out=sums[:, 1:])
+        sums = np.pad(widths.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
         most = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=(0, 1))
         width = int(most.argmax())
         best = max(best, (int(most[width]), left, left + width + 1))
     return best
 
 
-def edges_of_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, path: Path
-) -> tuple[int, ...]:
-    """Where columns of cells begin and end: 0, cuts that pay for themselves, the width.
-
-    Where cells earn more at another offset than on the path of all, they are cut out:
-    at their left, their right, or both.
-    """
-    blocks = np.arange(0, earned.shape[1], BLOCK)
-    taken = along(path, earned, offsets)
-    gains = np.add.reduceat(earned, blocks, axis=1, dtype=np.int64)
-    gains -= np.add.reduceat(taken, blocks, axis=0, dtype=np.int64)
-    gain, start, stop = best_run(gains)
-    columns: tuple[int, ...] = (0, earned.shape[2])
-    if gain < CUT:
-        return columns
-    most = path.earned
-    for cuts in ({start}, {stop}, {start, stop}):
-        edges = tuple(sorted(cuts | {0, earned.shape[2]}))
-        parts = [earned[..., left:right] for left, right in pairwise(edges)]
-        if len(parts) == 1:
-            continue  # a run at an edge has one cut
-        total = sum(best_path(part, offsets, end).earned for part in parts)
-        total -= CUT * (len(parts) - 1)
-        if total > most:
-            columns, most = edges, total
-    return columns
-
-
-def cut_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
-) -> list[Column]:
+def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[Column]:
     """The columns from a cell on, from left to right.
 
-    An X-Y cut (Nagy and Seth 1984), at most so many deep.
+    Where cells earn more at another offset than on the path of all, they are cut out at
+    their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984).
     """
-    path = best_path(earned, offsets, end)
-    edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
-    if len(edges) <= 2:
-        return [Column(left, left + earned.shape[2], path.switches)]
+
+    def earned_by(edges: Sequence[int]) -> int:
+        parts = [earned[..., start:stop] for start, stop in pairwise(edges)]
+        return sum(best_path(part, offsets)[0] - CUT for part in parts)
+
+    width = earned.shape[2]
+    _, switches = best_path(earned, offsets)
+    whole = [Column(left, left + width, switches)]
+    blocks = np.arange(0, earned.shape[1], BLOCK)
+    gains = earned - along(switches, earned, offsets)
+    gain, start, stop = best_run(np.add.reduceat(gains, blocks, axis=1, dtype=np.int64))
+    if gain < CUT:
+        return whole
+    choices = [(0, width), (0, start, width), (0, stop, width), (0, start, stop, width)]
+    edges = max((sorted({*choice}) for choice in choices), key=earned_by)
+    if len(edges) == 2:
+        return whole
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
-        columns += cut_columns(part, offsets, end, left + start, cuts - 1)
+        columns += cut_columns(part, offsets, left + start)
     return columns
 
 
@@ -1867,16 +1828,14 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
 
     first, second: (H, W) uint8 of one width. Returns the columns from left to right.
     """
-    a, b = cells_of(first), cells_of(second)
+    a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
+    b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
     usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
     if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
         lighter = b.astype(np.int16) + (usual_a - usual_b)
         b = np.clip(lighter, 0, 255).astype(np.uint8)
-    tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
-    earned = earnings(a, b, offsets, tolerance)
-    cuts = CUTS if first.shape[1] >= CELLS else 0
-    return cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
+    return cut_columns(earnings(a, b, offsets), offsets, 0)
 
 
 def size_of(image: Image) -> str:
@@ -1901,34 +1860,28 @@ class Laid(NamedTuple):
 def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lane]:
     """The columns on a canvas that has every row of both pictures.
 
-    A column that has fewer rows than another is padded below its last switch, with
-    rows that no picture has: what stands at the foot of the pages lines up again.
+    A column that has fewer rows than another is padded, with rows that no picture has,
+    where the last of all columns has moved: what stands at the head and at the foot of
+    the pages lines up again.
     """
     width = first.shape[1]
     grown = [sum(switch.inserted for switch in column.switches) for column in columns]
-    height = len(first) + max(grown)
+    moves = [switch for column in columns for switch in column.switches]
+    foot = max(switch.first_y + switch.removed for switch in moves)
+    second_foot = foot + len(second) - len(first)
     lanes = []
-    for column in columns:
-        not_first, not_second = [], []
+    for column, inserted in zip(columns, grown, strict=True):
+        padding = max(grown) - inserted
+        not_first, not_second = [foot] * padding, [second_foot] * padding
         for switch in column.switches:
             not_first += [switch.first_y] * switch.inserted
             not_second += [switch.first_y + switch.before] * switch.removed
         in_first = np.insert(np.ones(len(first), bool), not_first, False)
         in_second = np.insert(np.ones(len(second), bool), not_second, False)
-        alone = np.flatnonzero(in_first != in_second)
-        foot = [alone.max(initial=-1) + 1] * (height - len(in_first))
-        in_first = np.insert(in_first, foot, False)
-        in_second = np.insert(in_second, foot, False)
         left, right = (cell * width // CELLS for cell in (column.left, column.right))
-        lanes.append(Lane(left, right, in_first, in_second))
+        if left < right:  # a pixel may have several cells
+            lanes.append(Lane(left, right, in_first, in_second))
     return lanes
-
-
-def rows_on(in_picture: Flags) -> NDArray[Any]:
-    """The row of a picture that each row of its canvas shows, or the next: (H,) int."""
-    through: NDArray[Any] = np.cumsum(in_picture)
-    rows: NDArray[Any] = np.minimum(through - in_picture, through[-1] - 1)
-    return rows
 
 
 def in_pictures(lanes: Sequence[Lane], region: Region) -> tuple[int, int, int]:
@@ -1951,34 +1904,58 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
     flags: which rows it has, lane by lane. In the others it repeats the next one.
     """
-    parts = [
-        image[rows_on(in_picture), lane.left : lane.right]
-        for lane, in_picture in zip(lanes, flags, strict=True)
-    ]
+    parts = []
+    for lane, in_picture in zip(lanes, flags, strict=True):
+        rows: NDArray[Any] = np.cumsum(in_picture) - in_picture
+        part = image[:, lane.left : lane.right]
+        parts.append(part.take(rows, axis=0, mode="clip"))
     return np.concatenate(parts, axis=1)
 
 
-def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
-    """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
-    missing = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
-    return np.repeat(missing, [lane.right - lane.left for lane in lanes], axis=1)
+def filled(
+    picture: Image,
+    flags: Flags,
+    other: Image,
+    other_flags: Flags,
+    lanes: Sequence[Lane],
+    white: float,
+) -> Image:
+    """A picture on the canvas, with the other's pixels where it has none.
 
-
-def lay_filled(
-    first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
-) -> Laid:
-    """Two pictures of one size, each with the other's pixels where it has none.
-
-    not_first, not_second: (H, W) uint8, 255 = none; where neither has any both are
-    white, and that counts nowhere.
+    flags: (lanes, H), which rows each has. White where neither has any.
     """
-    neither = cv2.bitwise_and(not_first, not_second)
-    one = np.where(not_first[..., None] > 0, second, first)
-    other = np.where(not_second[..., None] > 0, first, second)
-    one[neither > 0] = white
-    other[neither > 0] = white
-    uncovered = cv2.bitwise_or(not_first, not_second)
-    return Laid(one, other, uncovered, neither if neither.any() else None, None)
+    size = len(lanes[0].in_first), lanes[-1].right, 3
+    canvas = np.full(size, white, picture.dtype)
+    for lane, rows, other_rows in zip(lanes, flags, other_flags, strict=True):
+        columns = slice(lane.left, lane.right)
+        if other_rows.any():  # else the lane may lie beyond its edge
+            canvas[other_rows, columns] = other[:, columns]
+        if rows.any():
+            canvas[rows, columns] = picture[:, columns]
+    return canvas
+
+
+def missing(flags: Flags, lanes: Sequence[Lane]) -> Gray8:
+    """The canvas, (H, W) uint8: 0 where a row of a lane has its flag, 255 elsewhere."""
+    rows = np.where(flags.T, 0, 255).astype(np.uint8)
+    return np.repeat(rows, [lane.right - lane.left for lane in lanes], axis=1)
+
+
+def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) -> Laid:
+    """Two pictures on the canvas of the lanes, `filled` from one another.
+
+    What neither has counts nowhere.
+    """
+    in_first = np.array([lane.in_first for lane in lanes])
+    in_second = np.array([lane.in_second for lane in lanes])
+    neither = missing(in_first | in_second, lanes)
+    return Laid(
+        first=filled(first, in_first, second, in_second, lanes, white),
+        second=filled(second, in_second, first, in_first, lanes, white),
+        uncovered=missing(in_first & in_second, lanes),
+        left_out=neither if neither.any() else None,
+        alignment=None,
+    )
 
 
 def band_of(band: Band, image: Image) -> Image:
@@ -2043,42 +2020,14 @@ def lay_rows(first: Image, second: Image) -> Laid:
         alignment = Alignment("rows", None, None, 1.0)
         return Laid(first, second, None, None, alignment)
     lanes = lanes_of(columns, first, second)
-    in_first = [lane.in_first for lane in lanes]
-    in_second = [lane.in_second for lane in lanes]
-    not_first = missing_on_canvas(lanes, in_first)
-    not_second = missing_on_canvas(lanes, in_second)
-    laid = lay_filled(
-        on_canvas(first, lanes, in_first),
-        on_canvas(second, lanes, in_second),
-        not_first,
-        not_second,
-        high,
-    )
-    in_both = int(np.count_nonzero(laid.uncovered == 0))
+    laid = lay_lanes(first, second, lanes, high)
+    in_both = np.count_nonzero(laid.uncovered == 0)
     covered = in_both / math.prod(first.shape[:2])
     return laid._replace(
         alignment=Alignment("rows", None, None, covered),
         bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
         lanes=tuple(lanes),
     )
-
-
-def strips_of(first: Image, second: Image) -> Iterator[Band]:
-    """What one picture has to the right of the other, and below it."""
-    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
-    wider = "removed" if width > other_width else "inserted"
-    taller = "removed" if height > other_height else "inserted"
-    least_width, least_height = min(width, other_width), min(height, other_height)
-    if width != other_width:
-        tall = height if wider == "removed" else other_height
-        wide = abs(width - other_width)
-        yield Band(wider, least_width, 0, wide, tall, 0, 0)
-    if height != other_height:
-        wide = width if taller == "removed" else other_width
-        if width != other_width and wider == taller:
-            wide = least_width  # the corner is the right strip's
-        tall = abs(height - other_height)
-        yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
 
 
 LARGEST_CANVAS = 2**28  # pixels
@@ -2089,20 +2038,20 @@ def lay_corners(first: Image, second: Image) -> Laid:
 
     Raises ImageDiffError where that takes a canvas of more than 2^28 pixels.
     """
-    high = value_range(first, second)[1]
-    pictures, missing = [], []
-    size = [max(sides) for sides in zip(first.shape[:2], second.shape[:2], strict=True)]
-    if math.prod(size) > LARGEST_CANVAS:
+    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
+    most = max(height, other_height)
+    if most * max(width, other_width) > LARGEST_CANVAS:
         fault = f"{size_of(first)} and {size_of(second)} pixels do not fit one canvas"
         raise ImageDiffError(f"{fault}; --resize scales the second picture")
-    for image in (first, second):
-        below, right = size[0] - image.shape[0], size[1] - image.shape[1]
-        pad = partial(cv2.copyMakeBorder, top=0, bottom=below, left=0, right=right)
-        pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
-        inside = np.zeros(image.shape[:2], np.uint8)
-        missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
-    laid = lay_filled(pictures[0], pictures[1], missing[0], missing[1], high)
-    return laid._replace(strips=tuple(strips_of(first, second)))
+    rows = np.arange(most)
+    lanes = []
+    for left, right in pairwise(sorted({0, width, other_width})):
+        in_first = (rows < height) & (right <= width)
+        in_second = (rows < other_height) & (right <= other_width)
+        lanes.append(Lane(left, right, in_first, in_second))
+    laid = lay_lanes(first, second, lanes, value_range(first, second)[1])
+    strips = sorted(gaps_of(lanes), key=attrgetter("y", "x"))
+    return laid._replace(strips=tuple(strips))
 
 
 def check_pair(first: Image, second: Image, options: Options) -> None:

@@ -24,6 +24,7 @@ import truth
 from image_diff import parse
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
+from test_report import MISSING
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (python image_diff\.py .*)$", README, re.MULTILINE)
@@ -245,6 +246,7 @@ def test_every_exit_status_is_told_once() -> None:
 SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
     "detection.py": "--short --half dev",
+    "draw_pages.py": "--short --half development",
     "fuzz.py": "--files 20",
     "registration.py": "--short",
 }
@@ -252,11 +254,17 @@ SHORT = {
 
 # Of these the short form takes a minute and more; test_detection.py measures the same.
 LONG = "--geometry", "--parts"
+SHOWN = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", [line for line in MEASURES if not set(LONG) & set(line.split())]
+    "command",
+    [
+        pytest.param(line, marks=SHOWN if "draw_pages" in line else ())
+        for line in MEASURES
+        if not set(LONG) & set(line.split())
+    ],
 )
 def test_what_measures_the_figures_runs(command: str) -> None:
     """In short: the last of two values of an option is the one that counts."""
