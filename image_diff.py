@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, islice, pairwise
+from itertools import chain, count, groupby, pairwise
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -403,26 +403,42 @@ class Comparison:
 # --- Threads and streams --------------------------------------------------------------
 
 
+def raise_stopped(number: int, frame: object) -> None:
+    """The handler of a signal that ends the run; on the way out no other disturbs."""
+    for other in STOPPING_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have a handler take the signals that end the run, unless they are ignored.
+
+    Only the main thread may set handlers; those before come back at the end.
+    """
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 @contextlib.contextmanager
 def signals_late() -> Iterator[list[int]]:
-    """Let signals whose handlers may raise wait for the end; give those that have come.
+    """Let signals that end the run wait for the end; give those that have come.
 
     Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
     """
     late: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, signal.Handlers):
-                before[number] = handler
     try:
-        for number in before:
-            signal.signal(number, lambda number, frame: late.append(number))
-        yield late
+        with signals_to(lambda number, frame: late.append(number)):
+            yield late
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if late:
             signal.raise_signal(late[0])
 
@@ -3343,6 +3359,20 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
 }
 
 
+def to_json(value: Any) -> str:
+    """A record as one line of JSON."""
+    import json
+
+    return json.dumps(value)
+
+
+def from_json(text: str) -> Any:
+    """What a text of JSON holds; ValueError where it is none."""
+    import json
+
+    return json.loads(text)
+
+
 def printable(text: str) -> str:
     """A text with escapes in the place of what cannot be printed in one line."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -4616,14 +4646,6 @@ def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
 # --- Run ------------------------------------------------------------------------------
 
 
-def raise_stopped(number: int, frame: object) -> None:
-    """The handler of a signal that ends the run; on the way out no other disturbs."""
-    for other in STOPPING_SIGNALS:
-        if signal.getsignal(other) is raise_stopped:
-            signal.signal(other, signal.SIG_IGN)
-    raise Stopped(number)
-
-
 class Plan(NamedTuple):
     """What a run of many compares, how, and where the results go."""
 
@@ -4644,21 +4666,30 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
-def told(pair: Pair, status: str, **values: object) -> Outcome:
+EQUAL: Record = {  # of files that are identical
+    "ssim": 1.0,
+    "unequal_pixels": 0,
+    "largest_difference": 0.0,
+    "different_pixels": 0,
+    "different_fraction": 0.0,
+}
+
+
+def told(pair: Pair, status: str, values: Record) -> Outcome:
     """What is told of a pair without a comparison."""
-    record = {"name": pair.name, "first": pair.first, "second": pair.second}
-    return Outcome(EMPTY | {"status": status} | record | values)
+    names = {"name": pair.name, "first": pair.first, "second": pair.second}
+    return Outcome(EMPTY | {"status": status} | names | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return told(pair, "error", error=str(fault).replace("\n", " "))
+    return told(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
 def check_file(path: str) -> None:
     """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ImageDiffError(f"{path} can be read but once; put a file there")
+        raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
 def same_bytes(first: str, second: str) -> bool:
@@ -4669,12 +4700,6 @@ def same_bytes(first: str, second: str) -> bool:
         return filecmp.cmp(first, second, shallow=False)
     except OSError:
         return False
-
-
-def check_picture(path: str) -> None:
-    """Raise ImageDiffError for a file that does not begin as a picture."""
-    with contextlib.ExitStack() as stack:
-        open_source(path, 1, stack)
 
 
 def compare_both(
@@ -4688,16 +4713,9 @@ def compare_both(
     check_file(first)
     check_file(second)
     if same_bytes(first, second):
-        check_picture(first)
-        return told(
-            pair,
-            "same",
-            ssim=1.0,
-            unequal_pixels=0,
-            largest_difference=0.0,
-            different_pixels=0,
-            different_fraction=0.0,
-        )
+        with contextlib.ExitStack() as stack:
+            open_source(first, 1, stack)  # refuses what is no picture
+        return told(pair, "same", EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))
     comparison = compare_files(first, second, options)
@@ -4719,9 +4737,9 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
     if pair.error is not None:
         return failed(pair, pair.error)
     if pair.second is None:
-        return told(pair, "only_first")
+        return told(pair, "only_first", {})
     if pair.first is None:
-        return told(pair, "only_second")
+        return told(pair, "only_second", {})
     try:
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
@@ -4733,9 +4751,10 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
 class Workers(NamedTuple):
     """What compares pairs: processes of this machine, or a cluster."""
 
-    submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
+    # The future is of an outcome as a tuple. Raises BrokenExecutor after a death.
+    submit: Callable[[Pair], Future[Any]]
     # Raises ImageDiffError where no worker is left to end what is under way.
-    check: Callable[[Iterable[Future[Any]]], None]
+    check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
 
 def end_with_the_run() -> None:
@@ -4757,22 +4776,14 @@ def begin_worker(threads: int) -> None:
 
 
 @contextlib.contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block the terminal's signals in this thread, and in what it starts."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def starting_processes() -> Iterator[None]:
+    """Keep the terminal's signals from processes that start: they would end them.
 
-
-@contextlib.contextmanager
-def refused() -> Iterator[None]:
-    """Raise ImageDiffError where the system refuses a process or a thread."""
+    Raises ImageDiffError where the system refuses a process or a thread.
+    """
+    before: Any = ()
+    if hasattr(signal, "pthread_sigmask"):  # Windows has none
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
     except (OSError, RuntimeError) as problem:
@@ -4782,11 +4793,9 @@ def refused() -> Iterator[None]:
         remedy = "free its memory, files or processes, or give fewer --jobs"
         fault = f"the system refuses a process: {reason}; {remedy}"
         raise ImageDiffError(fault) from problem
-
-
-def processes_of(pool: ProcessPoolExecutor) -> list[Any]:
-    """The processes of a pool that runs, which has no public name for them."""
-    return list(pool._processes.values())
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -4803,17 +4812,17 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
     context = get_context("spawn")
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
-    with refused(), signals_blocked():
+    with starting_processes():
         if os.name == "posix":
             from multiprocessing.resource_tracker import ensure_running
 
-            ensure_running()  # it outlives a worker, and SIGHUP would end it
+            ensure_running()  # now, as it ends with the blocking of SIGINT
         pool = ProcessPoolExecutor(jobs, context, begin_worker, (threads,))
     try:
         yield pool
     finally:
         with signals_late():
-            for process in processes_of(pool):
+            for process in pool._processes.values():  # which have no public name
                 process.kill()
             with contextlib.suppress(RuntimeError):  # of a thread that was refused
                 pool.shutdown(cancel_futures=True)
@@ -4823,44 +4832,40 @@ PATIENCE = 60  # seconds in which a process has to start
 
 
 def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
-    """Start all the processes of a pool; whether the first of them lives."""
+    """Start the processes of a pool; False where the first of them has died.
+
+    Raises ImageDiffError where none starts.
+    """
     from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
-    # Until `begin_worker` ignores them, signals of the terminal would end a worker.
-    with refused(), signals_late(), signals_blocked():
+    with signals_late(), starting_processes():
         try:
             started = [pool.submit(os.getpid) for _ in range(jobs)]
         except BrokenExecutor:
             return False
         done = wait(started, PATIENCE, FIRST_COMPLETED).done
-        if not done:
-            fault = f"no process starts within {PATIENCE} s"
-            raise ImageDiffError(f"{fault}; free the system's memory or processes")
-    return any(future.exception() is None for future in done)
+    if not done:
+        fault = f"no process starts within {PATIENCE} s"
+        raise ImageDiffError(f"{fault}; free the system's memory or processes")
+    return done.pop().exception() is None
 
 
 @contextlib.contextmanager
 def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     """Processes of this machine. Raises ImageDiffError where they cannot start."""
-    from concurrent.futures import BrokenExecutor, Future
-
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
 
             def submit(pair: Pair) -> Future[Any]:
                 """Send a pair to the next process that is idle."""
-                try:
-                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
-                except BrokenExecutor as problem:
-                    future: Future[Any] = Future()
-                    future.set_exception(problem)
-                    return future
+                return pool.submit(compare_pair, pair, plan.options, plan.beside)
 
             if begins(pool, jobs):
-                yield Workers(submit, lambda futures: None)
+                yield Workers(submit)
                 return
-            if any((process.exitcode or 0) > 0 for process in processes_of(pool)):
-                break  # by itself: it would do so again
+            exits = [process.exitcode or 0 for process in pool._processes.values()]
+        if max(exits) > 0:  # by itself: it would do so again
+            break
     fault = "processes end as soon as they start; free some memory"
     remedy = 'a program calls main below `if __name__ == "__main__":`'
     raise ImageDiffError(f"{fault}, or, in Python, {remedy}")
@@ -4913,16 +4918,16 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         chosen = image_diff.Options(**options)
         return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
 
-    options = vars(plan.options)
     with connected(address) as client:
+        executor = client.get_executor()
         seen = time.monotonic()
 
-        def submit(pair: Pair) -> Future[Any]:
+        def submit(pair: Pair) -> Any:
             """Send a pair to the scheduler."""
-            send: Callable[..., Future[Any]] = client.get_executor().submit
-            return send(compare, tuple(pair), options, plan.beside)
+            plain = tuple(pair), vars(plan.options), plan.beside
+            return executor.submit(compare, *plain)
 
-        def check(futures: Iterable[Future[Any]]) -> None:
+        def check(under_way: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
 
             A scheduler that is lost cancels some futures and never ends the others.
@@ -4930,7 +4935,7 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
             from distributed import TimeoutError
 
             nonlocal seen
-            lost = any(future.cancelled() for future in futures)
+            lost = any(future.cancelled() for future in under_way)
             if lost or client.status != "running":
                 raise ImageDiffError(f"{address} is gone; start it, and run again")
             if time.monotonic() - seen < 2:
@@ -4961,15 +4966,20 @@ def compare_until_a_death(
     Where a worker dies no more are sent; those whose outcome is lost are returned when
     the others are done. Once the run is to stop it gives those that are done.
     """
-    from concurrent.futures import wait
+    from concurrent.futures import BrokenExecutor, wait
 
     under_way: deque[tuple[Pair, Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            if not lost:
-                for pair in islice(pairs, ahead - len(under_way)):
+            while not lost and len(under_way) < ahead:
+                pair = next(pairs, None)
+                if pair is None:
+                    break
+                try:
                     under_way.append((pair, workers.submit(pair)))
+                except BrokenExecutor:
+                    lost.append(pair)
             if not under_way:
                 break
             pair, future = under_way[0]
@@ -5013,20 +5023,22 @@ def compare_alone(
 
 
 def compare_pairs(
-    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: Sequence[int]
+    pairs: Sequence[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of the pairs, in order but for those whose worker died."""
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
+        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs())
         begin = partial(local_workers, jobs, plan)
         ahead = 8 * jobs + 8
     else:
         begin = partial(cluster_workers, plan.scheduler, plan)
         ahead = 500
-    while not stopped:
+    left = iter(pairs)
+    while pairs and not stopped:
         with begin() as workers:
-            lost = yield from compare_until_a_death(pairs, workers, ahead, stopped)
+            lost = yield from compare_until_a_death(left, workers, ahead, stopped)
         if not lost:
             return
         yield from compare_alone(lost, plan, stopped)
@@ -5048,10 +5060,9 @@ def replace_file(path: str, pieces: Iterable[str]) -> None:
         with open(part, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
         os.replace(part, path)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
             os.remove(part)
-        raise
 
 
 def append_whole(file: io.FileIO, line: str) -> None:
@@ -5100,44 +5111,42 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair) -> str:
-    """A text that changes when a file of the pair does, or another takes its place."""
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does.
+
+    So it does when another file takes the place of one.
+    """
     from hashlib import blake2b
 
     states = []
     for path in filter(None, (pair.first, pair.second, pair.mask)):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    return blake2b(repr((pair, states)).encode(), digest_size=12).hexdigest()
+    state = repr((settings, pair, states))
+    return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
     """The records of an earlier run, and their lines, but for what is not whole."""
-    import json
-
     path = os.path.join(folder, "results.jsonl")
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
-                record = json.loads(line)
+                record = from_json(line)
                 is_record = isinstance(record, dict) and record.keys() == EMPTY.keys()
                 if is_record and isinstance(record["name"], str) and line[-1] == "\n":
                     yield record, line
 
 
-def earlier_states(folder: str, settings: Sequence[str]) -> dict[str, str]:
-    """The states of the pairs in an earlier run with the same settings, by name."""
-    import json
-
+def earlier_states(folder: str) -> dict[str, str]:
+    """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
-                run = json.load(file)
-            if run["settings"] == settings:
-                return dict(run["states"])
+                return dict(from_json(file.read())["states"])
     return {}
 
 
@@ -5152,13 +5161,12 @@ def still_there(record: Record, line: str, folder: str) -> bool:
         return file.read() == line
 
 
-def known_lines(
-    folder: str, states: dict[str, str], before: dict[str, str], beside: str
-) -> Iterator[str]:
+def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
     """The lines of an earlier run that hold for the states of the pairs, by name.
 
-    before: the states that the pairs had then. The pages of all others are removed.
+    The pages of all others are removed.
     """
+    before = earlier_states(folder)
     left = dict(states)
     for record, line in earlier_lines(folder):
         name = record["name"]
@@ -5177,28 +5185,23 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     run.json keeps the states of the pairs as they are before they are compared: what
     changes meanwhile is compared anew by the next run.
     """
-    import json
-
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
     settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
-    states = {pair.name: state_of_pair(pair) for pair in pairs}
-    before = earlier_states(folder, settings)
+    states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
-    lines = known_lines(folder, states, before, beside)
+    lines = known_lines(folder, states, beside)
     replace_file(os.path.join(folder, "results.jsonl"), lines)
-    run = json.dumps({"settings": settings, "states": states})
+    run = to_json({"settings": settings, "states": states})
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
 def write_overview(first: str, second: str, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    import json
-
     results = os.path.join(folder, "results.jsonl")
     with open(results, "rb") as lines:
         left = total - sum(1 for _ in lines)
     with open(results, encoding="utf-8") as texts:
-        records = (json.loads(line) for line in texts)
+        records = map(from_json, texts)
         ranked = not os.path.isdir(first)
         page = overview_page(first, second, folder, records, left=left, ranked=ranked)
         replace_file(os.path.join(folder, "index.html"), page)
@@ -5245,8 +5248,6 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
     The outcome is an error where the page cannot be put there. Raises ImageDiffError
     where the record cannot be kept.
     """
-    import json
-
     record = outcome.record
     try:
         if record["first"] and record["second"]:
@@ -5256,18 +5257,8 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
         pair = Pair(record["name"], record["first"], record["second"])
         outcome = outcome._replace(record=failed(pair, problem).record)
     with writing(folder):
-        append_whole(results, f"{json.dumps(outcome.record)}\n")
+        append_whole(results, f"{to_json(outcome.record)}\n")
     return outcome
-
-
-def compare_unknown(
-    pairs: Sequence[Pair], known: Collection[str], plan: Plan, stopped: Sequence[int]
-) -> Generator[Outcome, None, None]:
-    """The outcomes of the pairs whose names are not known."""
-    unknown = [pair for pair in pairs if pair.name not in known]
-    if unknown:
-        jobs = min(len(unknown), plan.jobs or cv2.getNumberOfCPUs())
-        yield from compare_pairs(iter(unknown), jobs, plan, stopped)
 
 
 def compare_many(
@@ -5279,7 +5270,7 @@ def compare_many(
     """
     folder = plan.output
     if folder is None:
-        yield from compare_unknown(pairs, (), plan, stopped)
+        yield from compare_pairs(pairs, plan, stopped)
         return
     with open_output(plan, pairs, folder) as (beside, results):
         known = set()
@@ -5288,8 +5279,8 @@ def compare_many(
                 return
             known.add(record["name"])
             yield Outcome(record)
-        plan = plan._replace(beside=beside)
-        outcomes = compare_unknown(pairs, known, plan, stopped)
+        unknown = [pair for pair in pairs if pair.name not in known]
+        outcomes = compare_pairs(unknown, plan._replace(beside=beside), stopped)
         with contextlib.closing(outcomes):  # the workers end before the overview
             for outcome in outcomes:
                 yield keep(outcome, folder, beside, results)
@@ -5355,9 +5346,7 @@ def is_ranking(command: Command) -> bool:
 def check_inputs(command: Command) -> None:
     """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
     if is_ranking(command):
-        if os.path.exists(command.first) and not os.path.isfile(command.first):
-            fault = f"{command.first} can be read but once; name a file"
-            raise ImageDiffError(fault)
+        check_file(command.first)
         read_image(command.first)  # once, in place of an error a pair
     elif not os.path.isdir(command.second):
         is_there = os.path.exists(command.second)
@@ -5440,35 +5429,17 @@ def find_all(command: Command) -> list[Pair]:
 
 @contextlib.contextmanager
 def gentle_stop() -> Iterator[list[int]]:
-    """A list for the first signal that ends the run; a second does what it did before.
-
-    Nothing is done about one that is ignored, as in a shell's background.
-    """
+    """A list for the first signal that ends the run; a second one ends it at once."""
     came: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):
-                before[number] = handler
-
-    def restore() -> None:
-        """Put the handlers back that were there before."""
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def stop(number: int, frame: object) -> None:
-        """Handle the first signal."""
+        """Keep the first signal."""
+        if came:
+            raise_stopped(number, frame)
         came.append(number)
-        restore()
 
-    try:
-        for number in before:
-            signal.signal(number, stop)
+    with signals_to(stop):
         yield came
-    finally:
-        if not came:
-            restore()
 
 
 @contextlib.contextmanager
@@ -5972,24 +5943,6 @@ def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     return Command(first, second, **rest), options
 
 
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Have Ctrl+C, SIGTERM and SIGHUP raise `Stopped`, unless they are ignored.
-
-    Only the main thread may set handlers; those before come back at the end.
-    """
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, raise_stopped)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
 def fault_of(problem: Exception) -> str | None:
     """What to tell of an exception; None where it is a fault of the program."""
     if isinstance(problem, UsageError):
@@ -6011,7 +5964,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     fill_streams()
     try:
-        with signals_raised():
+        with signals_to(raise_stopped):
             command, options = parse(argv)
             return run(command, options)
     except SystemExit:  # of --help and --version

@@ -20,7 +20,7 @@ import termios
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -325,7 +325,7 @@ def test_what_cannot_be_read_is_an_error_of_its_pair(
     assert errors == [
         f"{first}/broken.png cannot be read: No such file or directory; {remedy}",
         f"{first}/loop.png cannot be read: Too many levels of symbolic links; {remedy}",
-        f"{first}/pipe.png can be read but once; put a file there",
+        f"{first}/pipe.png can be read but once; use a file",
     ]
 
 
@@ -1082,16 +1082,12 @@ class Runs:
 
     def __call__(self, *options: str) -> set[str]:
         """Run; the names of the pairs that were sent to be compared."""
-        sent = set()
+        sent: set[str] = set()
         compare_pairs = image_diff.compare_pairs
 
-        def listening(pairs: Iterator[image_diff.Pair], *others: Any) -> Any:
-            def heard() -> Iterator[image_diff.Pair]:
-                for pair in pairs:
-                    sent.add(pair.name)
-                    yield pair
-
-            return compare_pairs(heard(), *others)
+        def listening(pairs: Sequence[image_diff.Pair], *others: Any) -> Any:
+            sent.update(pair.name for pair in pairs)
+            return compare_pairs(pairs, *others)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(image_diff, "compare_pairs", listening)
@@ -1810,7 +1806,7 @@ def test_a_picture_from_a_pipe_ranks_no_folder(tree: Path) -> None:
     command = [sys.executable, SCRIPT, "/dev/stdin", str(tree / "second")]
     run = processes.run(command, input=data, text=False)
     assert (run.returncode, run.stdout) == (2, b"")
-    assert run.stderr == b"error: /dev/stdin can be read but once; name a file\n"
+    assert run.stderr == b"error: /dev/stdin can be read but once; use a file\n"
 
 
 # --- A cluster ------------------------------------------------------------------------
