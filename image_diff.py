@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, islice, pairwise
+from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -651,6 +651,7 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
+    count: Callable[[Source], int]  # of its pages or frames
     decode: Callable[[Source], Picture]
 
 
@@ -662,6 +663,7 @@ class Source(NamedTuple):
     stat: os.stat_result  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
+    dpi: float  # that a page of a PDF is rendered at
 
     def read(self) -> bytes:
         """All its bytes."""
@@ -674,6 +676,7 @@ class Source(NamedTuple):
         return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
 
 
+HEAD = 1024  # bytes of a file from which its kind is told
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
@@ -697,16 +700,25 @@ def open_with_pillow(source: Source) -> Any:
         Pillow.init()
     picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
     check_size(*picture.size)
-    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    picture.seek(source.page - 1)
     check_size(*picture.size)
     return picture
 
 
+def one_page(source: Source) -> int:
+    """The count of pages where there is always one."""
+    return 1
+
+
+def frames_by_pillow(source: Source) -> int:
+    """The count of frames, of which only headers are read."""
+    picture = open_with_pillow(source._replace(page=1))
+    return int(getattr(picture, "n_frames", 1))
+
+
 def decode_with_pillow(source: Source) -> Picture:
     """Any picture of up to 8 bits."""
-    picture = open_with_pillow(source)
-    pages = getattr(picture, "n_frames", 1)
-    return source.picture(from_pillow(picture), pages=pages)
+    return source.picture(from_pillow(open_with_pillow(source)))
 
 
 def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
@@ -735,29 +747,35 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pages = getattr(header, "n_frames", 1)
     pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, pages=pages, notes=notes)
+    return source.picture(pixels, notes=notes)
 
 
-def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
+def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
     is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
     """
-    chunks: list[bytes] = []
     size = file.seek(0, os.SEEK_END)
     start = 8
-    while not chunks or chunks[-1] != b"IEND":
+    chunk = b""
+    while chunk != b"IEND":
         file.seek(start)
         beginning = file.read(68)
         length = int.from_bytes(beginning[:4], "big")
-        chunks.append(beginning[4 : 8 + min(length, 60)])
+        chunk = beginning[4 : 8 + min(length, 60)]
         start += 12 + length
         if start > size:
             raise ValueError("cut short")
-    return chunks
+        yield chunk
+
+
+def frames_of_png(source: Source) -> int:
+    """The count of frames; 1 without the chunk that must stand before the pixels."""
+    chunks = takewhile(lambda chunk: chunk[:4] != b"IDAT", png_chunks(source.file))
+    is_animated = any(chunk[:4] == b"acTL" for chunk in chunks)
+    return frames_by_pillow(source) if is_animated else 1
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -797,7 +815,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
 def decode_png(source: Source) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
-    chunks = png_chunks(source.file)
+    chunks = list(png_chunks(source.file))
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
@@ -833,7 +851,7 @@ def decode_jpeg(source: Source) -> Picture:
         return decode_with_pillow(source)
     if has_profile or may_be_turned:
         pixels = decode_with_opencv(source)
-        return finished(source, pixels)._replace(pages=1)
+        return finished(source, pixels)
     return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
@@ -869,12 +887,45 @@ def decode_float(source: Source) -> Picture:
     return source.picture(decode_with_opencv(source))
 
 
-def decode_heif(source: Source) -> Picture:
-    """A photograph by Pillow, where pillow-heif is installed."""
+def images_of_heif(source: Source) -> int:
+    """The count of photographs, where pillow-heif is installed."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-    return decode_with_pillow(source)
+    return frames_by_pillow(source)
+
+
+PDFIUM = threading.Lock()  # it is not made for threads
+
+
+@contextlib.contextmanager
+def opened_pdf(source: Source) -> Iterator[Any]:
+    """A document of pypdfium2, where that is installed; one at a time."""
+    import pypdfium2
+
+    end = source.file.seek(0, os.SEEK_END)
+    source.file.seek(max(0, end - HEAD))
+    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
+        raise ValueError("cut short")
+    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.file)) as document:
+        yield document
+
+
+def pages_of_pdf(source: Source) -> int:
+    """The count of pages of a PDF, which is above 0: else PDFium does not open it."""
+    with opened_pdf(source) as document:
+        return len(document)
+
+
+def decode_pdf(source: Source) -> Picture:
+    """A page of a PDF as it is printed, with what was filled into forms."""
+    with opened_pdf(source) as document:
+        document.init_forms()
+        page = document[source.page - 1]
+        scale = source.dpi / 72
+        check_size(*(math.ceil(side * scale) for side in page.get_size()))
+        with contextlib.closing(page.render(scale=scale)) as bitmap:
+            return source.picture(bitmap.to_numpy().copy())
 
 
 def check_strips(page: Any) -> None:
@@ -946,6 +997,21 @@ def without_value(picture: Picture, nodata: Any) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
+def pages_of(document: Any) -> list[Any]:
+    """The pages of a TIFF, without small copies of others and masks for them."""
+    pages = [document.pages[index] for index in range(len(document.pages))]
+    whole = [page for page in pages if not page.is_reduced and not page.is_mask]
+    return whole or pages
+
+
+def pages_of_tiff(source: Source) -> int:
+    """The count of pages of a TIFF."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
+        return len(pages_of(document))
+
+
 PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
 FAX = 2, 3, 4  # kinds of compression
 
@@ -955,8 +1021,8 @@ def decode_tiff(source: Source) -> Picture:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        pages = len(document.pages)
-        page: Any = document.pages[min(source.page, pages) - 1]
+        page = pages_of(document)[source.page - 1]
+        source = source._replace(page=page.index + 1)  # as decoders count
         check_size(page.imagewidth, page.imagelength)
         bands, colours = page.samplesperpixel, page.photometric
         if bands > 4:
@@ -972,27 +1038,26 @@ def decode_tiff(source: Source) -> Picture:
         else:
             picture = decode_deep_tiff(source, page)
         nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture._replace(pages=pages), nodata)
+    return without_value(picture, nodata)
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
-    Format("GIF", rb"GIF8", decode_with_pillow),
-    Format("BMP", rb"BM", decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
-    Format("HDR", rb"#\?", decode_float),
-    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("PNG", rb"\x89PNG", frames_of_png, decode_png),
+    Format("JPEG", rb"\xff\xd8", one_page, decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", pages_of_tiff, decode_tiff),
+    Format("WEBP", rb"RIFF.{4}WEBP", frames_by_pillow, decode_with_pillow),
+    Format("GIF", rb"GIF8", frames_by_pillow, decode_with_pillow),
+    Format("BMP", rb"BM", one_page, decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", one_page, decode_with_pillow),
+    Format("PPM", rb"P[1-6][\s#]", one_page, decode_by_depth),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", one_page, decode_by_depth),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", frames_by_pillow, decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", images_of_heif, decode_with_pillow),
+    Format("HDR", rb"#\?", one_page, decode_float),
+    Format("PFM", rb"P[Ff]\s", one_page, decode_float),
+    Format("PDF", rb"%PDF", pages_of_pdf, decode_pdf),
 )
-HEAD = 1024  # bytes of a file from which its kind is told
 FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"%PDF": "is a PDF; render its pages to PNG first",
     rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
         "is an SVG; render it to PNG first"
     ),
@@ -1013,7 +1078,9 @@ def format_of(path: str, head: bytes) -> Format:
     raise ImageDiffError(f"{path} {fault}")
 
 
-def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+def open_source(
+    path: PathLike, page: int, dpi: float, stack: contextlib.ExitStack
+) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
     The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
@@ -1035,14 +1102,15 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page)
+    return Source(shown, file, stat, kind, page, dpi)
 
 
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
+        packages = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}
+        package = packages.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
@@ -1050,22 +1118,32 @@ def decoding_fault(problem: Exception, source: Source) -> str:
         limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
         remedy = "set that environment variable higher"
         return f"has more pixels than {limit} allows; {remedy}"
+    if "password" in str(problem):
+        return f"is a {kind} that is locked with a password; save it without"
     if source.page > 1:
         return f"has no page {source.page} that is whole; name another"
     return f"is a damaged or truncated {kind}; save or copy it again"
 
 
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
+@contextlib.contextmanager
+def faults_named(source: Source) -> Iterator[None]:
+    """Let a decoder that fails be an ImageDiffError that names the input."""
     try:
-        picture = source.format.decode(source)
-        if source.page > picture.pages:
-            raise ValueError("no such page")
+        yield
     except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
         fault = decoding_fault(problem, source)
         raise ImageDiffError(f"{source.path} {fault}") from problem
+
+
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    with faults_named(source):
+        pages = source.format.count(source)
+        if source.page > pages:
+            raise ValueError("no such page")
+        picture = source.format.decode(source)._replace(pages=pages)
     broken = 0
     if picture.pixels.dtype == np.float32:
         broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
@@ -1102,22 +1180,34 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
+def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     Every path is opened once, in the calling thread and in this order; then all are
     decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
-    reason and the remedy, where a picture cannot be read, is damaged, also where a
-    decoder says that it made up a part, or needs more memory than there is.
+    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
+    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
+    be read, is damaged, also where a decoder says that it made up a part, or needs more
+    memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, stack) for path in paths])
+        return read_sources([open_source(path, page, dpi, stack) for path in paths])
 
 
-def read_image(path: PathLike, page: int = 1) -> Picture:
+def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page)[0]
+    return read_images(path, page=page, dpi=dpi)[0]
+
+
+def count_pages(path: PathLike) -> int:
+    """The pages of a document, or frames of an animation, without decoding them.
+
+    1 for any other picture. Raises ImageDiffError like `read_images`.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(path, 1, 150, stack)
+        with hear_decoders(), faults_named(source):
+            return source.format.count(source)
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -4427,6 +4517,8 @@ EXTENSIONS = (
     ".dib",
     ".gif",
     ".hdr",
+    ".heic",
+    ".heif",
     ".jfif",
     ".jp2",
     ".jpe",
@@ -4674,7 +4766,7 @@ def same_bytes(first: str, second: str) -> bool:
 def check_picture(path: str) -> None:
     """Raise ImageDiffError for a file that does not begin as a picture."""
     with contextlib.ExitStack() as stack:
-        open_source(path, 1, stack)
+        open_source(path, 1, 150, stack)
 
 
 def compare_both(

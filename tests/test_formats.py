@@ -26,8 +26,10 @@ from image_diff import (
     ImageDiffError,
     compare_files,
     compare_images,
+    count_pages,
     main,
     read_image,
+    read_images,
 )
 from samples import (
     DEEP,
@@ -64,10 +66,10 @@ def stored(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def refused(path: Path) -> str:
+def refused(path: Path, **options: Any) -> str:
     """The message with which a file is refused."""
     with pytest.raises(ImageDiffError) as caught:
-        read_image(path)
+        read_image(path, **options)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -721,13 +723,90 @@ def test_a_page_of_a_deep_tiff(tmp_path: Path) -> None:
         assert np.array_equal(read_image(path, page=number).pixels, bgr(DEEP // number))
 
 
-@pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg"])
+def pdf(*colours: str, **options: Any) -> bytes:
+    """A PDF of a page of 200x100 pixels for each colour, at 100 dots an inch."""
+    pages = [Image.new("1", (200, 100), colour) for colour in colours]
+    options |= {"save_all": True, "append_images": pages[1:], "resolution": 100}
+    return pillow(pages[0], "PDF", **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "pages"),
+    [
+        *((sample.data, sample.pages) for sample in SAMPLES.values()),
+        (pdf("white", "black", "white"), 3),
+    ],
+    ids=[*SAMPLES, "pages.pdf"],
+)
+def test_pages_are_counted(tmp_path: Path, data: bytes, pages: int) -> None:
+    assert count_pages(stored(tmp_path, "a", data)) == pages
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5])  # reduced, mask, and both
+def test_small_copies_and_masks_are_no_pages(tmp_path: Path, kind: int) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, subfile in enumerate((0, kind, 2, kind, 2), 1):
+            lines = np.arange(40)[:, None] < np.full((40, 64), number)
+            writer.write(lines, photometric="minisblack", subfiletype=subfile)
+    path = stored(tmp_path, "a.tif", file.getvalue())
+    assert count_pages(path) == 3
+    shown = [read_image(path, page=page).pixels[:, 9, 0] for page in (1, 2, 3)]
+    assert [np.count_nonzero(column) for column in shown] == [1, 3, 5]
+
+
+@pytest.mark.parametrize(("dpi", "width"), [(100, 200), (150, 300), (31, 62)])
+def test_pages_of_a_pdf_are_rendered(tmp_path: Path, dpi: int, width: int) -> None:
+    path = stored(tmp_path, "a.pdf", pdf("white", "black", "white"))
+    for page, level in ((1, 255), (2, 0), (3, 255)):
+        picture = read_image(path, page=page, dpi=dpi)
+        assert picture.pixels.shape == (width // 2, width, 3)
+        assert (picture.pixels[1:-1, 1:-1] == level).all()
+        assert picture.pages == 3
+
+
+def locked_pdf() -> bytes:
+    """A PDF that says it is encrypted with a password."""
+    key = b"<%b>" % (b"55" * 32)
+    encrypt = b"/Encrypt<</Filter/Standard/V 1/R 2/O%b/U%b/P -4>>" % (key, key)
+    trailer = b"trailer\n<<\n/ID[%b%b]%b" % (key, key, encrypt)
+    return pdf("white").replace(b"trailer\n<<", trailer)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (locked_pdf(), "is a PDF that is locked with a password; save it without"),
+        (pdf("white")[:-100], "is a damaged or truncated PDF; save or copy it again"),
+        (b"%PDF-1.7 %%EOF", "is a damaged or truncated PDF; save or copy it again"),
+    ],
+)
+def test_pdfs_that_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = stored(tmp_path, "a.pdf", data)
+    for function in read_image, count_pages:
+        with pytest.raises(ImageDiffError) as caught:
+            function(path)
+        assert str(caught.value) == f"{path} {message}"
+
+
+def test_a_pdf_of_more_pixels_than_allowed(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.pdf", pdf("white"))
+    assert "has more pixels than OPENCV_IO_MAX" in refused(path, dpi=1e6)
+
+
+def test_pdfs_are_read_at_once(tmp_path: Path) -> None:
+    """PDFium itself is not made for threads."""
+    path = stored(tmp_path, "a.pdf", pdf("black") + b"%" * 2**20 + b"\n%%EOF")
+    for pictures in range(2, 6):
+        for picture in read_images(*[path] * pictures):
+            assert not picture.pixels[1:-1, 1:-1].any()
+
+
+@pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg", "pdf"])
 def test_a_page_that_is_not_there(tmp_path: Path, name: str) -> None:
-    sample = SAMPLES[name]
-    path = stored(tmp_path, name, sample.data)
-    with pytest.raises(ImageDiffError) as caught:
-        read_image(path, page=9)
-    assert str(caught.value) == f"{path} has no page 9 that is whole; name another"
+    data = pdf("white") if name == "pdf" else SAMPLES[name].data
+    path = stored(tmp_path, name, data)
+    assert refused(path, page=9) == " has no page 9 that is whole; name another"
 
 
 # --- Damage ---------------------------------------------------------------------------
