@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, pairwise
+from itertools import chain, count, groupby, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -166,8 +166,9 @@ class Limit(NamedTuple):
     """What a number among the options may be."""
 
     kind: type[int] | type[float]
-    most: float  # the least is 0
+    most: float
     meaning: str
+    least: float = 0
 
 
 LIMITS = {
@@ -175,19 +176,21 @@ LIMITS = {
     "threshold": Limit(float, 1, "an SSIM"),
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
+    "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
 }
 ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
 
 
 def checked_number(name: str, value: object) -> int | float:
     """An option as a plain number; ImageDiffError where it is out of its range."""
-    kind, most, meaning = LIMITS[name]
-    fault = f"{name.replace('_', '-')} is {value!r}; give {meaning} from 0 to {most}"
+    kind, most, meaning, least = LIMITS[name]
+    remedy = f"give {meaning} from {least} to {most}"
+    fault = f"{name.replace('_', '-')} is {value!r}; {remedy}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or (kind is int and not isinstance(value, numbers.Integral)):
         raise ImageDiffError(fault)
     number = cast("float", value)
-    if 0 <= number <= most:
+    if least <= number <= most:
         return kind(number)
     if name == "threshold" and 1 < number <= 255:
         fault += f": {number:g} of 255 is {number / 255:.3g}"
@@ -233,6 +236,7 @@ class Options:
     merge: int = 0  # join regions that are at most so many pixels apart
     # What is left out: rectangles, and files whose white is left out.
     ignore: tuple[Rectangle | str, ...] = ()
+    dpi: int = 150  # that pages of a PDF are rendered at
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -312,6 +316,7 @@ class PictureFile(NamedTuple):
     path: str
     stat: os.stat_result  # of the file that was opened
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
+    page: int | None = None  # of a document, from 1
 
 
 class Picture(NamedTuple):
@@ -667,6 +672,7 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
+    count: Callable[[Source], int]  # of its pages or frames
     decode: Callable[[Source], Picture]
 
 
@@ -678,6 +684,7 @@ class Source(NamedTuple):
     stat: os.stat_result  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
+    dpi: float  # that a page of a PDF is rendered at
 
     def read(self) -> bytes:
         """All its bytes."""
@@ -690,6 +697,7 @@ class Source(NamedTuple):
         return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
 
 
+HEAD = 1024  # bytes of a file from which its kind is told
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
@@ -713,16 +721,25 @@ def open_with_pillow(source: Source) -> Any:
         Pillow.init()
     picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
     check_size(*picture.size)
-    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    picture.seek(source.page - 1)
     check_size(*picture.size)
     return picture
 
 
+def one_page(source: Source) -> int:
+    """The count of pages where there is always one."""
+    return 1
+
+
+def frames_by_pillow(source: Source) -> int:
+    """The count of frames, of which only headers are read."""
+    picture = open_with_pillow(source._replace(page=1))
+    return int(getattr(picture, "n_frames", 1))
+
+
 def decode_with_pillow(source: Source) -> Picture:
     """Any picture of up to 8 bits."""
-    picture = open_with_pillow(source)
-    pages = getattr(picture, "n_frames", 1)
-    return source.picture(from_pillow(picture), pages=pages)
+    return source.picture(from_pillow(open_with_pillow(source)))
 
 
 def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
@@ -751,29 +768,35 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pages = getattr(header, "n_frames", 1)
     pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, pages=pages, notes=notes)
+    return source.picture(pixels, notes=notes)
 
 
-def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
+def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
     is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
     """
-    chunks: list[bytes] = []
     size = file.seek(0, os.SEEK_END)
     start = 8
-    while not chunks or chunks[-1] != b"IEND":
+    chunk = b""
+    while chunk != b"IEND":
         file.seek(start)
         beginning = file.read(68)
         length = int.from_bytes(beginning[:4], "big")
-        chunks.append(beginning[4 : 8 + min(length, 60)])
+        chunk = beginning[4 : 8 + min(length, 60)]
         start += 12 + length
         if start > size:
             raise ValueError("cut short")
-    return chunks
+        yield chunk
+
+
+def frames_of_png(source: Source) -> int:
+    """The count of frames; 1 without the chunk that must stand before the pixels."""
+    chunks = takewhile(lambda chunk: chunk[:4] != b"IDAT", png_chunks(source.file))
+    is_animated = any(chunk[:4] == b"acTL" for chunk in chunks)
+    return frames_by_pillow(source) if is_animated else 1
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -813,7 +836,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
 def decode_png(source: Source) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
-    chunks = png_chunks(source.file)
+    chunks = list(png_chunks(source.file))
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
@@ -849,7 +872,7 @@ def decode_jpeg(source: Source) -> Picture:
         return decode_with_pillow(source)
     if has_profile or may_be_turned:
         pixels = decode_with_opencv(source)
-        return finished(source, pixels)._replace(pages=1)
+        return finished(source, pixels)
     return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
@@ -885,12 +908,45 @@ def decode_float(source: Source) -> Picture:
     return source.picture(decode_with_opencv(source))
 
 
-def decode_heif(source: Source) -> Picture:
-    """A photograph by Pillow, where pillow-heif is installed."""
+def images_of_heif(source: Source) -> int:
+    """The count of photographs, where pillow-heif is installed."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-    return decode_with_pillow(source)
+    return frames_by_pillow(source)
+
+
+PDFIUM = threading.Lock()  # it is not made for threads
+
+
+@contextlib.contextmanager
+def opened_pdf(source: Source) -> Iterator[Any]:
+    """A document of pypdfium2, where that is installed; one at a time."""
+    import pypdfium2
+
+    end = source.file.seek(0, os.SEEK_END)
+    source.file.seek(max(0, end - HEAD))
+    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
+        raise ValueError("cut short")
+    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.file)) as document:
+        yield document
+
+
+def pages_of_pdf(source: Source) -> int:
+    """The count of pages of a PDF, which is above 0: else PDFium does not open it."""
+    with opened_pdf(source) as document:
+        return len(document)
+
+
+def decode_pdf(source: Source) -> Picture:
+    """A page of a PDF as it is printed, with what was filled into forms."""
+    with opened_pdf(source) as document:
+        document.init_forms()
+        page = document[source.page - 1]
+        scale = source.dpi / 72
+        check_size(*(math.ceil(side * scale) for side in page.get_size()))
+        with contextlib.closing(page.render(scale=scale)) as bitmap:
+            return source.picture(bitmap.to_numpy().copy())
 
 
 def check_strips(page: Any) -> None:
@@ -962,6 +1018,21 @@ def without_value(picture: Picture, nodata: Any) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
+def pages_of(document: Any) -> list[Any]:
+    """The pages of a TIFF, without small copies of others and masks for them."""
+    pages = [document.pages[index] for index in range(len(document.pages))]
+    whole = [page for page in pages if not page.is_reduced and not page.is_mask]
+    return whole or pages
+
+
+def pages_of_tiff(source: Source) -> int:
+    """The count of pages of a TIFF."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
+        return len(pages_of(document))
+
+
 PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
 FAX = 2, 3, 4  # kinds of compression
 
@@ -971,8 +1042,8 @@ def decode_tiff(source: Source) -> Picture:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        pages = len(document.pages)
-        page: Any = document.pages[min(source.page, pages) - 1]
+        page = pages_of(document)[source.page - 1]
+        source = source._replace(page=page.index + 1)  # as decoders count
         check_size(page.imagewidth, page.imagelength)
         bands, colours = page.samplesperpixel, page.photometric
         if bands > 4:
@@ -988,27 +1059,26 @@ def decode_tiff(source: Source) -> Picture:
         else:
             picture = decode_deep_tiff(source, page)
         nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture._replace(pages=pages), nodata)
+    return without_value(picture, nodata)
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
-    Format("GIF", rb"GIF8", decode_with_pillow),
-    Format("BMP", rb"BM", decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
-    Format("HDR", rb"#\?", decode_float),
-    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("PNG", rb"\x89PNG", frames_of_png, decode_png),
+    Format("JPEG", rb"\xff\xd8", one_page, decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", pages_of_tiff, decode_tiff),
+    Format("WEBP", rb"RIFF.{4}WEBP", frames_by_pillow, decode_with_pillow),
+    Format("GIF", rb"GIF8", frames_by_pillow, decode_with_pillow),
+    Format("BMP", rb"BM", one_page, decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", one_page, decode_with_pillow),
+    Format("PPM", rb"P[1-6][\s#]", one_page, decode_by_depth),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", one_page, decode_by_depth),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", frames_by_pillow, decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", images_of_heif, decode_with_pillow),
+    Format("HDR", rb"#\?", one_page, decode_float),
+    Format("PFM", rb"P[Ff]\s", one_page, decode_float),
+    Format("PDF", rb"%PDF", pages_of_pdf, decode_pdf),
 )
-HEAD = 1024  # bytes of a file from which its kind is told
 FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"%PDF": "is a PDF; render its pages to PNG first",
     rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
         "is an SVG; render it to PNG first"
     ),
@@ -1029,7 +1099,9 @@ def format_of(path: str, head: bytes) -> Format:
     raise ImageDiffError(f"{path} {fault}")
 
 
-def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+def open_source(
+    path: PathLike, page: int, dpi: float, stack: contextlib.ExitStack
+) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
     The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
@@ -1051,14 +1123,15 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page)
+    return Source(shown, file, stat, kind, page, dpi)
 
 
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
+        packages = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}
+        package = packages.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
@@ -1066,22 +1139,32 @@ def decoding_fault(problem: Exception, source: Source) -> str:
         limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
         remedy = "set that environment variable higher"
         return f"has more pixels than {limit} allows; {remedy}"
+    if "password" in str(problem):
+        return f"is a {kind} that is locked with a password; save it without"
     if source.page > 1:
         return f"has no page {source.page} that is whole; name another"
     return f"is a damaged or truncated {kind}; save or copy it again"
 
 
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
+@contextlib.contextmanager
+def faults_named(source: Source) -> Iterator[None]:
+    """Let a decoder that fails be an ImageDiffError that names the input."""
     try:
-        picture = source.format.decode(source)
-        if source.page > picture.pages:
-            raise ValueError("no such page")
+        yield
     except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
         fault = decoding_fault(problem, source)
         raise ImageDiffError(f"{source.path} {fault}") from problem
+
+
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    with faults_named(source):
+        pages = source.format.count(source)
+        if source.page > pages:
+            raise ValueError("no such page")
+        picture = source.format.decode(source)._replace(pages=pages)
     broken = 0
     if picture.pixels.dtype == np.float32:
         broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
@@ -1118,22 +1201,34 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
+def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     Every path is opened once, in the calling thread and in this order; then all are
     decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
-    reason and the remedy, where a picture cannot be read, is damaged, also where a
-    decoder says that it made up a part, or needs more memory than there is.
+    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
+    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
+    be read, is damaged, also where a decoder says that it made up a part, or needs more
+    memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, stack) for path in paths])
+        return read_sources([open_source(path, page, dpi, stack) for path in paths])
 
 
-def read_image(path: PathLike, page: int = 1) -> Picture:
+def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page)[0]
+    return read_images(path, page=page, dpi=dpi)[0]
+
+
+def count_pages(path: PathLike) -> int:
+    """The pages of a document, or frames of an animation, without decoding them.
+
+    1 for any other picture. Raises ImageDiffError like `read_images`.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(path, 1, 150, stack)
+        with hear_decoders(), faults_named(source):
+            return source.format.count(source)
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -3175,12 +3270,15 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
     return np.where(white, np.uint8(255), np.uint8(0))
 
 
-def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
-    """What to tell of files beside the result: what of them was not compared."""
+def notes_on(pictures: Sequence[Picture], unnamed: bool) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared.
+
+    unnamed: no page was asked for, so that the first was compared.
+    """
     left_out = [
         f"{picture.pages - 1} of {picture.file.path}"
         for picture in pictures
-        if picture.pages > 1
+        if picture.pages > 1 and unnamed
     ]
     if left_out:
         counts = ", ".join(dict.fromkeys(left_out))
@@ -3191,15 +3289,28 @@ def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
 
 
 def compare_files(
-    first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
+    first: PathLike,
+    second: PathLike,
+    options: Options | None = None,
+    *,
+    first_page: int | None = None,
+    second_page: int | None = None,
+    **changes: Any,
 ) -> Comparison:
-    """`compare_images` of two picture files.
+    """`compare_images` of two picture files, or of pages of documents, from 1.
 
+    Where no page is named it is the first, and the notes tell how many are left out.
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
     paths, rectangles = masks_and_rectangles(options)
-    one, other, *masks = read_images(first, second, *paths)
+    masks_first = [(path, 1) for path in paths]
+    places = [(first, first_page), (second, second_page), *masks_first]
+    with contextlib.ExitStack() as stack:
+        sources = [
+            open_source(path, page or 1, options.dpi, stack) for path, page in places
+        ]
+        one, other, *masks = read_sources(sources)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -3210,9 +3321,9 @@ def compare_files(
     return replace(
         comparison,
         options=options,
-        first_file=one.file,
-        second_file=other.file,
-        notes=tuple(dict.fromkeys(notes_on([one, other]))),
+        first_file=one.file._replace(page=first_page),
+        second_file=other.file._replace(page=second_page),
+        notes=tuple(dict.fromkeys(notes_on([one, other], first_page is None))),
     )
 
 
@@ -3342,6 +3453,8 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
     "name": None,
     "first": None,
     "second": None,
+    "first_page": None,
+    "second_page": None,
     "width": None,
     "height": None,
     "second_width": None,
@@ -3423,6 +3536,8 @@ def as_record(comparison: Comparison) -> Record:
         "status": comparison.status,
         "first": first_file.path if first_file else None,
         "second": second_file.path if second_file else None,
+        "first_page": first_file.page if first_file else None,
+        "second_page": second_file.page if second_file else None,
         "width": width,
         "height": height,
         "second_width": second_width,
@@ -4457,6 +4572,8 @@ EXTENSIONS = (
     ".dib",
     ".gif",
     ".hdr",
+    ".heic",
+    ".heif",
     ".jfif",
     ".jp2",
     ".jpe",
@@ -4464,6 +4581,7 @@ EXTENSIONS = (
     ".jpg",
     ".pam",
     ".pbm",
+    ".pdf",
     ".pfm",
     ".pgm",
     ".pic",
@@ -4486,6 +4604,8 @@ class Pair(NamedTuple):
     second: str | None
     error: str | None = None
     mask: str | None = None  # path of what is left out of this pair alone
+    first_page: int | None = None  # of a document, from 1
+    second_page: int | None = None
 
 
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
@@ -4618,7 +4738,148 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
         yield from pair_pictures(ours, theirs)
 
 
+def check_file(path: str) -> None:
+    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageDiffError(f"{path} can be read but once; use a file")
+
+
+def same_bytes(first: str, second: str) -> bool:
+    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
+    import filecmp
+
+    try:
+        return filecmp.cmp(first, second, shallow=False)
+    except OSError:
+        return False
+
+
+def is_document(path: str) -> bool:
+    """Whether a file has several pages; ImageDiffError where it cannot be read."""
+    return os.path.isfile(path) and count_pages(path) > 1
+
+
+SIDE = 32  # means in a row and in a column of what a page looks like from afar
+FAR = 20  # dots an inch that a page of a PDF is rendered at for that
+
+
+def from_afar(path: str, page: int) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
+
+    White, where it cannot be read: comparing it tells why.
+    """
+    try:
+        pixels = read_image(path, page, FAR).pixels
+    except ImageDiffError:
+        return np.full(SIDE * SIDE, 255, np.uint8)
+    low, high = value_range(pixels, pixels)
+    levels = to_8_bits(gray(pixels), low, high)
+    means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return means.ravel()
+
+
+def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
+    """How unlike the pages of two documents are, seen from afar: (n, m) float32.
+
+    0 where two are equal, 1 where they are as unlike as any two of these documents, and
+    at most that: the mean page, as a letterhead is, counts for nothing.
+    """
+    pages = np.stack([*first, *second]).astype(np.float32)
+    pages -= pages.mean(axis=0)
+    ours, theirs = np.split(pages, [len(first)])
+    noise = 2 * pages.shape[1]  # a level of each mean, lest blank pages are unlike
+    spread = (ours**2).sum(axis=1)[:, np.newaxis] + (theirs**2).sum(axis=1)
+    unlike: Matrix = (spread - 2 * ours @ theirs.T) / (spread + noise)
+    return unlike.clip(0, 1)
+
+
+ALONE = 0.5  # costs a page that is paired with none: two of them, an unlike pair
+STEPS = (1, 1), (1, 0), (0, 1)  # pages of either document: a pair, or one alone
+
+
+def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
+    """Pair pages in order, so that the sum of what is unlike is least.
+
+    Gives their numbers, from 1, and None for the partner of one that stands alone. Of
+    ways that are as good it is that by number.
+    """
+    rows, columns = unlike.shape
+    steps = np.empty((rows + 1, columns + 1), np.uint8)
+    steps[:, columns] = 1
+    steps[rows] = 2
+    below = [ALONE * left for left in range(columns, -1, -1)]
+    for row in reversed(range(rows)):
+        costs = [below[columns] + ALONE] * (columns + 1)
+        apart = unlike[row].tolist()
+        for column in reversed(range(columns)):
+            paired = below[column + 1] + apart[column]
+            choices = paired, below[column] + ALONE, costs[column + 1] + ALONE
+            costs[column] = min(choices)
+            steps[row, column] = choices.index(costs[column])
+        below = costs
+    row = column = 0
+    while row < rows or column < columns:
+        of_first, of_second = STEPS[steps[row, column]]
+        row += of_first
+        column += of_second
+        yield row if of_first else None, column if of_second else None
+
+
+def pair_pages(pair: Pair) -> Iterator[Pair]:
+    """A pair a page of two documents; the pair itself where they have but one page.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    first, second = pair.first, pair.second
+    if first is None or second is None:
+        yield pair
+        return
+    check_file(first)
+    check_file(second)
+    counts = count_pages(first), count_pages(second)
+    if max(counts) == 1:
+        yield pair
+        return
+    if same_bytes(first, second):
+        unlike = np.zeros(counts, np.float32)
+    else:
+        ours, theirs = (
+            [from_afar(path, page + 1) for page in range(pages)]
+            for path, pages in zip((first, second), counts, strict=True)
+        )
+        unlike = unlikeness(ours, theirs)
+    other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
+    whose = " of the second" if other == pair.name else ""
+    for one, two in align_pages(unlike):
+        name = f"{pair.name}, page {one}"
+        if one is None:
+            name = f"{other}, page {two}{whose}"
+        yield Pair(
+            name,
+            None if one is None else first,
+            None if two is None else second,
+            None,
+            pair.mask,
+            one,
+            two,
+        )
+
+
+def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs, documents of several pages as a pair a page."""
+    for pair in pairs:
+        try:
+            yield from pair_pages(pair)
+        except ImageDiffError:  # comparing tells it, unless both files are equal
+            yield pair
+
+
 # --- Rank -----------------------------------------------------------------------------
+
+
+def is_ranking(first: str, second: str) -> bool:
+    """Whether a folder is ranked by likeness to one picture."""
+    return os.path.isdir(second) and not os.path.isdir(first)
 
 
 def pair_with_each(
@@ -4677,29 +4938,13 @@ EQUAL: Record = {  # of files that are identical
 
 def told(pair: Pair, status: str, values: Record) -> Outcome:
     """What is told of a pair without a comparison."""
-    names = {"name": pair.name, "first": pair.first, "second": pair.second}
-    return Outcome(EMPTY | {"status": status} | names | values)
+    known = {key: value for key, value in pair._asdict().items() if key in EMPTY}
+    return Outcome(EMPTY | known | {"status": status} | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
     return told(pair, "error", {"error": str(fault).replace("\n", " ")})
-
-
-def check_file(path: str) -> None:
-    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ImageDiffError(f"{path} can be read but once; use a file")
-
-
-def same_bytes(first: str, second: str) -> bool:
-    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
-    import filecmp
-
-    try:
-        return filecmp.cmp(first, second, shallow=False)
-    except OSError:
-        return False
 
 
 def compare_both(
@@ -4712,13 +4957,14 @@ def compare_both(
     """
     check_file(first)
     check_file(second)
-    if same_bytes(first, second):
+    if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
-            open_source(first, 1, stack)  # refuses what is no picture
+            open_source(first, 1, options.dpi, stack)  # refuses what is no picture
         return told(pair, "same", EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))
-    comparison = compare_files(first, second, options)
+    pages = {"first_page": pair.first_page, "second_page": pair.second_page}
+    comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
         return Outcome(record, None, comparison.notes)
@@ -5202,7 +5448,7 @@ def write_overview(first: str, second: str, folder: str, total: int) -> None:
         left = total - sum(1 for _ in lines)
     with open(results, encoding="utf-8") as texts:
         records = map(from_json, texts)
-        ranked = not os.path.isdir(first)
+        ranked = is_ranking(first, second)
         page = overview_page(first, second, folder, records, left=left, ranked=ranked)
         replace_file(os.path.join(folder, "index.html"), page)
 
@@ -5254,8 +5500,8 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
             with writing(folder):
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
-        pair = Pair(record["name"], record["first"], record["second"])
-        outcome = outcome._replace(record=failed(pair, problem).record)
+        values: Any = {field: record.get(field) for field in Pair._fields}
+        outcome = failed(Pair(**values), problem)._replace(notes=outcome.notes)
     with writing(folder):
         append_whole(results, f"{to_json(outcome.record)}\n")
     return outcome
@@ -5338,17 +5584,12 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def is_ranking(command: Command) -> bool:
-    """Whether a folder is ranked by likeness to one picture."""
-    return not os.path.isdir(command.first)
-
-
 def check_inputs(command: Command) -> None:
     """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
-    if is_ranking(command):
+    if is_ranking(command.first, command.second):
         check_file(command.first)
         read_image(command.first)  # once, in place of an error a pair
-    elif not os.path.isdir(command.second):
+    elif os.path.isdir(command.first) and not os.path.isdir(command.second):
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
         remedy = "give two folders, or the picture as --first"
@@ -5415,12 +5656,14 @@ def find_all(command: Command) -> list[Pair]:
     if command.output is not None:
         paths.append(command.output)
     skip = [os.path.realpath(path) for path in paths]
-    if is_ranking(command):
-        pairs = list(pair_with_each(first, second, skip))
+    which = f"{first} and {second} hold"
+    if is_ranking(first, second):
         which = f"{second} holds"
+        pairs = [*pair_with_each(first, second, skip)]
+    elif os.path.isdir(first):
+        pairs = [*with_pages(find_pairs(first, second, skip))]
     else:
-        pairs = list(find_pairs(first, second, skip))
-        which = f"{first} and {second} hold"
+        pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
@@ -5478,7 +5721,7 @@ def print_outcomes(
     import json
 
     scored = []
-    ranking = is_ranking(command)
+    ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
         line = json.dumps(record) if command.json else as_line(record)
@@ -5571,7 +5814,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
         check_junit(command.junit, command.first)
     if command.scheduler is not None:
         command = for_cluster(command)
-    if is_ranking(command) and options.align in ("auto", "none"):
+    if is_ranking(command.first, command.second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
@@ -5699,16 +5942,15 @@ def check_command(command: Command, many: bool) -> None:
         fault = "--output, --scheduler and --junit take a name that is not empty"
         raise UsageError(fault)
     if many and command.window:
-        raise UsageError("--window is for two pictures; leave it out for folders")
+        fault = "--window is for two pictures; leave it out for folders and documents"
+        raise UsageError(fault)
     if many and command.jobs and command.scheduler:
         fault = "--jobs is for this machine; with --scheduler the workers decide"
         raise UsageError(fault)
-    if not many and command.scheduler:
-        raise UsageError("--scheduler is for folders; leave it out for two pictures")
-    if not many and command.jobs:
-        raise UsageError("--jobs is for folders; leave it out for two pictures")
-    if not many and command.junit:
-        raise UsageError("--junit is for folders; leave it out for two pictures")
+    for option in ("scheduler", "jobs", "junit"):
+        if not many and getattr(command, option):
+            fault = f"--{option} is for folders and documents"
+            raise UsageError(f"{fault}; leave it out for two pictures")
 
 
 # What no file is called, and why.
@@ -5733,7 +5975,8 @@ def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
     check_name(command.first)
     check_name(command.second)
-    many = os.path.isdir(command.first) or os.path.isdir(command.second)
+    inputs = command.first, command.second
+    many = any(map(os.path.isdir, inputs)) or any(map(is_document, inputs))
     check_command(command, many)
     if many:
         return run_many(command, options)
@@ -5866,10 +6109,12 @@ def make_parser() -> Parser:
     # What begins so is a value, not an option: --ignore -5,0,10,10.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     add = parser.add_argument_group("inputs").add_argument
-    text = "two pictures, two folders, or a picture and a folder to rank"
+    text = "two pictures, documents or folders, or a picture and a folder to rank"
     add("inputs", metavar="A B", nargs="*", help=text)
     add("-f", "--first", metavar="A", help="the same as the first of the two")
     add("-s", "--second", metavar="B", help="the same as the second of the two")
+    text = "resolution that pages of a PDF are rendered at [%(default)s]"
+    add("--dpi", metavar="N", type=parse_number, help=text)
     add_comparing(parser)
     add_output(parser)
     add = parser.add_argument

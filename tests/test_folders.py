@@ -30,6 +30,8 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image, ImageDraw
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -275,12 +277,14 @@ def test_a_stem_that_leaves_no_choice_pairs(
     assert {name: pair[1] for name, pair in found(tmp_path).items()} == expected
 
 
-def test_every_extension_is_one_that_opencv_knows(tmp_path: Path) -> None:
+def test_every_extension_is_one_that_is_read(
+    tmp_path: Path,
+) -> None:
     for extension in image_diff.EXTENSIONS:
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
-        known = extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")
-        assert known  # .jfif is JPEG
+        known = cv2.haveImageWriter(f"a{extension}")
+        assert known or extension in (".jfif", ".heic", ".heif", ".pdf")
     (tmp_path / "first" / "a.txt").touch()
     (tmp_path / "first" / "png").touch()
     assert len(found(tmp_path)) == len(image_diff.EXTENSIONS)
@@ -581,21 +585,6 @@ def test_equal_pictures_are_the_same_without_decoding(
     )
 
 
-def test_pages_that_are_left_out_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pages = [random_picture(seed, 40, 60, 3) for seed in range(3)]
-    for folder, written in (("first", pages), ("second", pages[1:])):
-        (tmp_path / folder).mkdir()
-        data = cv2.imencodemulti(".tif", written)[1].tobytes()
-        (tmp_path / folder / "scan.tif").write_bytes(data)
-    assert main([*folders(tmp_path), "--json"]) == 0
-    assert capsys.readouterr().err.splitlines()[0] == (
-        "scan.tif: first pages compared; pages left out: "
-        f"2 of {tmp_path}/first/scan.tif, 1 of {tmp_path}/second/scan.tif"
-    )
-
-
 def test_junit(tree: Path) -> None:
     escape = "\x1b.png"
     write(tree / "first" / escape)
@@ -789,15 +778,18 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--window"],
-        "--window is for two pictures; leave it out for folders; see --help",
+        "--window is for two pictures; leave it out for folders and documents; "
+        "see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--jobs", "2"],
-        "--jobs is for folders; leave it out for two pictures; see --help",
+        "--jobs is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--junit", "junit.xml"],
-        "--junit is for folders; leave it out for two pictures; see --help",
+        "--junit is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--junit", "empty"],
@@ -813,7 +805,8 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
-        "--scheduler is for folders; leave it out for two pictures; see --help",
+        "--scheduler is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
 ]
 
@@ -1080,13 +1073,14 @@ class Runs:
         """Compare `first` and `second` of a tree."""
         self.tree, self.output = tree, tree / "out"
 
-    def __call__(self, *options: str) -> set[str]:
+    def __call__(self, *options: str, sent: list[str] | None = None) -> set[str]:
         """Run; the names of the pairs that were sent to be compared."""
-        sent: set[str] = set()
+        sent = [] if sent is None else sent
+        sent.clear()
         compare_pairs = image_diff.compare_pairs
 
         def listening(pairs: Sequence[image_diff.Pair], *others: Any) -> Any:
-            sent.update(pair.name for pair in pairs)
+            sent.extend(pair.name for pair in pairs)
             return compare_pairs(pairs, *others)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -1324,6 +1318,227 @@ def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
     lines.write_bytes(lines.read_bytes()[:-40])
     assert runs() == {name}
     assert runs.records() == expected
+
+
+# --- Documents ------------------------------------------------------------------------
+
+
+def pages(*seeds: int) -> list[Image.Image]:
+    """Pages with words of chance; a seed below 0: the page of that, and a spot."""
+    drawn = []
+    for seed in seeds:
+        page = Image.new("L", (200, 280), 255)
+        draw = ImageDraw.Draw(page)
+        chance = random.Random(abs(seed))
+        for line in range(20, 260, 12):
+            end = chance.randrange(40, 180)
+            draw.line((20, line, end, line), 0, 5)
+        if seed < 0:
+            draw.rectangle((80, 120, 100, 140), 0)
+        drawn.append(page)
+    return drawn
+
+
+def save_pages(path: Path, *seeds: int) -> Path:
+    """Save `pages` as a document of the kind that the name of the file says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = pages(*seeds)
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+Numbers = list[tuple[int | None, int | None]]
+INSERTED: Numbers = [(1, 1), (None, 2), (2, 3), (3, 4)]
+ALIGNED: list[tuple[str, str, Numbers]] = [
+    ("1 2 3", "1 2 3", [(1, 1), (2, 2), (3, 3)]),
+    ("1 2 3", "1 9 2 3", INSERTED),
+    ("1 9 2 3", "1 2 3", [(two, one) for one, two in INSERTED]),
+    ("1 2 3", "1 9 -2 3", INSERTED),
+    ("1 2 3", "1 9 3", [(1, 1), (2, 2), (3, 3)]),
+    ("1 2 3", "7 8 9", [(1, 1), (2, 2), (3, 3)]),
+    ("1 1 1", "1 1 1 1", [(1, 1), (2, 2), (3, 3), (None, 4)]),
+    ("1 2", "2", [(1, None), (2, 1)]),
+    ("1", "2 1", [(None, 1), (1, 2)]),
+    ("1 2 3 4", "9 1 2 3", [(None, 1), (1, 2), (2, 3), (3, 4), (4, None)]),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), ALIGNED)
+def test_pages_are_paired_by_likeness_in_order(
+    tmp_path: Path,
+    first: str,
+    second: str,
+    expected: Numbers,
+) -> None:
+    one = str(save_pages(tmp_path / "old.tif", *map(int, first.split())))
+    two = str(save_pages(tmp_path / "new.tif", *map(int, second.split())))
+    pairs = list(image_diff.pair_pages(image_diff.Pair("old.tif", one, two)))
+    assert [(pair.first_page, pair.second_page) for pair in pairs] == expected
+    for pair in pairs:
+        assert pair.first == (one if pair.first_page else None)
+        assert pair.second == (two if pair.second_page else None)
+        assert pair.name == (
+            f"old.tif, page {pair.first_page}"
+            if pair.first_page
+            else f"new.tif, page {pair.second_page}"
+        )
+
+
+def test_scans_of_pages_are_paired_though_they_are_noisy_and_moved() -> None:
+    rng = np.random.default_rng(2)
+
+    def seen(page: Image.Image, step: int) -> Any:
+        noisy = np.roll(np.asarray(page), (step, step), (0, 1)) + rng.normal(
+            0, 8, (280, 200)
+        )
+        small = cv2.resize(noisy.clip(0, 255).astype(np.uint8), (32, 32), None, 0, 0, 3)
+        return small.ravel()
+
+    ours = [seen(page, 0) for page in pages(1, 2, 3, 4, 5, 6)]
+    theirs = [seen(page, 3) for page in pages(1, 2, 9, 3, 4, 6)]
+    assert list(image_diff.align_pages(image_diff.unlikeness(ours, theirs))) == [
+        (1, 1),
+        (2, 2),
+        (None, 3),
+        (3, 4),
+        (4, 5),
+        (5, None),
+        (6, 6),
+    ]
+
+
+@pytest.mark.parametrize("extension", ["tif", "gif", "png", "webp", "pdf"])
+def test_two_documents_are_a_folder_of_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extension: str
+) -> None:
+    first = save_pages(tmp_path / f"old.{extension}", 1, 2, 3)
+    second = save_pages(tmp_path / f"new.{extension}", 1, 4, 2, -3)
+    output = tmp_path / "out"
+    words = [str(first), str(second), "--json", "-o", str(output)]
+    for _ in "again":
+        assert main([*words, "--exit-code"]) == 1
+        records = records_of(capsys.readouterr().out)
+        assert {record["name"]: record["status"] for record in records} == {
+            f"{first.name}, page 1": "same",
+            f"{second.name}, page 2": "only_second",
+            f"{first.name}, page 2": "same",
+            f"{first.name}, page 3": "different",
+        }
+        for record in records:
+            number = int(record["name"][-1])
+            inserted = record["status"] == "only_second"
+            assert record["first_page"] == (None if inserted else number)
+            assert record["second_page"] == number + (not inserted and number > 1)
+            assert record["first"] == (None if inserted else str(first))
+            assert record["second"] == str(second)
+    (page,) = (output / "pairs").iterdir()
+    assert page.name == f"{first.name}, page 3"
+    assert f"<b>{first.name}, page 3</b>" in (output / "index.html").read_text()
+
+
+def test_what_is_known_of_pages_is_not_computed_again(runs: Runs) -> None:
+    for name, seeds in (("first", (1, 2, 3)), ("second", (1, 2, -3))):
+        save_pages(runs.tree / name / "a.tif", *seeds)
+    runs()
+    assert {record["name"] for record in runs.records().values()} >= {
+        f"a.tif, page {number}" for number in (1, 2, 3)
+    }
+    sent: list[str] = []
+    runs(sent=sent)
+    assert not any("a.tif" in name for name in sent)
+    save_pages(runs.tree / "second/a.tif", 1, -2, -3)
+    runs(sent=sent)
+    assert {name for name in sent if "a.tif" in name} == {
+        f"a.tif, page {number}" for number in (1, 2, 3)
+    }
+    assert runs.records()["a.tif, page 2"]["status"] == "different"
+    runs("--dpi", "100", sent=sent)
+    assert "a.tif, page 1" in sent
+
+
+def test_documents_in_folders_are_compared_page_by_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masks are for every page; of one name a page is told apart by whose it is."""
+    save_pages(tmp_path / "first/deep/a.tif", 1, 2)
+    save_pages(tmp_path / "second/deep/a.tif", 1, 3, -2)
+    save_pages(tmp_path / "first/b.gif", 1, 2)
+    save_pages(tmp_path / "second/b.webp", 5, 1, 2)
+    save_pages(tmp_path / "first/equal.tif", 1, 2)
+    save_pages(tmp_path / "second/equal.tif", 1, 2)
+    save_pages(tmp_path / "first/alone.tif", 1, 2)
+    mask = np.zeros((280, 200), np.uint8)
+    mask[110:150, 70:110] = 255
+    write(tmp_path / "first/deep/a.ignore.png", mask)
+    file = tmp_path / "junit.xml"
+    assert main([*folders(tmp_path), "--json", "--junit", str(file)]) == 0
+    records = records_of(capsys.readouterr().out)
+    assert [(record["name"], record["status"]) for record in records] == [
+        ("alone.tif", "only_first"),
+        ("b.webp, page 1", "only_second"),
+        ("b.gif, page 1", "same"),
+        ("b.gif, page 2", "same"),
+        ("equal.tif, page 1", "same"),
+        ("equal.tif, page 2", "same"),
+        ("deep/a.tif, page 1", "same"),
+        ("deep/a.tif, page 2 of the second", "only_second"),
+        ("deep/a.tif, page 2", "same"),
+    ]
+    names = [case.get("name") for case in ElementTree.parse(file).getroot()]
+    assert names == [record["name"] for record in records]
+
+
+def test_a_page_that_cannot_be_read_is_an_error_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = save_pages(tmp_path / "old.tif", 1, 2, 3)
+    second = tmp_path / "new.tif"
+    whole, *others = pages(1, 2, 3)
+    packed: dict[str, Any] = {"save_all": True, "compression": "tiff_adobe_deflate"}
+    whole.save(second, append_images=others, **packed)
+    with tifffile.TiffFile(second) as document:
+        place = document.pages[1].dataoffsets[0]
+    data = second.read_bytes()
+    second.write_bytes(data[:place] + bytes(60) + data[place + 60 :])
+    assert main([str(first), str(second), "--json"]) == 2
+    records = records_of(capsys.readouterr().out)
+    assert [record["status"] for record in records] == ["same", "error", "same"]
+    assert records[1]["error"] == f"{second} has no page 2 that is whole; name another"
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "message"),
+    [
+        (b"%PDF-1.7\n", 2, " is a damaged or truncated PDF; save or copy it again"),
+        (b"", 2, " is empty; save the picture again"),
+        (None, 2, " cannot be read: No such file or directory; name a picture that is"),
+    ],
+)
+def test_a_document_that_cannot_be_read(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    second: bytes | None,
+    status: int,
+    message: str,
+) -> None:
+    first = save_pages(tmp_path / "old.pdf", 1, 2)
+    other = tmp_path / "new.pdf"
+    if second is not None:
+        other.write_bytes(second)
+    assert refusal(capsys, first, other).startswith(f"{other}{message}")
+
+
+def test_one_page_against_one_page_is_a_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = save_pages(tmp_path / "old.pdf", 1)
+    second = save_pages(tmp_path / "new.pdf", -1)
+    for dpi, size in (("72", (200, 280)), ("144", (400, 560))):
+        assert main([str(first), str(second), "--json", "--dpi", dpi]) == 0
+        record = json.loads(capsys.readouterr().out)
+        assert (record["name"], record["status"]) == (None, "different")
+        assert (record["width"], record["height"]) == size
+        assert record["first_page"] is record["second_page"] is None
 
 
 # --- Links and pipes in the output ----------------------------------------------------
