@@ -530,12 +530,12 @@ def in_known_depth(image: Image) -> Image:
         return image.astype(np.float32, copy=False)
 
 
-def at_16_bits(image: Image, white: int) -> Image:
-    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+def at_16_bits(image: Image, white: int, black: int = 0) -> Image:
+    """Whole numbers from black to white as uint16 from 0 to 65535."""
     if white == 65535:
         return image
-    share = np.minimum(image, white) * np.float32(65535 / white)
-    return np.rint(share).astype(np.uint16)
+    share = np.float32(65535 / (white - black))
+    return np.rint((image.clip(black, white) - black) * share).astype(np.uint16)
 
 
 def over_white(image: Image, premultiplied: bool = False) -> Image:
@@ -659,7 +659,7 @@ class Source(NamedTuple):
     """An input, open."""
 
     path: str
-    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
+    file: BinaryIO  # in memory what came through a pipe
     stat: os.stat_result  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
@@ -681,10 +681,15 @@ HEAD = 1024  # bytes of a file from which its kind is told
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: float, height: float) -> None:
     """Refuse a picture with more pixels than are allowed, before it is decoded."""
     if width * height > MOST_PIXELS:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
+
+
+def one_page(source: Source) -> int:
+    """The count of pages where there is always one."""
+    return 1
 
 
 def open_with_pillow(source: Source) -> Any:
@@ -698,19 +703,19 @@ def open_with_pillow(source: Source) -> Any:
     Pillow.preinit()
     if kind not in Pillow.OPEN:
         Pillow.init()
-    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    source.file.seek(0)
+    picture: Any = Pillow.OPEN[kind][0](source.file, "")
     check_size(*picture.size)
     picture.seek(source.page - 1)
     check_size(*picture.size)
     return picture
 
 
-def one_page(source: Source) -> int:
-    """The count of pages where there is always one."""
-    return 1
-
-
-def frames_by_pillow(source: Source) -> int:
+def count_with_pillow(source: Source) -> int:
     """The count of frames, of which only headers are read."""
     picture = open_with_pillow(source._replace(page=1))
     return int(getattr(picture, "n_frames", 1))
@@ -721,15 +726,16 @@ def decode_with_pillow(source: Source) -> Picture:
     return source.picture(from_pillow(open_with_pillow(source)))
 
 
-def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+def decode_with_opencv(
+    source: Source, data: bytes, flags: int = cv2.IMREAD_UNCHANGED
+) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    data = np.frombuffer(source.read(), np.uint8)
+    stored = np.frombuffer(data, np.uint8)
     if source.page == 1:
-        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+        image: Image | None = cv2.imdecode(stored, flags)
     else:
         only = source.page - 1, source.page
-        images = cv2.imdecodemulti(data, flags, range=only)[1]
-    (image,) = images
+        (image,) = cv2.imdecodemulti(stored, flags, range=only)[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -747,11 +753,10 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, notes=notes)
+    return source.picture(as_shown(pixels, profile, orientation), notes=notes)
 
 
-def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
+def png_chunks(file: BinaryIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
@@ -771,11 +776,11 @@ def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
         yield chunk
 
 
-def frames_of_png(source: Source) -> int:
+def count_png(source: Source) -> int:
     """The count of frames; 1 without the chunk that must stand before the pixels."""
     chunks = takewhile(lambda chunk: chunk[:4] != b"IDAT", png_chunks(source.file))
     is_animated = any(chunk[:4] == b"acTL" for chunk in chunks)
-    return frames_by_pillow(source) if is_animated else 1
+    return count_with_pillow(source) if is_animated else 1
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -799,13 +804,13 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
             return to_rgb(imagecodecs.png_decode(source.read()))
     pixels: Image | None = None
-    if isinstance(source.file, io.FileIO):
+    if isinstance(source.file, io.BufferedReader):
         # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
         # completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
-        pixels = decode_with_opencv(source)
+        pixels = decode_with_opencv(source, source.read())
     if colour == GRAY and clear:  # which OpenCV does not regard
         white = np.iinfo(pixels.dtype).max
         level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
@@ -844,19 +849,18 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
     data = source.read()
-    has_profile = b"ICC_PROFILE\0" in data
-    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
     if re.search(FOUR_CHANNELS, data):
-        decode_with_opencv(source)
+        decode_with_opencv(source, data)
         return decode_with_pillow(source)
-    if has_profile or may_be_turned:
-        pixels = decode_with_opencv(source)
-        return finished(source, pixels)
-    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+    # Of what turns a picture OpenCV reads EXIF alone.
+    if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
+        return finished(source, decode_with_opencv(source, data))
+    return source.picture(decode_with_opencv(source, data, cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -865,10 +869,14 @@ def white_of(kind: str, data: bytes) -> int:
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
     if kind == "JPEG2000":
-        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
+        bits = data[data.index(STREAM) + 42] & 127
         return int(2 ** (bits + 1)) - 1
     flags = data[data.index(b"av1C") + 6] & 96
     return {64: 1023, 96: 4095}.get(flags, 255)
+
+
+SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
 
 
 def decode_by_depth(source: Source) -> Picture:
@@ -879,20 +887,19 @@ def decode_by_depth(source: Source) -> Picture:
     white = white_of(source.format.name, data)
     if white <= 255:
         return decode_with_pillow(source)
-    return finished(source, at_16_bits(decode_with_opencv(source), white))
+    data, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)  # OpenCV errs by 7 levels
+    pixels = decode_with_opencv(source, data)
+    if is_ycc:
+        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    black = 0
+    if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
+        black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
+    return finished(source, at_16_bits(pixels, white, black))
 
 
 def decode_float(source: Source) -> Picture:
     """HDR and PFM by OpenCV."""
-    return source.picture(decode_with_opencv(source))
-
-
-def images_of_heif(source: Source) -> int:
-    """The count of photographs, where pillow-heif is installed."""
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    return frames_by_pillow(source)
+    return source.picture(decode_with_opencv(source, source.read()))
 
 
 PDFIUM = threading.Lock()  # it is not made for threads
@@ -911,7 +918,7 @@ def opened_pdf(source: Source) -> Iterator[Any]:
         yield document
 
 
-def pages_of_pdf(source: Source) -> int:
+def count_pdf(source: Source) -> int:
     """The count of pages of a PDF, which is above 0: else PDFium does not open it."""
     with opened_pdf(source) as document:
         return len(document)
@@ -923,9 +930,34 @@ def decode_pdf(source: Source) -> Picture:
         document.init_forms()
         page = document[source.page - 1]
         scale = source.dpi / 72
-        check_size(*(math.ceil(side * scale) for side in page.get_size()))
+        width, height = page.get_size()
+        check_size(width * scale, height * scale)
         with contextlib.closing(page.render(scale=scale)) as bitmap:
             return source.picture(bitmap.to_numpy().copy())
+
+
+def tiff_pages(source: Source) -> list[Any]:
+    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
+
+    Raises ValueError where the chain of its images is cut.
+    """
+    import tifffile
+
+    source.file.seek(0)
+    document: Any = tifffile.TiffFile(source.file)
+    images = [document.pages[number] for number in range(len(document.pages))]
+    source.file.seek(document.pages.next_page_offset)
+    end = source.file.read(document.tiff.offsetsize)
+    (following,) = struct.unpack(document.tiff.offsetformat, end)
+    if following not in (0, *(image.offset for image in images)):
+        raise ValueError("an image is missing")
+    pages = [image for image in images if not image.is_reduced and not image.is_mask]
+    return pages or images
+
+
+def count_tiff(source: Source) -> int:
+    """The count of pages of a TIFF."""
+    return len(tiff_pages(source))
 
 
 def check_strips(page: Any) -> None:
@@ -938,8 +970,8 @@ def check_strips(page: Any) -> None:
         raise ValueError("strips are too small")
 
 
-def deep_tiff_values(source: Source, page: Any) -> Image:
-    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+def tiff_values(source: Source, page: Any) -> Image:
+    """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
@@ -948,7 +980,7 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
     except (NotImplementedError, ValueError) as problem:
         if page.planarconfig != 1 or "imagecodecs" not in str(problem):
             raise
-        values = to_rgb(decode_with_opencv(source))
+        values = to_rgb(decode_with_opencv(source, source.read()))
         lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
@@ -957,8 +989,8 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
 
 
 def decode_deep_tiff(source: Source, page: Any) -> Picture:
-    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = deep_tiff_values(source, page)
+    """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = tiff_values(source, page)
     bands = page.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
@@ -978,14 +1010,10 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
     return source.picture(pixels, notes=notes)
 
 
-def without_value(picture: Picture, nodata: Any) -> Picture:
+def without_value(picture: Picture, nodata: float) -> Picture:
     """The picture; what has the value that a GeoTIFF has for none is left out."""
-    try:
-        nothing = np.float32(nodata)
-    except (TypeError, ValueError):
-        return picture
     pixels = picture.pixels
-    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    same = np.isnan(pixels) if np.isnan(nodata) else pixels == np.float32(nodata)
     gaps = np.logical_and.reduce(same, axis=2)
     if pixels.dtype == np.float32:  # it must not stretch the range
         lowest = pixels[~gaps].min(initial=np.inf)
@@ -997,71 +1025,52 @@ def without_value(picture: Picture, nodata: Any) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-def pages_of(document: Any) -> list[Any]:
-    """The pages of a TIFF, without small copies of others and masks for them."""
-    pages = [document.pages[index] for index in range(len(document.pages))]
-    whole = [page for page in pages if not page.is_reduced and not page.is_mask]
-    return whole or pages
-
-
-def pages_of_tiff(source: Source) -> int:
-    """The count of pages of a TIFF."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        return len(pages_of(document))
-
-
 PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
 FAX = 2, 3, 4  # kinds of compression
 
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        page = pages_of(document)[source.page - 1]
-        source = source._replace(page=page.index + 1)  # as decoders count
-        check_size(page.imagewidth, page.imagelength)
-        bands, colours = page.samplesperpixel, page.photometric
-        if bands > 4:
-            fault = f"{source.path} has {bands} bands; extract the three to compare"
-            raise ImageDiffError(fault)
-        check_strips(page)
-        if page.compression in FAX:
-            decode_with_opencv(source)  # it tells of damage, and Pillow does not
-        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_usual = bands < 3 or colours == 2  # not gray of several bands
-        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-            picture = decode_with_pillow(source)
-        else:
-            picture = decode_deep_tiff(source, page)
-        nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture, nodata)
+    page = tiff_pages(source)[source.page - 1]
+    source = source._replace(page=page.index + 1)  # as decoders count
+    check_size(page.imagewidth, page.imagelength)
+    bands, colours = page.samplesperpixel, page.photometric
+    if bands > 4:
+        fault = f"{source.path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    check_strips(page)
+    if page.compression in FAX:
+        decode_with_opencv(source, source.read())  # it tells of damage; Pillow does not
+    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+    is_usual = bands < 3 or colours == 2  # not gray of several bands
+    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+        picture = decode_with_pillow(source)
+    else:
+        picture = decode_deep_tiff(source, page)
+    if 42113 in page.tags:
+        return without_value(picture, page.nodata)
+    return picture
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", frames_of_png, decode_png),
+    Format("PNG", rb"\x89PNG", count_png, decode_png),
     Format("JPEG", rb"\xff\xd8", one_page, decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", pages_of_tiff, decode_tiff),
-    Format("WEBP", rb"RIFF.{4}WEBP", frames_by_pillow, decode_with_pillow),
-    Format("GIF", rb"GIF8", frames_by_pillow, decode_with_pillow),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", count_tiff, decode_tiff),
+    Format("PDF", rb"%PDF", count_pdf, decode_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", count_with_pillow, decode_with_pillow),
+    Format("GIF", rb"GIF8", count_with_pillow, decode_with_pillow),
     Format("BMP", rb"BM", one_page, decode_with_pillow),
     Format("SUN", rb"\x59\xa6\x6a\x95", one_page, decode_with_pillow),
     Format("PPM", rb"P[1-6][\s#]", one_page, decode_by_depth),
     Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", one_page, decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", frames_by_pillow, decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", images_of_heif, decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", count_with_pillow, decode_by_depth),
+    Format(
+        "HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", count_with_pillow, decode_with_pillow
+    ),
     Format("HDR", rb"#\?", one_page, decode_float),
     Format("PFM", rb"P[Ff]\s", one_page, decode_float),
-    Format("PDF", rb"%PDF", pages_of_pdf, decode_pdf),
 )
-FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-}
+SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -1072,9 +1081,8 @@ def format_of(path: str, head: bytes) -> Format:
     fault = "is not a picture of a format that is read; convert it to PNG"
     if not head:
         fault = "is empty; save the picture again"
-    for begins, known in FOREIGN.items():
-        if re.match(begins, head, re.DOTALL):
-            fault = known
+    elif re.match(SVG, head, re.DOTALL):
+        fault = "is an SVG; render it to PNG first"
     raise ImageDiffError(f"{path} {fault}")
 
 
@@ -1089,15 +1097,14 @@ def open_source(
     shown = os.fsdecode(path)
     try:
         fill_streams()
-        with open(path, "rb") as opened:
-            stat = os.fstat(opened.fileno())
-            head = opened.read(HEAD)
-            kind = format_of(shown, head)
-            file: io.FileIO | io.BytesIO
-            if S_ISREG(stat.st_mode):
-                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
-            else:
-                file = io.BytesIO(head + opened.read())
+        # A larger buffer would read much of a PNG beside its chunks' heads.
+        file: BinaryIO = io.BufferedReader(io.FileIO(path), HEAD)
+        stack.enter_context(file)
+        stat = os.fstat(file.fileno())
+        head = file.read(HEAD)
+        kind = format_of(shown, head)
+        if not S_ISREG(stat.st_mode):
+            file = io.BytesIO(head + file.read())
     except (OSError, ValueError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
@@ -1105,13 +1112,14 @@ def open_source(
     return Source(shown, file, stat, kind, page, dpi)
 
 
+PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2", "TIFF": "imagecodecs"}
+
+
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        packages = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}
-        package = packages.get(kind, "imagecodecs")
-        return f"is a {kind} that another package reads; pip install {package}"
+        return f"is a {kind} that another package reads; pip install {PACKAGES[kind]}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
     if "MAX_IMAGE_PIXELS" in str(problem):
@@ -1144,13 +1152,12 @@ def decode(source: Source) -> Picture:
         if source.page > pages:
             raise ValueError("no such page")
         picture = source.format.decode(source)._replace(pages=pages)
-    broken = 0
     if picture.pixels.dtype == np.float32:
-        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
-    if broken:
-        count = f"{broken} of {picture.pixels[..., 0].size}"
-        fault = f"{source.path} has pixels that are not finite, {count}"
-        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+        broken = np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2))
+        if broken:
+            count = f"{broken} of {picture.pixels[..., 0].size}"
+            fault = f"{source.path} has pixels that are not finite, {count}"
+            raise ImageDiffError(f"{fault}; replace NaN and infinity")
     return picture
 
 
