@@ -643,16 +643,7 @@ def from_pillow(picture: Any) -> Image:
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
 
 
-# --- Load -----------------------------------------------------------------------------
-
-
-class Format(NamedTuple):
-    """A kind of file."""
-
-    name: str  # as Pillow has it, too
-    begins: bytes  # a pattern of its first bytes
-    count: Callable[[Source], int]  # of its pages or frames
-    decode: Callable[[Source], Picture]
+# --- Decoders -------------------------------------------------------------------------
 
 
 class Source(NamedTuple):
@@ -670,13 +661,16 @@ class Source(NamedTuple):
         self.file.seek(0)
         return self.file.read()
 
+    def held(self) -> Source:
+        """The same in memory, from where it is read again at no cost."""
+        return self._replace(file=io.BytesIO(self.read()))
+
     def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
         """What was decoded of this input."""
         file = PictureFile(self.path, self.stat, plain)
         return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
 
 
-HEAD = 1024  # bytes of a file from which its kind is told
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
@@ -685,11 +679,6 @@ def check_size(width: float, height: float) -> None:
     """Refuse a picture with more pixels than are allowed, before it is decoded."""
     if width * height > MOST_PIXELS:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
-
-
-def one_page(source: Source) -> int:
-    """The count of pages where there is always one."""
-    return 1
 
 
 def open_with_pillow(source: Source) -> Any:
@@ -715,27 +704,19 @@ def open_with_pillow(source: Source) -> Any:
     return picture
 
 
-def count_with_pillow(source: Source) -> int:
-    """The count of frames, of which only headers are read."""
-    picture = open_with_pillow(source._replace(page=1))
-    return int(getattr(picture, "n_frames", 1))
-
-
 def decode_with_pillow(source: Source) -> Picture:
     """Any picture of up to 8 bits."""
     return source.picture(from_pillow(open_with_pillow(source)))
 
 
-def decode_with_opencv(
-    source: Source, data: bytes, flags: int = cv2.IMREAD_UNCHANGED
-) -> Image:
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    stored = np.frombuffer(data, np.uint8)
+    data = np.frombuffer(source.read(), np.uint8)
     if source.page == 1:
-        image: Image | None = cv2.imdecode(stored, flags)
+        image: Image | None = cv2.imdecode(data, flags)
     else:
         only = source.page - 1, source.page
-        (image,) = cv2.imdecodemulti(stored, flags, range=only)[1]
+        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -776,11 +757,10 @@ def png_chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def count_png(source: Source) -> int:
-    """The count of frames; 1 without the chunk that must stand before the pixels."""
-    chunks = takewhile(lambda chunk: chunk[:4] != b"IDAT", png_chunks(source.file))
-    is_animated = any(chunk[:4] == b"acTL" for chunk in chunks)
-    return count_with_pillow(source) if is_animated else 1
+def is_animated(source: Source) -> bool:
+    """Whether a PNG has frames, which it says before its pixels."""
+    names = (chunk[:4] for chunk in png_chunks(source.file))
+    return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -810,7 +790,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
-        pixels = decode_with_opencv(source, source.read())
+        pixels = decode_with_opencv(source)
     if colour == GRAY and clear:  # which OpenCV does not regard
         white = np.iinfo(pixels.dtype).max
         level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
@@ -848,14 +828,15 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    source = source.held()
     data = source.read()
     if re.search(FOUR_CHANNELS, data):
-        decode_with_opencv(source, data)
+        decode_with_opencv(source)
         return decode_with_pillow(source)
     # Of what turns a picture OpenCV reads EXIF alone.
     if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
-        return finished(source, decode_with_opencv(source, data))
-    return source.picture(decode_with_opencv(source, data, cv2.IMREAD_COLOR))
+        return finished(source, decode_with_opencv(source))
+    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
@@ -881,15 +862,16 @@ LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 
 
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    source = source.held()
     data = source.read()
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
     white = white_of(source.format.name, data)
     if white <= 255:
         return decode_with_pillow(source)
-    data, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)  # OpenCV errs by 7 levels
-    pixels = decode_with_opencv(source, data)
-    if is_ycc:
+    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
+    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
+    if is_ycc:  # by OpenCV it would be off by 7 levels
         pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
     black = 0
     if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
@@ -899,9 +881,10 @@ def decode_by_depth(source: Source) -> Picture:
 
 def decode_float(source: Source) -> Picture:
     """HDR and PFM by OpenCV."""
-    return source.picture(decode_with_opencv(source, source.read()))
+    return source.picture(decode_with_opencv(source))
 
 
+PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
 PDFIUM = threading.Lock()  # it is not made for threads
 
 
@@ -911,17 +894,11 @@ def opened_pdf(source: Source) -> Iterator[Any]:
     import pypdfium2
 
     end = source.file.seek(0, os.SEEK_END)
-    source.file.seek(max(0, end - HEAD))
+    source.file.seek(max(0, end - PDF_END))
     if b"%%EOF" not in source.file.read():  # PDFium would render what is there
         raise ValueError("cut short")
     with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.file)) as document:
         yield document
-
-
-def count_pdf(source: Source) -> int:
-    """The count of pages of a PDF, which is above 0: else PDFium does not open it."""
-    with opened_pdf(source) as document:
-        return len(document)
 
 
 def decode_pdf(source: Source) -> Picture:
@@ -955,11 +932,6 @@ def tiff_pages(source: Source) -> list[Any]:
     return pages or images
 
 
-def count_tiff(source: Source) -> int:
-    """The count of pages of a TIFF."""
-    return len(tiff_pages(source))
-
-
 def check_strips(page: Any) -> None:
     """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
     counts = page.databytecounts
@@ -980,7 +952,7 @@ def tiff_values(source: Source, page: Any) -> Image:
     except (NotImplementedError, ValueError) as problem:
         if page.planarconfig != 1 or "imagecodecs" not in str(problem):
             raise
-        values = to_rgb(decode_with_opencv(source, source.read()))
+        values = to_rgb(decode_with_opencv(source))
         lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
@@ -1019,9 +991,8 @@ def without_value(picture: Picture, nodata: float) -> Picture:
         lowest = pixels[~gaps].min(initial=np.inf)
         pixels = np.where(gaps[..., None], lowest, pixels)
     ignored = gaps.astype(np.uint8) * np.uint8(255)
-    count = np.count_nonzero(gaps)
-    note = f"{count} pixels are left out, as the file says they have no value"
-    notes = (*picture.notes, note)
+    left_out = f"{np.count_nonzero(gaps)} pixels are left out"
+    notes = (*picture.notes, f"{left_out}, as the file says they have no value")
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
@@ -1040,7 +1011,7 @@ def decode_tiff(source: Source) -> Picture:
         raise ImageDiffError(fault)
     check_strips(page)
     if page.compression in FAX:
-        decode_with_opencv(source, source.read())  # it tells of damage; Pillow does not
+        decode_with_opencv(source)  # it tells of damage, and Pillow does not
     is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
     is_usual = bands < 3 or colours == 2  # not gray of several bands
     if colours in PILLOW_COLOURS or (is_shallow and is_usual):
@@ -1052,24 +1023,51 @@ def decode_tiff(source: Source) -> Picture:
     return picture
 
 
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
+
+
 FORMATS = (
-    Format("PNG", rb"\x89PNG", count_png, decode_png),
-    Format("JPEG", rb"\xff\xd8", one_page, decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", count_tiff, decode_tiff),
-    Format("PDF", rb"%PDF", count_pdf, decode_pdf),
-    Format("WEBP", rb"RIFF.{4}WEBP", count_with_pillow, decode_with_pillow),
-    Format("GIF", rb"GIF8", count_with_pillow, decode_with_pillow),
-    Format("BMP", rb"BM", one_page, decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", one_page, decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", one_page, decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", one_page, decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", count_with_pillow, decode_by_depth),
-    Format(
-        "HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", count_with_pillow, decode_with_pillow
-    ),
-    Format("HDR", rb"#\?", one_page, decode_float),
-    Format("PFM", rb"P[Ff]\s", one_page, decode_float),
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("PDF", rb"%PDF", decode_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("HDR", rb"#\?", decode_float),
 )
+ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
+
+
+def pages_in(source: Source) -> int:
+    """The count of pages or frames of an input, of which only headers are read."""
+    kind = source.format.name
+    if kind == "PDF":  # without pages PDFium does not open it
+        with opened_pdf(source) as document:
+            return len(document)
+    if kind == "TIFF":
+        return len(tiff_pages(source))
+    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
+        picture = open_with_pillow(source._replace(page=1))
+        return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
+HEAD = 1024  # bytes of a file from which its kind is told
 SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
 
 
@@ -1087,7 +1085,7 @@ def format_of(path: str, head: bytes) -> Format:
 
 
 def open_source(
-    path: PathLike, page: int, dpi: float, stack: contextlib.ExitStack
+    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
 ) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
@@ -1112,14 +1110,15 @@ def open_source(
     return Source(shown, file, stat, kind, page, dpi)
 
 
-PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2", "TIFF": "imagecodecs"}
+PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
 
 
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        return f"is a {kind} that another package reads; pip install {PACKAGES[kind]}"
+        package = PACKAGES.get(kind, "imagecodecs")
+        return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
     if "MAX_IMAGE_PIXELS" in str(problem):
@@ -1148,15 +1147,15 @@ def faults_named(source: Source) -> Iterator[None]:
 def decode(source: Source) -> Picture:
     """Decode an input; ImageDiffError, which names it, where that fails."""
     with faults_named(source):
-        pages = source.format.count(source)
+        pages = pages_in(source)
         if source.page > pages:
             raise ValueError("no such page")
         picture = source.format.decode(source)._replace(pages=pages)
     if picture.pixels.dtype == np.float32:
-        broken = np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2))
-        if broken:
-            count = f"{broken} of {picture.pixels[..., 0].size}"
-            fault = f"{source.path} has pixels that are not finite, {count}"
+        broken = ~np.isfinite(picture.pixels).all(axis=2)
+        if broken.any():
+            some = f"{np.count_nonzero(broken)} of {broken.size}"
+            fault = f"{source.path} has pixels that are not finite, {some}"
             raise ImageDiffError(f"{fault}; replace NaN and infinity")
     return picture
 
@@ -1198,7 +1197,7 @@ def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Pictu
     memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, dpi, stack) for path in paths])
+        return read_sources([open_source(stack, path, page, dpi) for path in paths])
 
 
 def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
@@ -1212,9 +1211,9 @@ def count_pages(path: PathLike) -> int:
     1 for any other picture. Raises ImageDiffError like `read_images`.
     """
     with contextlib.ExitStack() as stack:
-        source = open_source(path, 1, 150, stack)
+        source = open_source(stack, path)
         with hear_decoders(), faults_named(source):
-            return source.format.count(source)
+            return pages_in(source)
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -4773,7 +4772,7 @@ def same_bytes(first: str, second: str) -> bool:
 def check_picture(path: str) -> None:
     """Raise ImageDiffError for a file that does not begin as a picture."""
     with contextlib.ExitStack() as stack:
-        open_source(path, 1, 150, stack)
+        open_source(stack, path)
 
 
 def compare_both(
