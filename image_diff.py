@@ -611,6 +611,10 @@ def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
 
     What is deeper than 8 bits keeps its colours.
     """
+    if profile and profile[16:20] == b"GRAY" and pixels.shape[2:] == (4,):
+        shown = as_shown(pixels[..., 0], profile, 1)  # ImageCms has no gray with alpha
+        pixels = np.dstack([to_bgr(shown), pixels[..., 3]])
+        profile = None
     transform = None
     if pixels.dtype == np.uint8:
         mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
@@ -996,7 +1000,9 @@ def without_value(picture: Picture, nodata: float) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+LAB = 8  # of TIFF's kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
 FAX = 2, 3, 4  # kinds of compression
 
 
@@ -1006,13 +1012,16 @@ def decode_tiff(source: Source) -> Picture:
     source = source._replace(page=page.index + 1)  # as decoders count
     check_size(page.imagewidth, page.imagelength)
     bands, colours = page.samplesperpixel, page.photometric
+    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
     if bands > 4:
         fault = f"{source.path} has {bands} bands; extract the three to compare"
         raise ImageDiffError(fault)
+    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
+        fault = f"{source.path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
     check_strips(page)
     if page.compression in FAX:
         decode_with_opencv(source)  # it tells of damage, and Pillow does not
-    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
     is_usual = bands < 3 or colours == 2  # not gray of several bands
     if colours in PILLOW_COLOURS or (is_shallow and is_usual):
         picture = decode_with_pillow(source)
