@@ -551,12 +551,12 @@ def in_known_depth(image: Image) -> Image:
         return image.astype(np.float32, copy=False)
 
 
-def at_16_bits(image: Image, white: int) -> Image:
-    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+def at_16_bits(image: Image, white: int, black: int = 0) -> Image:
+    """Whole numbers from black to white as uint16 from 0 to 65535."""
     if white == 65535:
         return image
-    share = np.minimum(image, white) * np.float32(65535 / white)
-    return np.rint(share).astype(np.uint16)
+    share = np.float32(65535 / (white - black))
+    return np.rint((image.clip(black, white) - black) * share).astype(np.uint16)
 
 
 def over_white(image: Image, premultiplied: bool = False) -> Image:
@@ -632,6 +632,10 @@ def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
 
     What is deeper than 8 bits keeps its colours.
     """
+    if profile and profile[16:20] == b"GRAY" and pixels.shape[2:] == (4,):
+        shown = as_shown(pixels[..., 0], profile, 1)  # ImageCms has no gray with alpha
+        pixels = np.dstack([to_bgr(shown), pixels[..., 3]])
+        profile = None
     transform = None
     if pixels.dtype == np.uint8:
         mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
@@ -664,23 +668,14 @@ def from_pillow(picture: Any) -> Image:
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
 
 
-# --- Load -----------------------------------------------------------------------------
-
-
-class Format(NamedTuple):
-    """A kind of file."""
-
-    name: str  # as Pillow has it, too
-    begins: bytes  # a pattern of its first bytes
-    count: Callable[[Source], int]  # of its pages or frames
-    decode: Callable[[Source], Picture]
+# --- Decoders -------------------------------------------------------------------------
 
 
 class Source(NamedTuple):
     """An input, open."""
 
     path: str
-    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
+    file: BinaryIO  # in memory what came through a pipe
     stat: os.stat_result  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
@@ -691,18 +686,21 @@ class Source(NamedTuple):
         self.file.seek(0)
         return self.file.read()
 
+    def held(self) -> Source:
+        """The same in memory, from where it is read again at no cost."""
+        return self._replace(file=io.BytesIO(self.read()))
+
     def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
         """What was decoded of this input."""
         file = PictureFile(self.path, self.stat, plain)
         return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
 
 
-HEAD = 1024  # bytes of a file from which its kind is told
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: float, height: float) -> None:
     """Refuse a picture with more pixels than are allowed, before it is decoded."""
     if width * height > MOST_PIXELS:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
@@ -719,22 +717,16 @@ def open_with_pillow(source: Source) -> Any:
     Pillow.preinit()
     if kind not in Pillow.OPEN:
         Pillow.init()
-    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    source.file.seek(0)
+    picture: Any = Pillow.OPEN[kind][0](source.file, "")
     check_size(*picture.size)
     picture.seek(source.page - 1)
     check_size(*picture.size)
     return picture
-
-
-def one_page(source: Source) -> int:
-    """The count of pages where there is always one."""
-    return 1
-
-
-def frames_by_pillow(source: Source) -> int:
-    """The count of frames, of which only headers are read."""
-    picture = open_with_pillow(source._replace(page=1))
-    return int(getattr(picture, "n_frames", 1))
 
 
 def decode_with_pillow(source: Source) -> Picture:
@@ -746,11 +738,10 @@ def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Ima
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
     data = np.frombuffer(source.read(), np.uint8)
     if source.page == 1:
-        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+        image: Image | None = cv2.imdecode(data, flags)
     else:
         only = source.page - 1, source.page
-        images = cv2.imdecodemulti(data, flags, range=only)[1]
-    (image,) = images
+        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -768,11 +759,10 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, notes=notes)
+    return source.picture(as_shown(pixels, profile, orientation), notes=notes)
 
 
-def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
+def png_chunks(file: BinaryIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
@@ -792,11 +782,10 @@ def png_chunks(file: io.FileIO | io.BytesIO) -> Iterator[bytes]:
         yield chunk
 
 
-def frames_of_png(source: Source) -> int:
-    """The count of frames; 1 without the chunk that must stand before the pixels."""
-    chunks = takewhile(lambda chunk: chunk[:4] != b"IDAT", png_chunks(source.file))
-    is_animated = any(chunk[:4] == b"acTL" for chunk in chunks)
-    return frames_by_pillow(source) if is_animated else 1
+def is_animated(source: Source) -> bool:
+    """Whether a PNG has frames, which it says before its pixels."""
+    names = (chunk[:4] for chunk in png_chunks(source.file))
+    return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -820,7 +809,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
             return to_rgb(imagecodecs.png_decode(source.read()))
     pixels: Image | None = None
-    if isinstance(source.file, io.FileIO):
+    if isinstance(source.file, io.BufferedReader):
         # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
         # completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
@@ -864,20 +853,20 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    source = source.held()
     data = source.read()
-    has_profile = b"ICC_PROFILE\0" in data
-    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
     if re.search(FOUR_CHANNELS, data):
         decode_with_opencv(source)
         return decode_with_pillow(source)
-    if has_profile or may_be_turned:
-        pixels = decode_with_opencv(source)
-        return finished(source, pixels)
+    # Of what turns a picture OpenCV reads EXIF alone.
+    if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
+        return finished(source, decode_with_opencv(source))
     return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -886,21 +875,33 @@ def white_of(kind: str, data: bytes) -> int:
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
     if kind == "JPEG2000":
-        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
+        bits = data[data.index(STREAM) + 42] & 127
         return int(2 ** (bits + 1)) - 1
     flags = data[data.index(b"av1C") + 6] & 96
     return {64: 1023, 96: 4095}.get(flags, 255)
 
 
+SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
+
+
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    source = source.held()
     data = source.read()
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
     white = white_of(source.format.name, data)
     if white <= 255:
         return decode_with_pillow(source)
-    return finished(source, at_16_bits(decode_with_opencv(source), white))
+    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
+    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
+    if is_ycc:  # by OpenCV it would be off by 7 levels
+        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    black = 0
+    if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
+        black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
+    return finished(source, at_16_bits(pixels, white, black))
 
 
 def decode_float(source: Source) -> Picture:
@@ -908,14 +909,7 @@ def decode_float(source: Source) -> Picture:
     return source.picture(decode_with_opencv(source))
 
 
-def images_of_heif(source: Source) -> int:
-    """The count of photographs, where pillow-heif is installed."""
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    return frames_by_pillow(source)
-
-
+PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
 PDFIUM = threading.Lock()  # it is not made for threads
 
 
@@ -925,17 +919,16 @@ def opened_pdf(source: Source) -> Iterator[Any]:
     import pypdfium2
 
     end = source.file.seek(0, os.SEEK_END)
-    source.file.seek(max(0, end - HEAD))
+    source.file.seek(max(0, end - PDF_END))
     if b"%%EOF" not in source.file.read():  # PDFium would render what is there
         raise ValueError("cut short")
-    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.file)) as document:
+    # PDFium reads through Python, and drops what a handler raises there.
+    with (
+        signals_late(),
+        PDFIUM,
+        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
+    ):
         yield document
-
-
-def pages_of_pdf(source: Source) -> int:
-    """The count of pages of a PDF, which is above 0: else PDFium does not open it."""
-    with opened_pdf(source) as document:
-        return len(document)
 
 
 def decode_pdf(source: Source) -> Picture:
@@ -944,9 +937,29 @@ def decode_pdf(source: Source) -> Picture:
         document.init_forms()
         page = document[source.page - 1]
         scale = source.dpi / 72
-        check_size(*(math.ceil(side * scale) for side in page.get_size()))
+        width, height = page.get_size()
+        check_size(width * scale, height * scale)
         with contextlib.closing(page.render(scale=scale)) as bitmap:
             return source.picture(bitmap.to_numpy().copy())
+
+
+def tiff_pages(source: Source) -> list[Any]:
+    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
+
+    Raises ValueError where the chain of its images is cut.
+    """
+    import tifffile
+
+    source.file.seek(0)
+    document: Any = tifffile.TiffFile(source.file)
+    images = [document.pages[number] for number in range(len(document.pages))]
+    source.file.seek(document.pages.next_page_offset)
+    end = source.file.read(document.tiff.offsetsize)
+    (following,) = struct.unpack(document.tiff.offsetformat, end)
+    if following not in (0, *(image.offset for image in images)):
+        raise ValueError("an image is missing")
+    pages = [image for image in images if not image.is_reduced and not image.is_mask]
+    return pages or images
 
 
 def check_strips(page: Any) -> None:
@@ -959,8 +972,8 @@ def check_strips(page: Any) -> None:
         raise ValueError("strips are too small")
 
 
-def deep_tiff_values(source: Source, page: Any) -> Image:
-    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+def tiff_values(source: Source, page: Any) -> Image:
+    """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
@@ -978,8 +991,8 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
 
 
 def decode_deep_tiff(source: Source, page: Any) -> Picture:
-    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = deep_tiff_values(source, page)
+    """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = tiff_values(source, page)
     bands = page.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
@@ -999,90 +1012,98 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
     return source.picture(pixels, notes=notes)
 
 
-def without_value(picture: Picture, nodata: Any) -> Picture:
+def without_value(picture: Picture, nodata: float) -> Picture:
     """The picture; what has the value that a GeoTIFF has for none is left out."""
-    try:
-        nothing = np.float32(nodata)
-    except (TypeError, ValueError):
-        return picture
     pixels = picture.pixels
-    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    same = np.isnan(pixels) if np.isnan(nodata) else pixels == np.float32(nodata)
     gaps = np.logical_and.reduce(same, axis=2)
     if pixels.dtype == np.float32:  # it must not stretch the range
         lowest = pixels[~gaps].min(initial=np.inf)
         pixels = np.where(gaps[..., None], lowest, pixels)
     ignored = gaps.astype(np.uint8) * np.uint8(255)
-    count = np.count_nonzero(gaps)
-    note = f"{count} pixels are left out, as the file says they have no value"
-    notes = (*picture.notes, note)
+    left_out = f"{np.count_nonzero(gaps)} pixels are left out"
+    notes = (*picture.notes, f"{left_out}, as the file says they have no value")
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-def pages_of(document: Any) -> list[Any]:
-    """The pages of a TIFF, without small copies of others and masks for them."""
-    pages = [document.pages[index] for index in range(len(document.pages))]
-    whole = [page for page in pages if not page.is_reduced and not page.is_mask]
-    return whole or pages
-
-
-def pages_of_tiff(source: Source) -> int:
-    """The count of pages of a TIFF."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        return len(pages_of(document))
-
-
-PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+LAB = 8  # of TIFF's kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
 FAX = 2, 3, 4  # kinds of compression
 
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    import tifffile
+    page = tiff_pages(source)[source.page - 1]
+    source = source._replace(page=page.index + 1)  # as decoders count
+    check_size(page.imagewidth, page.imagelength)
+    bands, colours = page.samplesperpixel, page.photometric
+    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+    if bands > 4:
+        fault = f"{source.path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
+        fault = f"{source.path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
+    check_strips(page)
+    if page.compression in FAX:
+        decode_with_opencv(source)  # it tells of damage, and Pillow does not
+    is_usual = bands < 3 or colours == 2  # not gray of several bands
+    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+        picture = decode_with_pillow(source)
+    else:
+        picture = decode_deep_tiff(source, page)
+    if 42113 in page.tags:
+        return without_value(picture, page.nodata)
+    return picture
 
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        page = pages_of(document)[source.page - 1]
-        source = source._replace(page=page.index + 1)  # as decoders count
-        check_size(page.imagewidth, page.imagelength)
-        bands, colours = page.samplesperpixel, page.photometric
-        if bands > 4:
-            fault = f"{source.path} has {bands} bands; extract the three to compare"
-            raise ImageDiffError(fault)
-        check_strips(page)
-        if page.compression in FAX:
-            decode_with_opencv(source)  # it tells of damage, and Pillow does not
-        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_usual = bands < 3 or colours == 2  # not gray of several bands
-        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-            picture = decode_with_pillow(source)
-        else:
-            picture = decode_deep_tiff(source, page)
-        nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture, nodata)
+
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", frames_of_png, decode_png),
-    Format("JPEG", rb"\xff\xd8", one_page, decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", pages_of_tiff, decode_tiff),
-    Format("WEBP", rb"RIFF.{4}WEBP", frames_by_pillow, decode_with_pillow),
-    Format("GIF", rb"GIF8", frames_by_pillow, decode_with_pillow),
-    Format("BMP", rb"BM", one_page, decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", one_page, decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", one_page, decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", one_page, decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", frames_by_pillow, decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", images_of_heif, decode_with_pillow),
-    Format("HDR", rb"#\?", one_page, decode_float),
-    Format("PFM", rb"P[Ff]\s", one_page, decode_float),
-    Format("PDF", rb"%PDF", pages_of_pdf, decode_pdf),
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("PDF", rb"%PDF", decode_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("HDR", rb"#\?", decode_float),
 )
-FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-}
+ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
+
+
+def pages_in(source: Source) -> int:
+    """The count of pages or frames of an input, of which only headers are read."""
+    kind = source.format.name
+    if kind == "PDF":  # without pages PDFium does not open it
+        with opened_pdf(source) as document:
+            return len(document)
+    if kind == "TIFF":
+        return len(tiff_pages(source))
+    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
+        picture = open_with_pillow(source._replace(page=1))
+        return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
+HEAD = 1024  # bytes of a file from which its kind is told
+SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -1093,14 +1114,13 @@ def format_of(path: str, head: bytes) -> Format:
     fault = "is not a picture of a format that is read; convert it to PNG"
     if not head:
         fault = "is empty; save the picture again"
-    for begins, known in FOREIGN.items():
-        if re.match(begins, head, re.DOTALL):
-            fault = known
+    elif re.match(SVG, head, re.DOTALL):
+        fault = "is an SVG; render it to PNG first"
     raise ImageDiffError(f"{path} {fault}")
 
 
 def open_source(
-    path: PathLike, page: int, dpi: float, stack: contextlib.ExitStack
+    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
 ) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
@@ -1110,15 +1130,14 @@ def open_source(
     shown = os.fsdecode(path)
     try:
         fill_streams()
-        with open(path, "rb") as opened:
-            stat = os.fstat(opened.fileno())
-            head = opened.read(HEAD)
-            kind = format_of(shown, head)
-            file: io.FileIO | io.BytesIO
-            if S_ISREG(stat.st_mode):
-                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
-            else:
-                file = io.BytesIO(head + opened.read())
+        # A larger buffer would read much of a PNG beside its chunks' heads.
+        file: BinaryIO = io.BufferedReader(io.FileIO(path), HEAD)
+        stack.enter_context(file)
+        stat = os.fstat(file.fileno())
+        head = file.read(HEAD)
+        kind = format_of(shown, head)
+        if not S_ISREG(stat.st_mode):
+            file = io.BytesIO(head + file.read())
     except (OSError, ValueError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
@@ -1126,12 +1145,14 @@ def open_source(
     return Source(shown, file, stat, kind, page, dpi)
 
 
+PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
+
+
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        packages = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}
-        package = packages.get(kind, "imagecodecs")
+        package = PACKAGES.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
@@ -1161,17 +1182,16 @@ def faults_named(source: Source) -> Iterator[None]:
 def decode(source: Source) -> Picture:
     """Decode an input; ImageDiffError, which names it, where that fails."""
     with faults_named(source):
-        pages = source.format.count(source)
+        pages = pages_in(source)
         if source.page > pages:
             raise ValueError("no such page")
         picture = source.format.decode(source)._replace(pages=pages)
-    broken = 0
     if picture.pixels.dtype == np.float32:
-        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
-    if broken:
-        count = f"{broken} of {picture.pixels[..., 0].size}"
-        fault = f"{source.path} has pixels that are not finite, {count}"
-        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+        broken = ~np.isfinite(picture.pixels).all(axis=2)
+        if broken.any():
+            some = f"{np.count_nonzero(broken)} of {broken.size}"
+            fault = f"{source.path} has pixels that are not finite, {some}"
+            raise ImageDiffError(f"{fault}; replace NaN and infinity")
     return picture
 
 
@@ -1212,7 +1232,7 @@ def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Pictu
     memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, dpi, stack) for path in paths])
+        return read_sources([open_source(stack, path, page, dpi) for path in paths])
 
 
 def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
@@ -1226,9 +1246,9 @@ def count_pages(path: PathLike) -> int:
     1 for any other picture. Raises ImageDiffError like `read_images`.
     """
     with contextlib.ExitStack() as stack:
-        source = open_source(path, 1, 150, stack)
+        source = open_source(stack, path)
         with hear_decoders(), faults_named(source):
-            return source.format.count(source)
+            return pages_in(source)
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -3308,7 +3328,7 @@ def compare_files(
     places = [(first, first_page), (second, second_page), *masks_first]
     with contextlib.ExitStack() as stack:
         sources = [
-            open_source(path, page or 1, options.dpi, stack) for path, page in places
+            open_source(stack, path, page or 1, options.dpi) for path, page in places
         ]
         one, other, *masks = read_sources(sources)
     painted = [painted_white(mask, one) for mask in masks]
@@ -4959,7 +4979,7 @@ def compare_both(
     check_file(second)
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
-            open_source(first, 1, options.dpi, stack)  # refuses what is no picture
+            open_source(stack, first)  # refuses what is no picture
         return told(pair, "same", EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))

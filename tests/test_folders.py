@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import multiprocessing
 import os
@@ -277,14 +278,12 @@ def test_a_stem_that_leaves_no_choice_pairs(
     assert {name: pair[1] for name, pair in found(tmp_path).items()} == expected
 
 
-def test_every_extension_is_one_that_is_read(
-    tmp_path: Path,
-) -> None:
+def test_every_extension_is_one_that_is_read(tmp_path: Path) -> None:
+    beside_opencv = ".jfif", ".heic", ".heif", ".pdf"
     for extension in image_diff.EXTENSIONS:
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
-        known = cv2.haveImageWriter(f"a{extension}")
-        assert known or extension in (".jfif", ".heic", ".heif", ".pdf")
+        assert extension in beside_opencv or cv2.haveImageWriter(f"a{extension}")
     (tmp_path / "first" / "a.txt").touch()
     (tmp_path / "first" / "png").touch()
     assert len(found(tmp_path)) == len(image_diff.EXTENSIONS)
@@ -1526,6 +1525,21 @@ def test_a_document_that_cannot_be_read(
     if second is not None:
         other.write_bytes(second)
     assert refusal(capsys, first, other).startswith(f"{other}{message}")
+
+
+def test_a_signal_while_a_pdf_is_read_ends_the_run(tmp_path: Path) -> None:
+    class Interrupted(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            signal.raise_signal(signal.SIGTERM)
+            return super().readinto(buffer)
+
+    path = save_pages(tmp_path / "a.pdf", 1)
+    file = Interrupted(path.read_bytes())
+    with contextlib.ExitStack() as stack:
+        source = image_diff.open_source(stack, path)._replace(file=file)
+        stack.enter_context(image_diff.signals_to(image_diff.raise_stopped))
+        with pytest.raises(image_diff.Stopped):
+            image_diff.decode_pdf(source)
 
 
 def test_one_page_against_one_page_is_a_pair(

@@ -505,6 +505,26 @@ def test_a_profile_that_is_srgb_changes_nothing(tmp_path: Path) -> None:
     assert np.array_equal(read_image(path).pixels, bgr(RGB))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_profile_of_gray_beside_alpha(tmp_path: Path, kind: str) -> None:
+    """Brighter by a gamma of 1.2 in place of 2.4."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb[:16] + b"GRAY" + srgb[20:].replace(b"rTRC", b"kTRC")
+    profile = profile.replace(b"\0\2\x66\x66", b"\0\1\x33\x33")
+    gray = Image.fromarray(GRAY)
+    opaque = Image.merge("LA", [gray, Image.new("L", gray.size, 255)])
+    plain, alone, beside = (
+        read_image(stored(tmp_path, "a", pillow(image, kind, **options))).pixels
+        for image, options in (
+            (gray, {}),
+            (gray, {"icc_profile": profile}),
+            (opaque, {"icc_profile": profile}),
+        )
+    )
+    assert alone.mean() > plain.mean() + 20
+    assert np.array_equal(alone, beside)
+
+
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_a_gray_level_that_is_transparent(
@@ -596,6 +616,28 @@ def test_pictures_of_10_and_12_bits(
     assert np.abs(pixels - expected).max() <= most * 65535 / (2**bits - 1) + 0.51
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_gray_avif_of_limited_range(tmp_path: Path, bits: int) -> None:
+    flags = cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100
+    values = DEEP[..., 1] >> (16 - bits)
+    data = bytearray(opencv(values, ".avif", *flags))
+    full_range = data.index(b"colrnclx") + 14
+    assert data[full_range] == 128
+    data[full_range] = 0
+    black, white = 16 << (bits - 8), 235 << (bits - 8)
+    expected = (values.clip(black, white) - black) * (65535 / (white - black))
+    pixels = read_image(stored(tmp_path, "a.avif", bytes(data))).pixels
+    assert np.abs(pixels - bgr(expected)).max() <= 0.51
+
+
+def test_a_deep_jpeg2000_of_ycc(tmp_path: Path) -> None:
+    ycc = cv2.cvtColor(DEEP, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
+    data = opencv(ycc, ".jp2", cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
+    data = data.replace(b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x12", 1)
+    pixels = read_image(stored(tmp_path, "a.jp2", data)).pixels
+    assert np.abs(pixels - bgr(DEEP).astype(int)).max() <= 30  # of 65535
+
+
 def test_a_tiff_of_12_bits_without_imagecodecs(tmp_path: Path) -> None:
     values = DEEP[..., 1] >> 4
     left, right = values[:, ::2], values[:, 1::2]
@@ -647,6 +689,18 @@ def test_a_tiff_of_many_bands(tmp_path: Path, kind: type[Any], bands: int) -> No
     data = tiff(values, photometric="minisblack", planarconfig="contig")
     message = refused(stored(tmp_path, "a.tif", data))
     assert message == f" has {bands} bands; extract the three to compare"
+
+
+@pytest.mark.parametrize(
+    ("colours", "kind"),
+    [("cielab", np.uint16), ("icclab", np.uint16), ("icclab", np.uint8)],
+)
+def test_a_tiff_of_colours_that_are_not_read(
+    tmp_path: Path, colours: str, kind: type[Any]
+) -> None:
+    data = tiff(RGB.astype(kind), photometric=colours)
+    expected = " has CIELAB colours of a kind that is not read; convert it to RGB"
+    assert refused(stored(tmp_path, "a.tif", data)) == expected
 
 
 def test_a_deep_tiff_that_tifffile_cannot_decompress(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """How inputs are opened and read: once, pipes too, in any state of the streams."""
 
-import builtins
 import contextlib
+import io
 import json
 import os
 import resource
@@ -213,7 +213,7 @@ def test_every_path_is_opened_once(
 
         return call
 
-    monkeypatch.setattr(builtins, "open", counted(builtins.open))
+    monkeypatch.setattr(io, "FileIO", counted(io.FileIO))
     monkeypatch.setattr(os, "open", counted(os.open))
     monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
     monkeypatch.setattr(cv2, "imcount", counted(cv2.imcount))
@@ -459,7 +459,7 @@ def test_a_file_that_may_not_be_read(
         def denied(*arguments: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("builtins.open", denied)
+        monkeypatch.setattr("io.FileIO", denied)
     assert refused(path) == f"{path} cannot be read: Permission denied; {NAME_ONE}"
 
 
