@@ -5630,15 +5630,17 @@ def check_output(command: Command) -> None:
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
 
 
-def check_junit(path: str, first: str) -> None:
-    """Raise ImageDiffError where JUnit's XML would replace a folder or the picture."""
-    fault = ""
-    if os.path.isdir(path):
-        fault = "is a folder"
-    elif os.path.exists(path) and os.path.samefile(path, first):
-        fault = "is an input"
-    if fault:
-        raise ImageDiffError(f"{path} {fault}; name another file for --junit")
+def check_junit(path: str) -> None:
+    """Raise ImageDiffError where JUnit's XML would replace what is no XML."""
+    if not os.path.exists(path):
+        return
+    fault = "is no file"
+    if os.path.isfile(path):
+        fault = "is there, and is no XML"
+        with open(path, "rb") as file:
+            if file.read(5) in (b"", b"<?xml"):
+                return
+    raise ImageDiffError(f"{path} {fault}; name another file for --junit")
 
 
 def check_workers() -> None:
@@ -5705,54 +5707,29 @@ def gentle_stop() -> Iterator[list[int]]:
         yield came
 
 
-@contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[Any]:
-    """A bar of tqdm on stderr, or None where that is no terminal."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from tqdm import tqdm
-
-    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=total, bar_format=shape) as bar:
-        yield bar
-
-
-def print_line(line: str, bar: Any) -> None:
-    """Print on stdout, above the bar where both share the terminal."""
-    if bar is not None and is_terminal(sys.stdout):
-        with bar.external_write_mode():
-            write_out(line)
-    else:
-        write_out(line)
-
-
-def print_notes(outcome: Outcome, bar: Any) -> None:
-    """Tell on stderr what is to be told beside a record, above the bar."""
-    for note in outcome.notes:
-        with bar.external_write_mode() if bar else contextlib.nullcontext():
-            tell(f"{outcome.record['name']}: {note}")
-
-
 def print_outcomes(
     outcomes: Iterator[Outcome], command: Command, bar: Any
 ) -> Iterator[Record]:
-    """Print a line an outcome, a ranking at the end; give the records on the way."""
-    import json
+    """Print a line an outcome, a ranking at the end; give the records on the way.
 
+    Where a terminal shows both, the lines stand above the bar.
+    """
     scored = []
     ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
-        line = json.dumps(record) if command.json else as_line(record)
-        if ranking:
-            scored.append((record["ssim"], line))
-        else:
-            print_line(line, bar)
-        print_notes(outcome, bar)
+        line = to_json(record) if command.json else as_line(record)
+        with bar.external_write_mode():
+            if ranking:
+                scored.append((record["ssim"], line))
+            else:
+                write_out(line)
+            for note in outcome.notes:
+                tell(f"{record['name']}: {note}")
         yield record
-    for line in most_alike_first(scored):
-        print_line(line, bar)
+    with bar.external_write_mode():
+        for line in most_alike_first(scored):
+            write_out(line)
 
 
 def junit_case(record: Record) -> Element:
@@ -5784,6 +5761,7 @@ def write_junit(
     suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    check_junit(path)  # again, as it may be a file of the run itself
     with writing(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         replace_file(path, [head, tostring(suite, "unicode"), "\n"])
@@ -5796,7 +5774,7 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
     numbers = (
         f"{counts['same']} same",
         f"{counts['different']} different",
-        f"{only} only in one folder",
+        f"{only} without a partner",
         f"{counts['error']} with errors",
     )
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
@@ -5822,46 +5800,60 @@ def status_of_many(
     return ExitStatus.COMPARED
 
 
+SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
+
+
+@contextlib.contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Tell on a terminal what is under way, if it takes long."""
+    timer = threading.Timer(SILENCE, tell, [text])
+    timer.daemon = True
+    if is_terminal(sys.stderr):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def run_many(command: Command, options: Options) -> ExitStatus:
-    """Compare two folders, or rank a folder by likeness to a picture.
+    """Compare folders or documents, or rank a folder by likeness to a picture.
 
     Prints a line a pair, and a summary.
     """
+    from tqdm import tqdm
+
     check_workers()
     check_inputs(command)
     check_output(command)
     if command.junit is not None:
-        check_junit(command.junit, command.first)
+        check_junit(command.junit)
     if command.scheduler is not None:
         command = for_cluster(command)
-    if is_ranking(command.first, command.second) and options.align in ("auto", "none"):
+    first, second, output = command.first, command.second, command.output
+    if is_ranking(first, second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
-    plan = Plan(
-        command.first,
-        command.second,
-        options,
-        command.output,
-        command.jobs,
-        command.scheduler,
-    )
+    with told_if_slow(f"reading {first} and {second} ..."):
+        pairs = find_all(command)
+    plan = Plan(first, second, options, output, command.jobs, command.scheduler)
     counts: Counter[str] = Counter()
     cases = []
-    with contextlib.ExitStack() as stack:
-        pairs = find_all(command)
-        bar = stack.enter_context(progress_bar(len(pairs)))
-        stopped = stack.enter_context(gentle_stop())
-        outcomes = compare_many(plan, pairs, stopped)
-        stack.enter_context(contextlib.closing(outcomes))
+    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+    silent = not is_terminal(sys.stderr)
+    with (
+        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
+        gentle_stop() as stopped,
+        contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
+    ):
         for record in print_outcomes(outcomes, command, bar):
             counts[record["status"]] += 1
+            bar.set_postfix(counts, refresh=False)
+            bar.update()
             if command.junit is not None:
                 cases.append(junit_case(record))
-            if bar is not None:
-                bar.set_postfix(counts, refresh=False)
-                bar.update()
     seconds = time.monotonic() - begun
     if command.junit is not None:
         write_junit(cases, counts, seconds, command.junit)
@@ -5915,30 +5907,12 @@ def show_result(comparison: Comparison, command: Command) -> None:
         tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
 
 
-SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
-
-
-@contextlib.contextmanager
-def told_if_slow(text: str) -> Iterator[None]:
-    """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell, [text])
-    timer.daemon = True
-    if is_terminal(sys.stderr):
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def run_pair(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures: print, save, show."""
     with told_if_slow(f"comparing {command.first} and {command.second} ..."):
         comparison = compare_files(command.first, command.second, options)
     if command.json:
-        import json
-
-        write_out(json.dumps(as_record(comparison)))
+        write_out(to_json(as_record(comparison)))
     else:
         write_out(as_text(comparison))
     for note in comparison.notes:
@@ -6011,14 +5985,6 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-class RefuseColor(argparse.Action):
-    """--color, which older commands have."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
-        """Say that it is the default."""
-        parser.error("--color: colour counts by default; leave it out")
-
-
 def parse_number(text: str) -> int | float:
     """An argparse type: a number. Its range is checked by `Options`."""
     for kind in (int, float):
@@ -6071,7 +6037,6 @@ def add_comparing(parser: Parser) -> None:
     """Add what changes the result: what counts, the alignment, the regions."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
-    add("--color", action=RefuseColor, nargs=0, help=argparse.SUPPRESS)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
     text = "SSIM in [0, 1] at or below which a pixel differs [Otsu's, up to 0.65]"
@@ -6103,12 +6068,8 @@ def add_output(parser: Parser) -> None:
     add("--exit-code", action="store_true", help=text)
 
     add = parser.add_argument_group("many pictures").add_argument
-    add(
-        "--jobs",
-        metavar="N",
-        type=parse_jobs,
-        help="pairs compared at once [one a core]",
-    )
+    text = "pairs compared at once [one a core]"
+    add("--jobs", metavar="N", type=parse_jobs, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
@@ -6153,10 +6114,11 @@ def check_options(parser: Parser, words: Sequence[str]) -> None:
 
     option = unknown[0]
     known = [*parser._option_string_actions]
-    known.remove("--color")
     longer = [flag for flag in known if flag.startswith(option)]
     close = longer or get_close_matches(option, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
+    if option == "--color":  # which older commands have
+        hint = ": colour counts by default; leave it out"
     if os.path.lexists(option):
         hint = f"; if the file is meant, write ./{option}"
     raise UsageError(f"there is no option {option}{hint}")
@@ -6187,17 +6149,12 @@ def two_inputs(
 def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     """What the words of a command line ask for; UsageError where they do not hold."""
     parser = make_parser()
-    namespace, extras = parser.parse_known_args(
-        argv
-    )  # extras: also what follows options
-    words = [*extras]
-    behind: list[str] = []
-    if "--" in words:  # what stands behind it is no option
-        behind = words[words.index("--") + 1 :]
-        words = words[: words.index("--")]
-    check_options(parser, words)
+    namespace, extras = parser.parse_known_args(argv)
     arguments = vars(namespace)
-    words = [*arguments["inputs"], *words, *behind]
+    # Among the extras is what follows options, too; behind "--" stands no option.
+    end = extras.index("--") if "--" in extras else len(extras)
+    check_options(parser, extras[:end])
+    words = [*arguments["inputs"], *extras[:end], *extras[end + 1 :]]
     first, second = two_inputs(arguments["first"], arguments["second"], words)
     chosen = {name: arguments[name] for name in vars(Options())}
     rest = {name: arguments[name] for name in Command._fields[2:]}

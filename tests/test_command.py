@@ -571,7 +571,10 @@ USAGE: list[tuple[str, str]] = [
     ("a b --colour", "there is no option --colour"),
     ("a b --xyz", "there is no option --xyz"),
     ("a b -x", "there is no option -x"),
-    ("a b --color", "--color: colour counts by default; leave it out"),
+    (
+        "a b --color",
+        "there is no option --color: colour counts by default; leave it out",
+    ),
     ("a b --tolerance", "argument --tolerance: expected one argument"),
     ("a b --threshold x", "argument --threshold: x is not a number"),
     (

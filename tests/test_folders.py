@@ -469,7 +469,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     )
     summary, last = err.splitlines()
     assert summary.startswith(
-        "11 pairs: 1 same, 3 different, 5 only in one folder, 2 with errors; "
+        "11 pairs: 1 same, 3 different, 5 without a partner, 2 with errors; "
     )
     assert summary.endswith(" pairs a second")
     assert last == "error: 2 of 11 pairs could not be compared; their lines say why"
@@ -540,7 +540,7 @@ def test_a_line_of_text_a_pair_and_a_summary(
     )
     assert lines[9] == "same         nested/same.png: SSIM 1.0"
     assert lines[11].startswith(
-        "11 pairs: 1 same, 3 different, 7 only in one folder, 0 with errors"
+        "11 pairs: 1 same, 3 different, 7 without a partner, 0 with errors"
     )
     assert len(lines) == 12
 
@@ -792,11 +792,14 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--junit", "empty"],
-        "empty is a folder; name another file for --junit",
+        "empty is no file; name another file for --junit",
     ),
-    (
-        ["-f", PICTURE, "-s", "second", "--junit", PICTURE],
-        f"{PICTURE} is an input; name another file for --junit",
+    *(
+        (
+            ["-f", "first", "-s", "second", "--junit", path],
+            f"{path} is there, and is no XML; name another file for --junit",
+        )
+        for path in (PICTURE, "first/notes.txt")
     ),
     (
         ["-f", "made/pairs", "-s", "second", "-o", "made"],
@@ -2009,7 +2012,7 @@ def test_a_picture_against_a_folder_ranks_it(
     lines = capsys.readouterr().out.splitlines()
     assert [line[13:].split(": ")[0] for line in lines[:-1]] == names
     assert lines[-1].startswith(
-        "7 pairs: 4 same, 2 different, 0 only in one folder, 1 with errors"
+        "7 pairs: 4 same, 2 different, 0 without a partner, 1 with errors"
     )
     kept = records_of((output / "results.jsonl").read_text())
     assert sorted(names) == sorted(record["name"] for record in kept)
