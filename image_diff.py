@@ -4080,13 +4080,14 @@ def address_of(path: str) -> str:
 def overview_pictures(record: Record, folder: str) -> str:
     """The two small pictures in the row of a pair; the place of a missing one is empty.
 
-    A different pair has its thumbnails; of another the pictures themselves are shown.
+    A different pair and a page that stands alone have thumbnails; of any other pair the
+    pictures themselves are shown.
     """
     cells = []
     for small, which in SMALL.items():
         path = record[which]
         image = ""
-        if record["status"] == "different":
+        if record["status"] == "different" or record[f"{which}_page"]:
             address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
         elif path:
             address = address_of(os.path.relpath(path, folder))
@@ -4783,17 +4784,21 @@ SIDE = 32  # means in a row and in a column of what a page looks like from afar
 FAR = 20  # dots an inch that a page of a PDF is rendered at for that
 
 
+def read_page(path: str, page: int, dpi: int) -> Image:
+    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
+    pixels = read_image(path, page, dpi).pixels
+    return to_8_bits(pixels, *value_range(pixels, pixels))
+
+
 def from_afar(path: str, page: int) -> Gray8:
     """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
 
     White, where it cannot be read: comparing it tells why.
     """
     try:
-        pixels = read_image(path, page, FAR).pixels
+        levels = gray(read_page(path, page, FAR))
     except ImageDiffError:
         return np.full(SIDE * SIDE, 255, np.uint8)
-    low, high = value_range(pixels, pixels)
-    levels = to_8_bits(gray(pixels), low, high)
     means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return means.ravel()
 
@@ -4967,6 +4972,29 @@ def failed(pair: Pair, fault: object) -> Outcome:
     return told(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
+def new_page(beside: str) -> str:
+    """A new folder for what is saved of a pair."""
+    page = os.path.join(beside, os.urandom(8).hex())
+    with writing(beside):
+        os.mkdir(page)  # not the folders around it, which are gone with the run
+    return page
+
+
+def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
+    """What is told of what has no partner; a small picture of a page waits beside."""
+    status = "only_second" if pair.first is None else "only_first"
+    outcome = told(pair, status, {})
+    for name, which in SMALL.items():
+        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
+        if beside is not None and number is not None:
+            small = encode_thumbnail(read_page(path, number, options.dpi), ())
+            page = new_page(beside)
+            with writing(page), open(os.path.join(page, name), "xb") as file:
+                file.write(small)
+            outcome = outcome._replace(page=page)
+    return outcome
+
+
 def compare_both(
     pair: Pair, first: str, second: str, options: Options, beside: str | None
 ) -> Outcome:
@@ -4988,9 +5016,7 @@ def compare_both(
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
         return Outcome(record, None, comparison.notes)
-    page = os.path.join(beside, os.urandom(8).hex())
-    with writing(beside):
-        os.mkdir(page)  # not the folders around it, which are gone with the run
+    page = new_page(beside)
     record = write_files(comparison, page, pair.name)
     return Outcome(record, page, comparison.notes)
 
@@ -5002,11 +5028,9 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """
     if pair.error is not None:
         return failed(pair, pair.error)
-    if pair.second is None:
-        return told(pair, "only_first", {})
-    if pair.first is None:
-        return told(pair, "only_second", {})
     try:
+        if pair.first is None or pair.second is None:
+            return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
         return failed(pair, problem)
@@ -5416,6 +5440,12 @@ def earlier_states(folder: str) -> dict[str, str]:
     return {}
 
 
+def may_have_page(record: Record) -> bool:
+    """Whether something is saved of a pair: of one that differs, and of pages."""
+    is_page = record["first_page"] or record["second_page"]
+    return bool(is_page) or record["status"] == "different"
+
+
 def still_there(record: Record, line: str, folder: str) -> bool:
     """Whether the page of a pair is there, if it has one, and of this record."""
     if record["status"] == "same":
@@ -5440,7 +5470,7 @@ def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[st
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif record["status"] == "different" and (name in left or name not in states):
+        elif may_have_page(record) and (name in left or name not in states):
             with contextlib.suppress(OSError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
@@ -5516,7 +5546,7 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
     """
     record = outcome.record
     try:
-        if record["first"] and record["second"]:
+        if outcome.page or (record["first"] and record["second"]):
             with writing(folder):
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
