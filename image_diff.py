@@ -427,34 +427,23 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
-def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
-) -> list[Future[Result]]:
-    """Apply a function to items in threads that have ended when it returns.
-
-    Once a signal is late no further item is begun.
-    """
-    from concurrent.futures import ThreadPoolExecutor, wait
-
-    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        futures = [executor.submit(function, item) for item in items]
-        while wait(futures, 0.1).not_done and not late:
-            pass
-        executor.shutdown(cancel_futures=bool(late))
-    return futures
-
-
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
     """What a function gives for each item, in order; on all cores if the work is large.
 
-    For small work the import alone takes longer than all cores spare, 8 ms.
+    For small work the import alone takes longer than all cores spare, 8 ms. Once a
+    signal is late no further item is begun.
     """
     if not large:
         return [function(item) for item in items]
-    with signals_late() as late:
-        futures = in_threads(function, items, late)
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with signals_late() as late, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
     return [future.result() for future in futures]
 
 
@@ -913,8 +902,7 @@ def decode_pdf(source: Source) -> Picture:
         scale = source.dpi / 72
         width, height = page.get_size()
         check_size(width * scale, height * scale)
-        with contextlib.closing(page.render(scale=scale)) as bitmap:
-            return source.picture(bitmap.to_numpy().copy())
+        return source.picture(page.render(scale=scale).to_numpy())
 
 
 def tiff_pages(source: Source) -> list[Any]:
