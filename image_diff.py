@@ -561,10 +561,13 @@ def turned(image: Image, orientation: int) -> Image:
     return image
 
 
+ORIENTATION = 0x0112  # the tag of EXIF, and of TIFF
+
+
 def orientation_of(picture: Any) -> int:
     """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
-        return int(picture.getexif().get(0x0112, 1))
+        return int(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # of any kind: viewers show what has broken EXIF
         return 1
 
@@ -924,6 +927,9 @@ def tiff_pages(source: Source) -> list[Any]:
     return pages or images
 
 
+PROFILE, NODATA = 34675, 42113  # tags of TIFF
+
+
 def check_strips(page: Any) -> None:
     """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
     counts = page.databytecounts
@@ -949,7 +955,7 @@ def tiff_values(source: Source, page: Any) -> Image:
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(0x0112, 1))
+    return turned(values, page.tags.valueof(ORIENTATION, 1))
 
 
 def decode_deep_tiff(source: Source, page: Any) -> Picture:
@@ -970,7 +976,7 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
     pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
     return source.picture(pixels, notes=notes)
 
 
@@ -1015,7 +1021,7 @@ def decode_tiff(source: Source) -> Picture:
         picture = decode_with_pillow(source)
     else:
         picture = decode_deep_tiff(source, page)
-    if 42113 in page.tags:
+    if NODATA in page.tags:
         return without_value(picture, page.nodata)
     return picture
 
@@ -1205,8 +1211,11 @@ def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
 def count_pages(path: PathLike) -> int:
     """The pages of a document, or frames of an animation, without decoding them.
 
-    1 for any other picture. Raises ImageDiffError like `read_images`.
+    1 for any other picture, and for a pipe, which can be read but once. Raises
+    ImageDiffError like `read_images`.
     """
+    if not os.path.isfile(path):
+        return 1
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path)
         with hear_decoders(), faults_named(source):

@@ -796,6 +796,14 @@ def test_pages_are_counted(tmp_path: Path, data: bytes, pages: int) -> None:
     assert count_pages(stored(tmp_path, "a", data)) == pages
 
 
+def test_pages_of_what_is_no_file_are_not_counted(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert [count_pages(path) for path in (pipe, tmp_path, tmp_path / "none")] == [
+        1
+    ] * 3
+
+
 @pytest.mark.parametrize("kind", [1, 4, 5])  # reduced, mask, and both
 def test_small_copies_and_masks_are_no_pages(tmp_path: Path, kind: int) -> None:
     file = io.BytesIO()
