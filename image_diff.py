@@ -893,7 +893,12 @@ def opened_pdf(source: Source) -> Iterator[Any]:
     source.file.seek(max(0, end - PDF_END))
     if b"%%EOF" not in source.file.read():  # PDFium would render what is there
         raise ValueError("cut short")
-    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.file)) as document:
+    # PDFium reads through Python, and drops what a handler raises there.
+    with (
+        signals_late(),
+        PDFIUM,
+        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
+    ):
         yield document
 
 
