@@ -448,34 +448,23 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
-def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
-) -> list[Future[Result]]:
-    """Apply a function to items in threads that have ended when it returns.
-
-    Once a signal is late no further item is begun.
-    """
-    from concurrent.futures import ThreadPoolExecutor, wait
-
-    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        futures = [executor.submit(function, item) for item in items]
-        while wait(futures, 0.1).not_done and not late:
-            pass
-        executor.shutdown(cancel_futures=bool(late))
-    return futures
-
-
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
     """What a function gives for each item, in order; on all cores if the work is large.
 
-    For small work the import alone takes longer than all cores spare, 8 ms.
+    For small work the import alone takes longer than all cores spare, 8 ms. Once a
+    signal is late no further item is begun.
     """
     if not large:
         return [function(item) for item in items]
-    with signals_late() as late:
-        futures = in_threads(function, items, late)
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with signals_late() as late, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
     return [future.result() for future in futures]
 
 
@@ -593,10 +582,13 @@ def turned(image: Image, orientation: int) -> Image:
     return image
 
 
+ORIENTATION = 0x0112  # the tag of EXIF, and of TIFF
+
+
 def orientation_of(picture: Any) -> int:
     """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
-        return int(picture.getexif().get(0x0112, 1))
+        return int(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # of any kind: viewers show what has broken EXIF
         return 1
 
@@ -939,8 +931,7 @@ def decode_pdf(source: Source) -> Picture:
         scale = source.dpi / 72
         width, height = page.get_size()
         check_size(width * scale, height * scale)
-        with contextlib.closing(page.render(scale=scale)) as bitmap:
-            return source.picture(bitmap.to_numpy().copy())
+        return source.picture(page.render(scale=scale).to_numpy())
 
 
 def tiff_pages(source: Source) -> list[Any]:
@@ -960,6 +951,9 @@ def tiff_pages(source: Source) -> list[Any]:
         raise ValueError("an image is missing")
     pages = [image for image in images if not image.is_reduced and not image.is_mask]
     return pages or images
+
+
+PROFILE, NODATA = 34675, 42113  # tags of TIFF
 
 
 def check_strips(page: Any) -> None:
@@ -987,7 +981,7 @@ def tiff_values(source: Source, page: Any) -> Image:
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(0x0112, 1))
+    return turned(values, page.tags.valueof(ORIENTATION, 1))
 
 
 def decode_deep_tiff(source: Source, page: Any) -> Picture:
@@ -1008,7 +1002,7 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
     pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
     return source.picture(pixels, notes=notes)
 
 
@@ -1053,7 +1047,7 @@ def decode_tiff(source: Source) -> Picture:
         picture = decode_with_pillow(source)
     else:
         picture = decode_deep_tiff(source, page)
-    if 42113 in page.tags:
+    if NODATA in page.tags:
         return without_value(picture, page.nodata)
     return picture
 
@@ -1243,8 +1237,11 @@ def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
 def count_pages(path: PathLike) -> int:
     """The pages of a document, or frames of an animation, without decoding them.
 
-    1 for any other picture. Raises ImageDiffError like `read_images`.
+    1 for any other picture, and for a pipe, which can be read but once. Raises
+    ImageDiffError like `read_images`.
     """
+    if not os.path.isfile(path):
+        return 1
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path)
         with hear_decoders(), faults_named(source):

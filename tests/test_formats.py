@@ -760,6 +760,7 @@ def test_what_a_geotiff_has_no_value_for_is_left_out(
 def test_every_page_is_read(tmp_path: Path, sample: Sample) -> None:
     path = stored(tmp_path, sample.name, sample.data)
     frames = Image.open(io.BytesIO(sample.data))
+    assert count_pages(path) == sample.pages
     for number in range(1, sample.pages + 1):
         picture = read_image(path, page=number)
         assert picture.pages == sample.pages
@@ -783,16 +784,11 @@ def pdf(*colours: str, **options: Any) -> bytes:
     return pillow(pages[0], "PDF", **options)
 
 
-@pytest.mark.parametrize(
-    ("data", "pages"),
-    [
-        *((sample.data, sample.pages) for sample in SAMPLES.values()),
-        (pdf("white", "black", "white"), 3),
-    ],
-    ids=[*SAMPLES, "pages.pdf"],
-)
-def test_pages_are_counted(tmp_path: Path, data: bytes, pages: int) -> None:
-    assert count_pages(stored(tmp_path, "a", data)) == pages
+@pytest.mark.parametrize("name", ["pipe", ".", "none", "a.png"])
+def test_what_has_one_page(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)
+    assert count_pages(tmp_path / name) == 1
 
 
 @pytest.mark.parametrize("kind", [1, 4, 5])  # reduced, mask, and both
@@ -811,6 +807,7 @@ def test_small_copies_and_masks_are_no_pages(tmp_path: Path, kind: int) -> None:
 @pytest.mark.parametrize(("dpi", "width"), [(100, 200), (150, 300), (31, 62)])
 def test_pages_of_a_pdf_are_rendered(tmp_path: Path, dpi: int, width: int) -> None:
     path = stored(tmp_path, "a.pdf", pdf("white", "black", "white"))
+    assert count_pages(path) == 3
     for page, level in ((1, 255), (2, 0), (3, 255)):
         picture = read_image(path, page=page, dpi=dpi)
         assert picture.pixels.shape == (width // 2, width, 3)
