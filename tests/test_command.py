@@ -582,8 +582,6 @@ USAGE: list[tuple[str, str]] = [
         "argument --threshold: 5% is not a number; write 5% as 0.05",
     ),
     ("a b --threshold 1e", "argument --threshold: 1e is not a number"),
-    ("a b --jobs 0", "argument --jobs: 0 is not a whole number from 1 to 1024"),
-    ("a b --jobs 2.5", "argument --jobs: 2.5 is not a whole number from 1 to 1024"),
     ("a b --dpi 150.5", "dpi is 150.5; give a whole number of dots an inch from 10"),
     (
         ". . --jobs 2 --scheduler tcp://localhost:8786",
