@@ -4772,11 +4772,6 @@ def same_bytes(first: str, second: str) -> bool:
         return False
 
 
-def is_document(path: str) -> bool:
-    """Whether a file has several pages; ImageDiffError where it cannot be read."""
-    return os.path.isfile(path) and count_pages(path) > 1
-
-
 SIDE = 32  # means in a row and in a column of what a page looks like from afar
 FAR = 20  # dots an inch that a page of a PDF is rendered at for that
 
@@ -4847,6 +4842,21 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
         yield row if of_first else None, column if of_second else None
 
 
+def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
+    """Which pages of two documents belong together: `align_pages`.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    check_file(first)
+    check_file(second)
+    counts = count_pages(first), count_pages(second)
+    if max(counts) == 1 or same_bytes(first, second):
+        return [(number, number) for number in range(1, counts[0] + 1)]
+    ours = [from_afar(first, page + 1) for page in range(counts[0])]
+    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    return list(align_pages(unlikeness(ours, theirs)))
+
+
 def pair_pages(pair: Pair) -> Iterator[Pair]:
     """A pair a page of two documents; the pair itself where they have but one page.
 
@@ -4856,34 +4866,22 @@ def pair_pages(pair: Pair) -> Iterator[Pair]:
     if first is None or second is None:
         yield pair
         return
-    check_file(first)
-    check_file(second)
-    counts = count_pages(first), count_pages(second)
-    if max(counts) == 1:
+    matches = match_pages(first, second)
+    if matches == [(1, 1)]:
         yield pair
         return
-    if same_bytes(first, second):
-        unlike = np.zeros(counts, np.float32)
-    else:
-        ours, theirs = (
-            [from_afar(path, page + 1) for page in range(pages)]
-            for path, pages in zip((first, second), counts, strict=True)
-        )
-        unlike = unlikeness(ours, theirs)
     other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
     whose = " of the second" if other == pair.name else ""
-    for one, two in align_pages(unlike):
+    for one, two in matches:
         name = f"{pair.name}, page {one}"
         if one is None:
             name = f"{other}, page {two}{whose}"
-        yield Pair(
-            name,
-            None if one is None else first,
-            None if two is None else second,
-            None,
-            pair.mask,
-            one,
-            two,
+        yield pair._replace(
+            name=name,
+            first=None if one is None else first,
+            second=None if two is None else second,
+            first_page=one,
+            second_page=two,
         )
 
 
@@ -5632,16 +5630,18 @@ def as_line(record: Record) -> str:
 
 
 def check_inputs(command: Command) -> None:
-    """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
-    if is_ranking(command.first, command.second):
-        check_file(command.first)
-        read_image(command.first)  # once, in place of an error a pair
-    elif os.path.isdir(command.first) and not os.path.isdir(command.second):
+    """Raise ImageDiffError unless folders or files that can be read are given."""
+    inputs = command.first, command.second
+    files = [path for path in inputs if not os.path.isdir(path)]
+    if os.path.isdir(command.first) and files:
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
         remedy = "give two folders, or the picture as --first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
+    for path in files:
+        check_file(path)
+        read_image(path)  # once, in place of an error a pair
 
 
 def check_output(command: Command) -> None:
@@ -5997,7 +5997,7 @@ def run(command: Command, options: Options) -> ExitStatus:
     check_name(command.first)
     check_name(command.second)
     inputs = command.first, command.second
-    many = any(map(os.path.isdir, inputs)) or any(map(is_document, inputs))
+    many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
     if many:
         return run_many(command, options)
