@@ -3955,6 +3955,13 @@ def ignored_outlines(ignored: Gray8) -> list[str]:
     return outlines
 
 
+def input_of(record: Record, which: str) -> str:
+    """An input as a person names it; an array has no path."""
+    path = str(record[which] or which)
+    page = record[f"{which}_page"]
+    return path if page is None else f"{path}, page {page}"
+
+
 def report_page(comparison: Comparison, record: Record) -> str:
     """The report of a pair: an HTML page that shows the pictures that lie beside it.
 
@@ -3963,8 +3970,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
     """
     from html import escape
 
-    first = record["first"] or "first"  # no path: it was given as an array
-    second = record["second"] or "second"
+    first, second = input_of(record, "first"), input_of(record, "second")
     back = ""
     if record["name"]:
         up = "../" * (2 + record["name"].count(os.sep))
@@ -4080,16 +4086,16 @@ def overview_pictures(record: Record, folder: str) -> str:
     A different pair and a page that stands alone have thumbnails; of any other pair the
     pictures themselves are shown.
     """
+    status = record["status"]
+    is_alone = status in ("only_first", "only_second")
     cells = []
     for small, which in SMALL.items():
-        path = record[which]
-        image = ""
-        if record["status"] == "different" or record[f"{which}_page"]:
+        path, page = record[which], record[f"{which}_page"]
+        address = image = ""
+        if status == "different" or (is_alone and page):
             address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
-        elif path:
+        elif path and not page:
             address = address_of(os.path.relpath(path, folder))
-        else:
-            address = ""
         if address:
             image = f'<img loading="lazy" alt="" src="{address}">'
         cells.append(f"<i>{image}</i>")

@@ -26,6 +26,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import cv2
@@ -1439,7 +1440,15 @@ def test_two_documents_are_a_folder_of_pages(
     assert set((output / "pairs").iterdir()) == {inserted, changed_page}
     (small,) = inserted.iterdir()
     assert small.name == "modified_small.jpg"
-    assert f"<b>{changed_page.name}</b>" in (output / "index.html").read_text()
+    overview = (output / "index.html").read_text()
+    assert f"<b>{changed_page.name}</b>" in overview
+    shown = re.findall('src="pairs/(.*?)"', overview)
+    places = ["original_small.jpg", "modified_small.jpg"]
+    assert sorted(map(unquote, shown)) == sorted(
+        [f"{inserted.name}/{places[1]}", *(f"{changed_page.name}/{p}" for p in places)]
+    )
+    report = (changed_page / "index.html").read_text()
+    assert f"<title>{second}, page 4 compared with {first}, page 3</title>" in report
     save_pages(second, 1, 2, -3)
     assert main(words) == 0
     assert list((output / "pairs").iterdir()) == [changed_page]
