@@ -5593,18 +5593,11 @@ class Command(NamedTuple):
     second: str
     output: str | None = None  # folder; None: nothing is written
     json: bool = False
-    window: bool | None = None  # None: where a display answers, but see `wants_windows`
+    window: bool | None = None  # None: where a display answers, for a person
     exit_code: bool = False
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
     junit: str | None = None  # file of JUnit's XML; None: it is not written
-
-
-def silence_stdout() -> None:
-    """Let what is printed go nowhere, and what Python still holds of it too."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def write_out(text: str) -> None:
@@ -5614,12 +5607,13 @@ def write_out(text: str) -> None:
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        silence_stdout()
     except OSError as problem:
-        silence_stdout()
-        fault = f"cannot write the result: {problem.strerror}"
-        raise ImageDiffError(f"{fault}; send it to another place") from problem
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python still holds, too
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        if not isinstance(problem, BrokenPipeError):
+            fault = f"cannot write the result: {problem.strerror}"
+            raise ImageDiffError(f"{fault}; send it to another place") from problem
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -5804,14 +5798,10 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
     """How many pairs have which status, and how long it took."""
     done = counts.total()
     only = counts["only_first"] + counts["only_second"]
-    numbers = (
-        f"{counts['same']} same",
-        f"{counts['different']} different",
-        f"{only} without a partner",
-        f"{counts['error']} with errors",
-    )
+    equal = f"{counts['same']} same, {counts['different']} different"
+    others = f"{only} without a partner, {counts['error']} with errors"
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
-    return f"{quantity(done, 'pair')}: {', '.join(numbers)}; {speed}"
+    return f"{quantity(done, 'pair')}: {equal}, {others}; {speed}"
 
 
 def status_of_many(
@@ -5898,13 +5888,6 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     return status_of_many(counts, len(pairs), stopped, command)
 
 
-def wants_windows(command: Command) -> bool:
-    """Whether to open windows: unless it is said, for a person who looks on."""
-    if command.window is None:
-        return not (command.json or command.exit_code)
-    return command.window
-
-
 def free_folder(second: str) -> str:
     """A folder beside the second picture that is not there yet."""
     stem = f"{os.path.splitext(second)[0]}_diff"
@@ -5952,7 +5935,10 @@ def run_pair(command: Command, options: Options) -> ExitStatus:
         tell(note)
     if command.output is not None:
         save(comparison, command.output)
-    if wants_windows(command):
+    wants_windows = not (command.json or command.exit_code)
+    if command.window is not None:
+        wants_windows = command.window
+    if wants_windows:
         show_result(comparison, command)
     if command.exit_code and comparison.status == "different":
         return ExitStatus.DIFFERENT
