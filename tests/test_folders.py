@@ -611,6 +611,16 @@ def test_junit(tree: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_junit_never_replaces_a_file_of_the_run(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tree / "out/index.html"
+    assert main([*folders(tree), "-o", str(tree / "out"), "--junit", str(page)]) == 2
+    fault = f"{page} is there, and is no XML; name another file for --junit"
+    assert capsys.readouterr().err == f"error: {fault}\n"
+    assert page.read_text().endswith("</html>\n")
+
+
 @pytest.mark.slow
 def test_the_number_of_jobs_changes_nothing(
     tree: Path, capsys: pytest.CaptureFixture[str]
