@@ -657,10 +657,6 @@ class Source(NamedTuple):
         self.file.seek(0)
         return self.file.read()
 
-    def held(self) -> Source:
-        """The same in memory, from where it is read again at no cost."""
-        return self._replace(file=io.BytesIO(self.read()))
-
     def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
         """What was decoded of this input."""
         file = PictureFile(self.path, self.stat, plain)
@@ -824,8 +820,8 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    source = source.held()
     data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.search(FOUR_CHANNELS, data):
         decode_with_opencv(source)
         return decode_with_pillow(source)
@@ -846,8 +842,7 @@ def white_of(kind: str, data: bytes) -> int:
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
     if kind == "JPEG2000":
-        bits = data[data.index(STREAM) + 42] & 127
-        return int(2 ** (bits + 1)) - 1
+        return (2 << (data[data.index(STREAM) + 42] & 127)) - 1
     flags = data[data.index(b"av1C") + 6] & 96
     return {64: 1023, 96: 4095}.get(flags, 255)
 
@@ -858,8 +853,8 @@ LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 
 
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    source = source.held()
     data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
     white = white_of(source.format.name, data)
