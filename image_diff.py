@@ -427,23 +427,35 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
+) -> list[Future[Result]]:
+    """Apply a function to items in threads that have ended when it returns.
+
+    Once a signal is late no further item is begun. It is a function of its own, as no
+    handler may raise while what held the threads is freed.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
+    return futures
+
+
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
     """What a function gives for each item, in order; on all cores if the work is large.
 
-    For small work the import alone takes longer than all cores spare, 8 ms. Once a
-    signal is late no further item is begun.
+    For small work the import alone takes longer than all cores spare, 8 ms.
     """
     if not large:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor, wait
-
-    with signals_late() as late, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        futures = [executor.submit(function, item) for item in items]
-        while wait(futures, 0.1).not_done and not late:
-            pass
-        executor.shutdown(cancel_futures=bool(late))
+    with signals_late() as late:
+        futures = in_threads(function, items, late)
     return [future.result() for future in futures]
 
 
