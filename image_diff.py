@@ -448,23 +448,35 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
+) -> list[Future[Result]]:
+    """Apply a function to items in threads that have ended when it returns.
+
+    Once a signal is late no further item is begun. It is a function of its own, as no
+    handler may raise while what held the threads is freed.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+        futures = [executor.submit(function, item) for item in items]
+        while wait(futures, 0.1).not_done and not late:
+            pass
+        executor.shutdown(cancel_futures=bool(late))
+    return futures
+
+
 def map_on_cores(
     function: Callable[[Item], Result], items: Sequence[Item], large: bool
 ) -> list[Result]:
     """What a function gives for each item, in order; on all cores if the work is large.
 
-    For small work the import alone takes longer than all cores spare, 8 ms. Once a
-    signal is late no further item is begun.
+    For small work the import alone takes longer than all cores spare, 8 ms.
     """
     if not large:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor, wait
-
-    with signals_late() as late, ThreadPoolExecutor(cv2.getNumThreads()) as executor:
-        futures = [executor.submit(function, item) for item in items]
-        while wait(futures, 0.1).not_done and not late:
-            pass
-        executor.shutdown(cancel_futures=bool(late))
+    with signals_late() as late:
+        futures = in_threads(function, items, late)
     return [future.result() for future in futures]
 
 
@@ -678,10 +690,6 @@ class Source(NamedTuple):
         self.file.seek(0)
         return self.file.read()
 
-    def held(self) -> Source:
-        """The same in memory, from where it is read again at no cost."""
-        return self._replace(file=io.BytesIO(self.read()))
-
     def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
         """What was decoded of this input."""
         file = PictureFile(self.path, self.stat, plain)
@@ -845,8 +853,8 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    source = source.held()
     data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.search(FOUR_CHANNELS, data):
         decode_with_opencv(source)
         return decode_with_pillow(source)
@@ -867,8 +875,7 @@ def white_of(kind: str, data: bytes) -> int:
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
     if kind == "JPEG2000":
-        bits = data[data.index(STREAM) + 42] & 127
-        return int(2 ** (bits + 1)) - 1
+        return (2 << (data[data.index(STREAM) + 42] & 127)) - 1
     flags = data[data.index(b"av1C") + 6] & 96
     return {64: 1023, 96: 4095}.get(flags, 255)
 
@@ -879,8 +886,8 @@ LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 
 
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    source = source.held()
     data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
     white = white_of(source.format.name, data)
