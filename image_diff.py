@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, pairwise, takewhile
+from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -5049,8 +5049,7 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
 class Workers(NamedTuple):
     """What compares pairs: processes of this machine, or a cluster."""
 
-    # The future is of an outcome as a tuple. Raises BrokenExecutor after a death.
-    submit: Callable[[Pair], Future[Any]]
+    submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
     # Raises ImageDiffError where no worker is left to end what is under way.
     check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
@@ -5151,12 +5150,19 @@ def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
 @contextlib.contextmanager
 def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     """Processes of this machine. Raises ImageDiffError where they cannot start."""
+    from concurrent.futures import BrokenExecutor, Future
+
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
 
             def submit(pair: Pair) -> Future[Any]:
                 """Send a pair to the next process that is idle."""
-                return pool.submit(compare_pair, pair, plan.options, plan.beside)
+                try:
+                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
+                except BrokenExecutor as problem:
+                    lost: Future[Any] = Future()
+                    lost.set_exception(problem)
+                    return lost
 
             if begins(pool, jobs):
                 yield Workers(submit)
@@ -5264,20 +5270,15 @@ def compare_until_a_death(
     Where a worker dies no more are sent; those whose outcome is lost are returned when
     the others are done. Once the run is to stop it gives those that are done.
     """
-    from concurrent.futures import BrokenExecutor, wait
+    from concurrent.futures import wait
 
     under_way: deque[tuple[Pair, Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            while not lost and len(under_way) < ahead:
-                pair = next(pairs, None)
-                if pair is None:
-                    break
-                try:
+            if not lost:
+                for pair in islice(pairs, ahead - len(under_way)):
                     under_way.append((pair, workers.submit(pair)))
-                except BrokenExecutor:
-                    lost.append(pair)
             if not under_way:
                 break
             pair, future = under_way[0]
