@@ -5847,13 +5847,39 @@ def told_if_slow(text: str) -> Iterator[None]:
         timer.cancel()
 
 
+def tell_pairs(
+    plan: Plan, pairs: Sequence[Pair], command: Command
+) -> tuple[Counter[str], list[Element], Sequence[int]]:
+    """Compare the pairs, print a line each, and show the progress on a terminal.
+
+    Gives the counts of pairs by status; the test cases of JUnit's XML, where it is to
+    be written; and the signal that has ended the run, if any.
+    """
+    from tqdm import tqdm
+
+    counts: Counter[str] = Counter()
+    cases = []
+    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+    silent = not is_terminal(sys.stderr)
+    with (
+        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
+        gentle_stop() as stopped,
+        contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
+    ):
+        for record in print_outcomes(outcomes, command, bar):
+            counts[record["status"]] += 1
+            bar.set_postfix(counts, refresh=False)
+            bar.update()
+            if command.junit is not None:
+                cases.append(junit_case(record))
+    return counts, cases, stopped
+
+
 def run_many(command: Command, options: Options) -> ExitStatus:
     """Compare folders or documents, or rank a folder by likeness to a picture.
 
     Prints a line a pair, and a summary.
     """
-    from tqdm import tqdm
-
     check_workers()
     check_inputs(command)
     check_output(command)
@@ -5870,21 +5896,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     with told_if_slow(f"reading {first} and {second} ..."):
         pairs = find_all(command)
     plan = Plan(first, second, options, output, command.jobs, command.scheduler)
-    counts: Counter[str] = Counter()
-    cases = []
-    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-    silent = not is_terminal(sys.stderr)
-    with (
-        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
-        gentle_stop() as stopped,
-        contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
-    ):
-        for record in print_outcomes(outcomes, command, bar):
-            counts[record["status"]] += 1
-            bar.set_postfix(counts, refresh=False)
-            bar.update()
-            if command.junit is not None:
-                cases.append(junit_case(record))
+    counts, cases, stopped = tell_pairs(plan, pairs, command)
     seconds = time.monotonic() - begun
     if command.junit is not None:
         write_junit(cases, counts, seconds, command.junit)

@@ -1421,7 +1421,9 @@ def test_scans_of_pages_are_paired_though_they_are_noisy_and_moved() -> None:
     ]
 
 
-@pytest.mark.parametrize("extension", ["tif", "pdf"])
+@pytest.mark.parametrize(
+    "extension", ["tif", pytest.param("pdf", marks=pytest.mark.slow)]
+)
 def test_two_documents_are_a_folder_of_pages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], extension: str
 ) -> None:
