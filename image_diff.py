@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, islice, pairwise
+from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -167,8 +167,9 @@ class Limit(NamedTuple):
     """What a number among the options may be."""
 
     kind: type[int] | type[float]
-    most: float  # the least is 0
+    most: float
     meaning: str
+    least: float = 0
 
 
 LIMITS = {
@@ -176,19 +177,21 @@ LIMITS = {
     "threshold": Limit(float, 1, "an SSIM"),
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
+    "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
 }
 ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
 
 
 def checked_number(name: str, value: object) -> int | float:
     """An option as a plain number; ImageDiffError where it is out of its range."""
-    kind, most, meaning = LIMITS[name]
-    fault = f"{name.replace('_', '-')} is {value!r}; give {meaning} from 0 to {most}"
+    kind, most, meaning, least = LIMITS[name]
+    remedy = f"give {meaning} from {least} to {most}"
+    fault = f"{name.replace('_', '-')} is {value!r}; {remedy}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or (kind is int and not isinstance(value, numbers.Integral)):
         raise ImageDiffError(fault)
     number = cast("float", value)
-    if 0 <= number <= most:
+    if least <= number <= most:
         return kind(number)
     if name == "threshold" and 1 < number <= 255:
         fault += f": {number:g} of 255 is {number / 255:.3g}"
@@ -234,6 +237,7 @@ class Options:
     merge: int = 0  # join regions that are at most so many pixels apart
     # What is left out: rectangles, and files whose white is left out.
     ignore: tuple[Rectangle | str, ...] = ()
+    dpi: int = 150  # that pages of a PDF are rendered at
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -313,6 +317,7 @@ class PictureFile(NamedTuple):
     path: str
     stat: os.stat_result  # of the file that was opened
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
+    page: int | None = None  # of a document, from 1
 
 
 class Picture(NamedTuple):
@@ -404,26 +409,42 @@ class Comparison:
 # --- Threads and streams --------------------------------------------------------------
 
 
+def raise_stopped(number: int, frame: object) -> None:
+    """The handler of a signal that ends the run; on the way out no other disturbs."""
+    for other in STOPPING_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have a handler take the signals that end the run, unless they are ignored.
+
+    Only the main thread may set handlers; those before come back at the end.
+    """
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 @contextlib.contextmanager
 def signals_late() -> Iterator[list[int]]:
-    """Let signals whose handlers may raise wait for the end; give those that have come.
+    """Let signals that end the run wait for the end; give those that have come.
 
     Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
     """
     late: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, signal.Handlers):
-                before[number] = handler
     try:
-        for number in before:
-            signal.signal(number, lambda number, frame: late.append(number))
-        yield late
+        with signals_to(lambda number, frame: late.append(number)):
+            yield late
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if late:
             signal.raise_signal(late[0])
 
@@ -433,7 +454,8 @@ def in_threads(
 ) -> list[Future[Result]]:
     """Apply a function to items in threads that have ended when it returns.
 
-    Once a signal is late no further item is begun.
+    Once a signal is late no further item is begun. It is a function of its own, as no
+    handler may raise while what held the threads is freed.
     """
     from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -576,12 +598,12 @@ def in_known_depth(image: Image) -> Image:
         return image.astype(np.float32, copy=False)
 
 
-def at_16_bits(image: Image, white: int) -> Image:
-    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
+def at_16_bits(image: Image, white: int, black: int = 0) -> Image:
+    """Whole numbers from black to white as uint16 from 0 to 65535."""
     if white == 65535:
         return image
-    share = np.minimum(image, white) * np.float32(65535 / white)
-    return np.rint(share).astype(np.uint16)
+    share = np.float32(65535 / (white - black))
+    return np.rint((image.clip(black, white) - black) * share).astype(np.uint16)
 
 
 def over_white(image: Image, premultiplied: bool = False) -> Image:
@@ -618,10 +640,13 @@ def turned(image: Image, orientation: int) -> Image:
     return image
 
 
+ORIENTATION = 0x0112  # the tag of EXIF, and of TIFF
+
+
 def orientation_of(picture: Any) -> int:
     """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
     try:
-        return int(picture.getexif().get(0x0112, 1))
+        return int(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # of any kind: viewers show what has broken EXIF
         return 1
 
@@ -657,6 +682,10 @@ def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
 
     What is deeper than 8 bits keeps its colours.
     """
+    if profile and profile[16:20] == b"GRAY" and pixels.shape[2:] == (4,):
+        shown = as_shown(pixels[..., 0], profile, 1)  # ImageCms has no gray with alpha
+        pixels = np.dstack([to_bgr(shown), pixels[..., 3]])
+        profile = None
     transform = None
     if pixels.dtype == np.uint8:
         mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
@@ -689,25 +718,18 @@ def from_pillow(picture: Any) -> Image:
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
 
 
-# --- Load -----------------------------------------------------------------------------
-
-
-class Format(NamedTuple):
-    """A kind of file."""
-
-    name: str  # as Pillow has it, too
-    begins: bytes  # a pattern of its first bytes
-    decode: Callable[[Source], Picture]
+# --- Decoders -------------------------------------------------------------------------
 
 
 class Source(NamedTuple):
     """An input, open."""
 
     path: str
-    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
+    file: BinaryIO  # in memory what came through a pipe
     stat: os.stat_result  # of what was opened
     format: Format
     page: int  # the one to decode, from 1
+    dpi: float  # that a page of a PDF is rendered at
 
     def read(self) -> bytes:
         """All its bytes."""
@@ -724,7 +746,7 @@ class Source(NamedTuple):
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: float, height: float) -> None:
     """Refuse a picture with more pixels than are allowed, before it is decoded."""
     if width * height > MOST_PIXELS:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
@@ -741,29 +763,31 @@ def open_with_pillow(source: Source) -> Any:
     Pillow.preinit()
     if kind not in Pillow.OPEN:
         Pillow.init()
-    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    source.file.seek(0)
+    picture: Any = Pillow.OPEN[kind][0](source.file, "")
     check_size(*picture.size)
-    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
+    picture.seek(source.page - 1)
     check_size(*picture.size)
     return picture
 
 
 def decode_with_pillow(source: Source) -> Picture:
     """Any picture of up to 8 bits."""
-    picture = open_with_pillow(source)
-    pages = getattr(picture, "n_frames", 1)
-    return source.picture(from_pillow(picture), pages=pages)
+    return source.picture(from_pillow(open_with_pillow(source)))
 
 
 def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
     data = np.frombuffer(source.read(), np.uint8)
     if source.page == 1:
-        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
+        image: Image | None = cv2.imdecode(data, flags)
     else:
         only = source.page - 1, source.page
-        images = cv2.imdecodemulti(data, flags, range=only)[1]
-    (image,) = images
+        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -781,29 +805,33 @@ def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pages = getattr(header, "n_frames", 1)
-    pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, pages=pages, notes=notes)
+    return source.picture(as_shown(pixels, profile, orientation), notes=notes)
 
 
-def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
+def png_chunks(file: BinaryIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
     The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
     is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
     """
-    chunks: list[bytes] = []
     size = file.seek(0, os.SEEK_END)
     start = 8
-    while not chunks or chunks[-1] != b"IEND":
+    chunk = b""
+    while chunk != b"IEND":
         file.seek(start)
         beginning = file.read(68)
         length = int.from_bytes(beginning[:4], "big")
-        chunks.append(beginning[4 : 8 + min(length, 60)])
+        chunk = beginning[4 : 8 + min(length, 60)]
         start += 12 + length
         if start > size:
             raise ValueError("cut short")
-    return chunks
+        yield chunk
+
+
+def is_animated(source: Source) -> bool:
+    """Whether a PNG has frames, which it says before its pixels."""
+    names = (chunk[:4] for chunk in png_chunks(source.file))
+    return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -827,7 +855,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
             return to_rgb(imagecodecs.png_decode(source.read()))
     pixels: Image | None = None
-    if isinstance(source.file, io.FileIO):
+    if isinstance(source.file, io.BufferedReader):
         # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
         # completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
@@ -843,7 +871,7 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
 
 def decode_png(source: Source) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
-    chunks = png_chunks(source.file)
+    chunks = list(png_chunks(source.file))
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
@@ -872,19 +900,19 @@ FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 def decode_jpeg(source: Source) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
     data = source.read()
-    has_profile = b"ICC_PROFILE\0" in data
-    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.search(FOUR_CHANNELS, data):
         decode_with_opencv(source)
         return decode_with_pillow(source)
-    if has_profile or may_be_turned:
-        pixels = decode_with_opencv(source)
-        return finished(source, pixels)._replace(pages=1)
+    # Of what turns a picture OpenCV reads EXIF alone.
+    if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
+        return finished(source, decode_with_opencv(source))
     return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -893,21 +921,32 @@ def white_of(kind: str, data: bytes) -> int:
         header = re.match(PPM_HEADER, data)
         return int(header[1]) if header else 1
     if kind == "JPEG2000":
-        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
-        return int(2 ** (bits + 1)) - 1
+        return (2 << (data[data.index(STREAM) + 42] & 127)) - 1
     flags = data[data.index(b"av1C") + 6] & 96
     return {64: 1023, 96: 4095}.get(flags, 255)
+
+
+SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
 
 
 def decode_by_depth(source: Source) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
     data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
     white = white_of(source.format.name, data)
     if white <= 255:
         return decode_with_pillow(source)
-    return finished(source, at_16_bits(decode_with_opencv(source), white))
+    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
+    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
+    if is_ycc:  # by OpenCV it would be off by 7 levels
+        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    black = 0
+    if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
+        black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
+    return finished(source, at_16_bits(pixels, white, black))
 
 
 def decode_float(source: Source) -> Picture:
@@ -915,12 +954,59 @@ def decode_float(source: Source) -> Picture:
     return source.picture(decode_with_opencv(source))
 
 
-def decode_heif(source: Source) -> Picture:
-    """A photograph by Pillow, where pillow-heif is installed."""
-    import pillow_heif
+PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
+PDFIUM = threading.Lock()  # it is not made for threads
 
-    pillow_heif.register_heif_opener()
-    return decode_with_pillow(source)
+
+@contextlib.contextmanager
+def opened_pdf(source: Source) -> Iterator[Any]:
+    """A document of pypdfium2, where that is installed; one at a time."""
+    import pypdfium2
+
+    end = source.file.seek(0, os.SEEK_END)
+    source.file.seek(max(0, end - PDF_END))
+    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
+        raise ValueError("cut short")
+    # PDFium reads through Python, and drops what a handler raises there.
+    with (
+        signals_late(),
+        PDFIUM,
+        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
+    ):
+        yield document
+
+
+def decode_pdf(source: Source) -> Picture:
+    """A page of a PDF as it is printed, with what was filled into forms."""
+    with opened_pdf(source) as document:
+        document.init_forms()
+        page = document[source.page - 1]
+        scale = source.dpi / 72
+        width, height = page.get_size()
+        check_size(width * scale, height * scale)
+        return source.picture(page.render(scale=scale).to_numpy())
+
+
+def tiff_pages(source: Source) -> list[Any]:
+    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
+
+    Raises ValueError where the chain of its images is cut.
+    """
+    import tifffile
+
+    source.file.seek(0)
+    document: Any = tifffile.TiffFile(source.file)
+    images = [document.pages[number] for number in range(len(document.pages))]
+    source.file.seek(document.pages.next_page_offset)
+    end = source.file.read(document.tiff.offsetsize)
+    (following,) = struct.unpack(document.tiff.offsetformat, end)
+    if following not in (0, *(image.offset for image in images)):
+        raise ValueError("an image is missing")
+    pages = [image for image in images if not image.is_reduced and not image.is_mask]
+    return pages or images
+
+
+PROFILE, NODATA = 34675, 42113  # tags of TIFF
 
 
 def check_strips(page: Any) -> None:
@@ -933,8 +1019,8 @@ def check_strips(page: Any) -> None:
         raise ValueError("strips are too small")
 
 
-def deep_tiff_values(source: Source, page: Any) -> Image:
-    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
+def tiff_values(source: Source, page: Any) -> Image:
+    """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
@@ -948,12 +1034,12 @@ def deep_tiff_values(source: Source, page: Any) -> Image:
         return values >> lost if lost > 0 else values
     if page.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(0x0112, 1))
+    return turned(values, page.tags.valueof(ORIENTATION, 1))
 
 
 def decode_deep_tiff(source: Source, page: Any) -> Picture:
-    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = deep_tiff_values(source, page)
+    """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = tiff_values(source, page)
     bands = page.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
@@ -969,80 +1055,102 @@ def decode_deep_tiff(source: Source, page: Any) -> Picture:
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
     pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
+    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
     return source.picture(pixels, notes=notes)
 
 
-def without_value(picture: Picture, nodata: Any) -> Picture:
+def without_value(picture: Picture, nodata: float) -> Picture:
     """The picture; what has the value that a GeoTIFF has for none is left out."""
-    try:
-        nothing = np.float32(nodata)
-    except (TypeError, ValueError):
-        return picture
     pixels = picture.pixels
-    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
+    same = np.isnan(pixels) if np.isnan(nodata) else pixels == np.float32(nodata)
     gaps = np.logical_and.reduce(same, axis=2)
     if pixels.dtype == np.float32:  # it must not stretch the range
         lowest = pixels[~gaps].min(initial=np.inf)
         pixels = np.where(gaps[..., None], lowest, pixels)
     ignored = gaps.astype(np.uint8) * np.uint8(255)
-    count = np.count_nonzero(gaps)
-    note = f"{count} pixels are left out, as the file says they have no value"
-    notes = (*picture.notes, note)
+    left_out = f"{np.count_nonzero(gaps)} pixels are left out"
+    notes = (*picture.notes, f"{left_out}, as the file says they have no value")
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
+LAB = 8  # of TIFF's kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
 FAX = 2, 3, 4  # kinds of compression
 
 
 def decode_tiff(source: Source) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    import tifffile
+    page = tiff_pages(source)[source.page - 1]
+    source = source._replace(page=page.index + 1)  # as decoders count
+    check_size(page.imagewidth, page.imagelength)
+    bands, colours = page.samplesperpixel, page.photometric
+    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+    if bands > 4:
+        fault = f"{source.path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
+        fault = f"{source.path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
+    check_strips(page)
+    if page.compression in FAX:
+        decode_with_opencv(source)  # it tells of damage, and Pillow does not
+    is_usual = bands < 3 or colours == 2  # not gray of several bands
+    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+        picture = decode_with_pillow(source)
+    else:
+        picture = decode_deep_tiff(source, page)
+    if NODATA in page.tags:
+        return without_value(picture, page.nodata)
+    return picture
 
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        pages = len(document.pages)
-        page: Any = document.pages[min(source.page, pages) - 1]
-        check_size(page.imagewidth, page.imagelength)
-        bands, colours = page.samplesperpixel, page.photometric
-        if bands > 4:
-            fault = f"{source.path} has {bands} bands; extract the three to compare"
-            raise ImageDiffError(fault)
-        check_strips(page)
-        if page.compression in FAX:
-            decode_with_opencv(source)  # it tells of damage, and Pillow does not
-        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_usual = bands < 3 or colours == 2  # not gray of several bands
-        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-            picture = decode_with_pillow(source)
-        else:
-            picture = decode_deep_tiff(source, page)
-        nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture._replace(pages=pages), nodata)
+
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
 
 
 FORMATS = (
     Format("PNG", rb"\x89PNG", decode_png),
     Format("JPEG", rb"\xff\xd8", decode_jpeg),
     Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("PDF", rb"%PDF", decode_pdf),
     Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
     Format("GIF", rb"GIF8", decode_with_pillow),
     Format("BMP", rb"BM", decode_with_pillow),
     Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
     Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
-    Format("HDR", rb"#\?", decode_float),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
     Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("HDR", rb"#\?", decode_float),
 )
+ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
+
+
+def pages_in(source: Source) -> int:
+    """The count of pages or frames of an input, of which only headers are read."""
+    kind = source.format.name
+    if kind == "PDF":  # without pages PDFium does not open it
+        with opened_pdf(source) as document:
+            return len(document)
+    if kind == "TIFF":
+        return len(tiff_pages(source))
+    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
+        picture = open_with_pillow(source._replace(page=1))
+        return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
 HEAD = 1024  # bytes of a file from which its kind is told
-FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"%PDF": "is a PDF; render its pages to PNG first",
-    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-}
+SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -1053,13 +1161,14 @@ def format_of(path: str, head: bytes) -> Format:
     fault = "is not a picture of a format that is read; convert it to PNG"
     if not head:
         fault = "is empty; save the picture again"
-    for begins, known in FOREIGN.items():
-        if re.match(begins, head, re.DOTALL):
-            fault = known
+    elif re.match(SVG, head, re.DOTALL):
+        fault = "is an SVG; render it to PNG first"
     raise ImageDiffError(f"{path} {fault}")
 
 
-def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
+def open_source(
+    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
+) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
     The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
@@ -1068,27 +1177,29 @@ def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Sourc
     shown = os.fsdecode(path)
     try:
         fill_streams()
-        with open(path, "rb") as opened:
-            stat = os.fstat(opened.fileno())
-            head = opened.read(HEAD)
-            kind = format_of(shown, head)
-            file: io.FileIO | io.BytesIO
-            if S_ISREG(stat.st_mode):
-                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
-            else:
-                file = io.BytesIO(head + opened.read())
+        # A larger buffer would read much of a PNG beside its chunks' heads.
+        file: BinaryIO = io.BufferedReader(io.FileIO(path), HEAD)
+        stack.enter_context(file)
+        stat = os.fstat(file.fileno())
+        head = file.read(HEAD)
+        kind = format_of(shown, head)
+        if not S_ISREG(stat.st_mode):
+            file = io.BytesIO(head + file.read())
     except (OSError, ValueError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page)
+    return Source(shown, file, stat, kind, page, dpi)
+
+
+PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
 
 
 def decoding_fault(problem: Exception, source: Source) -> str:
     """Why an input was not decoded, and what to do."""
     kind = source.format.name
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
+        package = PACKAGES.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
     if lacks_memory(problem):
         return "needs more memory than there is; scale it down"
@@ -1096,29 +1207,38 @@ def decoding_fault(problem: Exception, source: Source) -> str:
         limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
         remedy = "set that environment variable higher"
         return f"has more pixels than {limit} allows; {remedy}"
+    if "password" in str(problem):
+        return f"is a {kind} that is locked with a password; save it without"
     if source.page > 1:
         return f"has no page {source.page} that is whole; name another"
     return f"is a damaged or truncated {kind}; save or copy it again"
 
 
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
+@contextlib.contextmanager
+def faults_named(source: Source) -> Iterator[None]:
+    """Let a decoder that fails be an ImageDiffError that names the input."""
     try:
-        picture = source.format.decode(source)
-        if source.page > picture.pages:
-            raise ValueError("no such page")
+        yield
     except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
         fault = decoding_fault(problem, source)
         raise ImageDiffError(f"{source.path} {fault}") from problem
-    broken = 0
+
+
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    with faults_named(source):
+        pages = pages_in(source)
+        if source.page > pages:
+            raise ValueError("no such page")
+        picture = source.format.decode(source)._replace(pages=pages)
     if picture.pixels.dtype == np.float32:
-        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
-    if broken:
-        count = f"{broken} of {picture.pixels[..., 0].size}"
-        fault = f"{source.path} has pixels that are not finite, {count}"
-        raise ImageDiffError(f"{fault}; replace NaN and infinity")
+        broken = ~np.isfinite(picture.pixels).all(axis=2)
+        if broken.any():
+            some = f"{np.count_nonzero(broken)} of {broken.size}"
+            fault = f"{source.path} has pixels that are not finite, {some}"
+            raise ImageDiffError(f"{fault}; replace NaN and infinity")
     return picture
 
 
@@ -1148,22 +1268,37 @@ def read_sources(sources: Sequence[Source]) -> list[Picture]:
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
+def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     Every path is opened once, in the calling thread and in this order; then all are
     decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
-    reason and the remedy, where a picture cannot be read, is damaged, also where a
-    decoder says that it made up a part, or needs more memory than there is.
+    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
+    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
+    be read, is damaged, also where a decoder says that it made up a part, or needs more
+    memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, stack) for path in paths])
+        return read_sources([open_source(stack, path, page, dpi) for path in paths])
 
 
-def read_image(path: PathLike, page: int = 1) -> Picture:
+def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page)[0]
+    return read_images(path, page=page, dpi=dpi)[0]
+
+
+def count_pages(path: PathLike) -> int:
+    """The pages of a document, or frames of an animation, without decoding them.
+
+    1 for any other picture, and for a pipe, which can be read but once. Raises
+    ImageDiffError like `read_images`.
+    """
+    if not os.path.isfile(path):
+        return 1
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path)
+        with hear_decoders(), faults_named(source):
+            return pages_in(source)
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -3108,12 +3243,15 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
     return np.where(white, np.uint8(255), np.uint8(0))
 
 
-def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
-    """What to tell of files beside the result: what of them was not compared."""
+def notes_on(pictures: Sequence[Picture], unnamed: bool) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared.
+
+    unnamed: no page was asked for, so that the first was compared.
+    """
     left_out = [
         f"{picture.pages - 1} of {picture.file.path}"
         for picture in pictures
-        if picture.pages > 1
+        if picture.pages > 1 and unnamed
     ]
     if left_out:
         counts = ", ".join(dict.fromkeys(left_out))
@@ -3124,15 +3262,28 @@ def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
 
 
 def compare_files(
-    first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
+    first: PathLike,
+    second: PathLike,
+    options: Options | None = None,
+    *,
+    first_page: int | None = None,
+    second_page: int | None = None,
+    **changes: Any,
 ) -> Comparison:
-    """`compare_images` of two picture files.
+    """`compare_images` of two picture files, or of pages of documents, from 1.
 
+    Where no page is named it is the first, and the notes tell how many are left out.
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
     paths, rectangles = masks_and_rectangles(options)
-    one, other, *masks = read_images(first, second, *paths)
+    masks_first = [(path, 1) for path in paths]
+    places = [(first, first_page), (second, second_page), *masks_first]
+    with contextlib.ExitStack() as stack:
+        sources = [
+            open_source(stack, path, page or 1, options.dpi) for path, page in places
+        ]
+        one, other, *masks = read_sources(sources)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -3143,9 +3294,9 @@ def compare_files(
     return replace(
         comparison,
         options=options,
-        first_file=one.file,
-        second_file=other.file,
-        notes=tuple(dict.fromkeys(notes_on([one, other]))),
+        first_file=one.file._replace(page=first_page),
+        second_file=other.file._replace(page=second_page),
+        notes=tuple(dict.fromkeys(notes_on([one, other], first_page is None))),
     )
 
 
@@ -3275,6 +3426,8 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
     "name": None,
     "first": None,
     "second": None,
+    "first_page": None,
+    "second_page": None,
     "width": None,
     "height": None,
     "second_width": None,
@@ -3290,6 +3443,20 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
     "noise": None,
     "error": None,
 }
+
+
+def to_json(value: Any) -> str:
+    """A record as one line of JSON."""
+    import json
+
+    return json.dumps(value)
+
+
+def from_json(text: str) -> Any:
+    """What a text of JSON holds; ValueError where it is none."""
+    import json
+
+    return json.loads(text)
 
 
 def printable(text: str) -> str:
@@ -3342,6 +3509,8 @@ def as_record(comparison: Comparison) -> Record:
         "status": comparison.status,
         "first": first_file.path if first_file else None,
         "second": second_file.path if second_file else None,
+        "first_page": first_file.page if first_file else None,
+        "second_page": second_file.page if second_file else None,
         "width": width,
         "height": height,
         "second_width": second_width,
@@ -3742,6 +3911,13 @@ def ignored_outlines(ignored: Gray8) -> list[str]:
     return outlines
 
 
+def input_of(record: Record, which: str) -> str:
+    """An input as a person names it; an array has no path."""
+    path = str(record[which] or which)
+    page = record[f"{which}_page"]
+    return path if page is None else f"{path}, page {page}"
+
+
 def report_page(comparison: Comparison, record: Record) -> str:
     """The report of a pair: an HTML page that shows the pictures that lie beside it.
 
@@ -3750,8 +3926,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
     """
     from html import escape
 
-    first = record["first"] or "first"  # no path: it was given as an array
-    second = record["second"] or "second"
+    first, second = input_of(record, "first"), input_of(record, "second")
     back = ""
     if record["name"]:
         up = "../" * (2 + record["name"].count(os.sep))
@@ -3864,18 +4039,19 @@ def address_of(path: str) -> str:
 def overview_pictures(record: Record, folder: str) -> str:
     """The two small pictures in the row of a pair; the place of a missing one is empty.
 
-    A different pair has its thumbnails; of another the pictures themselves are shown.
+    A different pair and a page that stands alone have thumbnails; of any other pair the
+    pictures themselves are shown.
     """
+    status = record["status"]
+    is_alone = status in ("only_first", "only_second")
     cells = []
     for small, which in SMALL.items():
-        path = record[which]
-        image = ""
-        if record["status"] == "different":
+        path, page = record[which], record[f"{which}_page"]
+        address = image = ""
+        if status == "different" or (is_alone and page):
             address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
-        elif path:
+        elif path and not page:
             address = address_of(os.path.relpath(path, folder))
-        else:
-            address = ""
         if address:
             image = f'<img loading="lazy" alt="" src="{address}">'
         cells.append(f"<i>{image}</i>")
@@ -4376,6 +4552,8 @@ EXTENSIONS = (
     ".dib",
     ".gif",
     ".hdr",
+    ".heic",
+    ".heif",
     ".jfif",
     ".jp2",
     ".jpe",
@@ -4383,6 +4561,7 @@ EXTENSIONS = (
     ".jpg",
     ".pam",
     ".pbm",
+    ".pdf",
     ".pfm",
     ".pgm",
     ".pic",
@@ -4405,6 +4584,8 @@ class Pair(NamedTuple):
     second: str | None
     error: str | None = None
     mask: str | None = None  # path of what is left out of this pair alone
+    first_page: int | None = None  # of a document, from 1
+    second_page: int | None = None
 
 
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
@@ -4537,7 +4718,152 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
         yield from pair_pictures(ours, theirs)
 
 
+def check_file(path: str) -> None:
+    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageDiffError(f"{path} can be read but once; use a file")
+
+
+def same_bytes(first: str, second: str) -> bool:
+    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
+    import filecmp
+
+    try:
+        return filecmp.cmp(first, second, shallow=False)
+    except OSError:
+        return False
+
+
+SIDE = 32  # means in a row and in a column of what a page looks like from afar
+FAR = 20  # dots an inch that a page of a PDF is rendered at for that
+
+
+def read_page(path: str, page: int, dpi: int) -> Image:
+    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
+    pixels = read_image(path, page, dpi).pixels
+    return to_8_bits(pixels, *value_range(pixels, pixels))
+
+
+def from_afar(path: str, page: int) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
+
+    White, where it cannot be read: comparing it tells why.
+    """
+    try:
+        levels = gray(read_page(path, page, FAR))
+    except ImageDiffError:
+        return np.full(SIDE * SIDE, 255, np.uint8)
+    means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return means.ravel()
+
+
+def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
+    """How unlike the pages of two documents are, seen from afar: (n, m) float32.
+
+    0 where two are equal, 1 where they are as unlike as any two of these documents, and
+    at most that: neither exposure nor the mean page, as a letterhead is, counts.
+    """
+    pages = np.stack([*first, *second]).astype(np.float32)
+    # Else of 39 pages that were scanned twice 10 are paired with others.
+    pages -= pages.mean(axis=1, keepdims=True)
+    pages -= pages.mean(axis=0)
+    ours, theirs = np.split(pages, [len(first)])
+    noise = 2 * pages.shape[1]  # a level of each mean, lest blank pages are unlike
+    spread = (ours**2).sum(axis=1)[:, np.newaxis] + (theirs**2).sum(axis=1)
+    unlike: Matrix = (spread - 2 * ours @ theirs.T) / (spread + noise)
+    return unlike.clip(0, 1)
+
+
+ALONE = 0.5  # costs a page that is paired with none: two of them, an unlike pair
+STEPS = (1, 1), (1, 0), (0, 1)  # pages of either document: a pair, or one alone
+
+
+def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
+    """Pair pages in order, so that the sum of what is unlike is least.
+
+    Gives their numbers, from 1, and None for the partner of one that stands alone. Of
+    ways that are as good it is that by number.
+    """
+    rows, columns = unlike.shape
+    steps = np.empty((rows + 1, columns + 1), np.uint8)
+    steps[:, columns] = 1
+    steps[rows] = 2
+    below = [ALONE * left for left in range(columns, -1, -1)]
+    for row in reversed(range(rows)):
+        costs = [below[columns] + ALONE] * (columns + 1)
+        apart = unlike[row].tolist()
+        for column in reversed(range(columns)):
+            paired = below[column + 1] + apart[column]
+            choices = paired, below[column] + ALONE, costs[column + 1] + ALONE
+            costs[column] = min(choices)
+            steps[row, column] = choices.index(costs[column])
+        below = costs
+    row = column = 0
+    while row < rows or column < columns:
+        of_first, of_second = STEPS[steps[row, column]]
+        row += of_first
+        column += of_second
+        yield row if of_first else None, column if of_second else None
+
+
+def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
+    """Which pages of two documents belong together: `align_pages`.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    check_file(first)
+    check_file(second)
+    counts = count_pages(first), count_pages(second)
+    if max(counts) == 1 or same_bytes(first, second):
+        return [(number, number) for number in range(1, counts[0] + 1)]
+    ours = [from_afar(first, page + 1) for page in range(counts[0])]
+    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    return list(align_pages(unlikeness(ours, theirs)))
+
+
+def pair_pages(pair: Pair) -> Iterator[Pair]:
+    """A pair a page of two documents; the pair itself where they have but one page.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    first, second = pair.first, pair.second
+    if first is None or second is None:
+        yield pair
+        return
+    matches = match_pages(first, second)
+    if matches == [(1, 1)]:
+        yield pair
+        return
+    other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
+    whose = " of the second" if other == pair.name else ""
+    for one, two in matches:
+        name = f"{pair.name}, page {one}"
+        if one is None:
+            name = f"{other}, page {two}{whose}"
+        yield pair._replace(
+            name=name,
+            first=None if one is None else first,
+            second=None if two is None else second,
+            first_page=one,
+            second_page=two,
+        )
+
+
+def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs, documents of several pages as a pair a page."""
+    for pair in pairs:
+        try:
+            yield from pair_pages(pair)
+        except ImageDiffError:  # comparing tells it, unless both files are equal
+            yield pair
+
+
 # --- Rank -----------------------------------------------------------------------------
+
+
+def is_ranking(first: str, second: str) -> bool:
+    """Whether a folder is ranked by likeness to one picture."""
+    return os.path.isdir(second) and not os.path.isdir(first)
 
 
 def pair_with_each(
@@ -4565,14 +4891,6 @@ def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
 # --- Run ------------------------------------------------------------------------------
 
 
-def raise_stopped(number: int, frame: object) -> None:
-    """The handler of a signal that ends the run; on the way out no other disturbs."""
-    for other in STOPPING_SIGNALS:
-        if signal.getsignal(other) is raise_stopped:
-            signal.signal(other, signal.SIG_IGN)
-    raise Stopped(number)
-
-
 class Plan(NamedTuple):
     """What a run of many compares, how, and where the results go."""
 
@@ -4593,37 +4911,47 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
-def told(pair: Pair, status: str, **values: object) -> Outcome:
+EQUAL: Record = {  # of files that are identical
+    "ssim": 1.0,
+    "unequal_pixels": 0,
+    "largest_difference": 0.0,
+    "different_pixels": 0,
+    "different_fraction": 0.0,
+}
+
+
+def told(pair: Pair, status: str, values: Record) -> Outcome:
     """What is told of a pair without a comparison."""
-    record = {"name": pair.name, "first": pair.first, "second": pair.second}
-    return Outcome(EMPTY | {"status": status} | record | values)
+    known = {key: value for key, value in pair._asdict().items() if key in EMPTY}
+    return Outcome(EMPTY | known | {"status": status} | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return told(pair, "error", error=str(fault).replace("\n", " "))
+    return told(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
-def check_file(path: str) -> None:
-    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ImageDiffError(f"{path} can be read but once; put a file there")
+def new_page(beside: str) -> str:
+    """A new folder for what is saved of a pair."""
+    page = os.path.join(beside, os.urandom(8).hex())
+    with writing(beside):
+        os.mkdir(page)  # not the folders around it, which are gone with the run
+    return page
 
 
-def same_bytes(first: str, second: str) -> bool:
-    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
-    import filecmp
-
-    try:
-        return filecmp.cmp(first, second, shallow=False)
-    except OSError:
-        return False
-
-
-def check_picture(path: str) -> None:
-    """Raise ImageDiffError for a file that does not begin as a picture."""
-    with contextlib.ExitStack() as stack:
-        open_source(path, 1, stack)
+def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
+    """What is told of what has no partner; a small picture of a page waits beside."""
+    status = "only_second" if pair.first is None else "only_first"
+    outcome = told(pair, status, {})
+    for name, which in SMALL.items():
+        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
+        if beside is not None and number is not None:
+            small = encode_thumbnail(read_page(path, number, options.dpi), ())
+            page = new_page(beside)
+            with writing(page), open(os.path.join(page, name), "xb") as file:
+                file.write(small)
+            outcome = outcome._replace(page=page)
+    return outcome
 
 
 def compare_both(
@@ -4636,26 +4964,18 @@ def compare_both(
     """
     check_file(first)
     check_file(second)
-    if same_bytes(first, second):
-        check_picture(first)
-        return told(
-            pair,
-            "same",
-            ssim=1.0,
-            unequal_pixels=0,
-            largest_difference=0.0,
-            different_pixels=0,
-            different_fraction=0.0,
-        )
+    if pair.first_page == pair.second_page and same_bytes(first, second):
+        with contextlib.ExitStack() as stack:
+            open_source(stack, first)  # refuses what is no picture
+        return told(pair, "same", EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))
-    comparison = compare_files(first, second, options)
+    pages = {"first_page": pair.first_page, "second_page": pair.second_page}
+    comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
         return Outcome(record, None, comparison.notes)
-    page = os.path.join(beside, os.urandom(8).hex())
-    with writing(beside):
-        os.mkdir(page)  # not the folders around it, which are gone with the run
+    page = new_page(beside)
     record = write_files(comparison, page, pair.name)
     return Outcome(record, page, comparison.notes)
 
@@ -4667,11 +4987,9 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """
     if pair.error is not None:
         return failed(pair, pair.error)
-    if pair.second is None:
-        return told(pair, "only_first")
-    if pair.first is None:
-        return told(pair, "only_second")
     try:
+        if pair.first is None or pair.second is None:
+            return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
         return failed(pair, problem)
@@ -4684,7 +5002,7 @@ class Workers(NamedTuple):
 
     submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
     # Raises ImageDiffError where no worker is left to end what is under way.
-    check: Callable[[Iterable[Future[Any]]], None]
+    check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
 
 def end_with_the_run() -> None:
@@ -4706,22 +5024,14 @@ def begin_worker(threads: int) -> None:
 
 
 @contextlib.contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block the terminal's signals in this thread, and in what it starts."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def starting_processes() -> Iterator[None]:
+    """Keep the terminal's signals from processes that start: they would end them.
 
-
-@contextlib.contextmanager
-def refused() -> Iterator[None]:
-    """Raise ImageDiffError where the system refuses a process or a thread."""
+    Raises ImageDiffError where the system refuses a process or a thread.
+    """
+    before: Any = ()
+    if hasattr(signal, "pthread_sigmask"):  # Windows has none
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
     except (OSError, RuntimeError) as problem:
@@ -4731,11 +5041,9 @@ def refused() -> Iterator[None]:
         remedy = "free its memory, files or processes, or give fewer --jobs"
         fault = f"the system refuses a process: {reason}; {remedy}"
         raise ImageDiffError(fault) from problem
-
-
-def processes_of(pool: ProcessPoolExecutor) -> list[Any]:
-    """The processes of a pool that runs, which has no public name for them."""
-    return list(pool._processes.values())
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -4752,17 +5060,17 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
     context = get_context("spawn")
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
-    with refused(), signals_blocked():
+    with starting_processes():
         if os.name == "posix":
             from multiprocessing.resource_tracker import ensure_running
 
-            ensure_running()  # it outlives a worker, and SIGHUP would end it
+            ensure_running()  # now, as it ends with the blocking of SIGINT
         pool = ProcessPoolExecutor(jobs, context, begin_worker, (threads,))
     try:
         yield pool
     finally:
         with signals_late():
-            for process in processes_of(pool):
+            for process in pool._processes.values():  # which have no public name
                 process.kill()
             with contextlib.suppress(RuntimeError):  # of a thread that was refused
                 pool.shutdown(cancel_futures=True)
@@ -4772,20 +5080,22 @@ PATIENCE = 60  # seconds in which a process has to start
 
 
 def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
-    """Start all the processes of a pool; whether the first of them lives."""
+    """Start the processes of a pool; False where the first of them has died.
+
+    Raises ImageDiffError where none starts.
+    """
     from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
-    # Until `begin_worker` ignores them, signals of the terminal would end a worker.
-    with refused(), signals_late(), signals_blocked():
+    with signals_late(), starting_processes():
         try:
             started = [pool.submit(os.getpid) for _ in range(jobs)]
         except BrokenExecutor:
             return False
         done = wait(started, PATIENCE, FIRST_COMPLETED).done
-        if not done:
-            fault = f"no process starts within {PATIENCE} s"
-            raise ImageDiffError(f"{fault}; free the system's memory or processes")
-    return any(future.exception() is None for future in done)
+    if not done:
+        fault = f"no process starts within {PATIENCE} s"
+        raise ImageDiffError(f"{fault}; free the system's memory or processes")
+    return done.pop().exception() is None
 
 
 @contextlib.contextmanager
@@ -4801,15 +5111,16 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
                 try:
                     return pool.submit(compare_pair, pair, plan.options, plan.beside)
                 except BrokenExecutor as problem:
-                    future: Future[Any] = Future()
-                    future.set_exception(problem)
-                    return future
+                    lost: Future[Any] = Future()
+                    lost.set_exception(problem)
+                    return lost
 
             if begins(pool, jobs):
-                yield Workers(submit, lambda futures: None)
+                yield Workers(submit)
                 return
-            if any((process.exitcode or 0) > 0 for process in processes_of(pool)):
-                break  # by itself: it would do so again
+            exits = [process.exitcode or 0 for process in pool._processes.values()]
+        if max(exits) > 0:  # by itself: it would do so again
+            break
     fault = "processes end as soon as they start; free some memory"
     remedy = 'a program calls main below `if __name__ == "__main__":`'
     raise ImageDiffError(f"{fault}, or, in Python, {remedy}")
@@ -4862,16 +5173,16 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         chosen = image_diff.Options(**options)
         return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
 
-    options = vars(plan.options)
     with connected(address) as client:
+        executor = client.get_executor()
         seen = time.monotonic()
 
-        def submit(pair: Pair) -> Future[Any]:
+        def submit(pair: Pair) -> Any:
             """Send a pair to the scheduler."""
-            send: Callable[..., Future[Any]] = client.get_executor().submit
-            return send(compare, tuple(pair), options, plan.beside)
+            plain = tuple(pair), vars(plan.options), plan.beside
+            return executor.submit(compare, *plain)
 
-        def check(futures: Iterable[Future[Any]]) -> None:
+        def check(under_way: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
 
             A scheduler that is lost cancels some futures and never ends the others.
@@ -4879,7 +5190,7 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
             from distributed import TimeoutError
 
             nonlocal seen
-            lost = any(future.cancelled() for future in futures)
+            lost = any(future.cancelled() for future in under_way)
             if lost or client.status != "running":
                 raise ImageDiffError(f"{address} is gone; start it, and run again")
             if time.monotonic() - seen < 2:
@@ -4962,20 +5273,22 @@ def compare_alone(
 
 
 def compare_pairs(
-    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: Sequence[int]
+    pairs: Sequence[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of the pairs, in order but for those whose worker died."""
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
+        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs())
         begin = partial(local_workers, jobs, plan)
         ahead = 8 * jobs + 8
     else:
         begin = partial(cluster_workers, plan.scheduler, plan)
         ahead = 500
-    while not stopped:
+    left = iter(pairs)
+    while pairs and not stopped:
         with begin() as workers:
-            lost = yield from compare_until_a_death(pairs, workers, ahead, stopped)
+            lost = yield from compare_until_a_death(left, workers, ahead, stopped)
         if not lost:
             return
         yield from compare_alone(lost, plan, stopped)
@@ -4997,10 +5310,9 @@ def replace_file(path: str, pieces: Iterable[str]) -> None:
         with open(part, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
         os.replace(part, path)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
             os.remove(part)
-        raise
 
 
 def append_whole(file: io.FileIO, line: str) -> None:
@@ -5049,45 +5361,49 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair) -> str:
-    """A text that changes when a file of the pair does, or another takes its place."""
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does.
+
+    So it does when another file takes the place of one.
+    """
     from hashlib import blake2b
 
     states = []
     for path in filter(None, (pair.first, pair.second, pair.mask)):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    return blake2b(repr((pair, states)).encode(), digest_size=12).hexdigest()
+    state = repr((settings, pair, states))
+    return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
     """The records of an earlier run, and their lines, but for what is not whole."""
-    import json
-
     path = os.path.join(folder, "results.jsonl")
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
-                record = json.loads(line)
+                record = from_json(line)
                 is_record = isinstance(record, dict) and record.keys() == EMPTY.keys()
                 if is_record and isinstance(record["name"], str) and line[-1] == "\n":
                     yield record, line
 
 
-def earlier_states(folder: str, settings: Sequence[str]) -> dict[str, str]:
-    """The states of the pairs in an earlier run with the same settings, by name."""
-    import json
-
+def earlier_states(folder: str) -> dict[str, str]:
+    """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
-                run = json.load(file)
-            if run["settings"] == settings:
-                return dict(run["states"])
+                return dict(from_json(file.read())["states"])
     return {}
+
+
+def may_have_page(record: Record) -> bool:
+    """Whether something is saved of a pair: of one that differs, and of pages."""
+    is_page = record["first_page"] or record["second_page"]
+    return bool(is_page) or record["status"] == "different"
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
@@ -5101,13 +5417,12 @@ def still_there(record: Record, line: str, folder: str) -> bool:
         return file.read() == line
 
 
-def known_lines(
-    folder: str, states: dict[str, str], before: dict[str, str], beside: str
-) -> Iterator[str]:
+def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
     """The lines of an earlier run that hold for the states of the pairs, by name.
 
-    before: the states that the pairs had then. The pages of all others are removed.
+    The pages of all others are removed.
     """
+    before = earlier_states(folder)
     left = dict(states)
     for record, line in earlier_lines(folder):
         name = record["name"]
@@ -5115,7 +5430,7 @@ def known_lines(
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif record["status"] == "different" and (name in left or name not in states):
+        elif may_have_page(record) and (name in left or name not in states):
             with contextlib.suppress(OSError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
@@ -5126,29 +5441,24 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     run.json keeps the states of the pairs as they are before they are compared: what
     changes meanwhile is compared anew by the next run.
     """
-    import json
-
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
     settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
-    states = {pair.name: state_of_pair(pair) for pair in pairs}
-    before = earlier_states(folder, settings)
+    states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
-    lines = known_lines(folder, states, before, beside)
+    lines = known_lines(folder, states, beside)
     replace_file(os.path.join(folder, "results.jsonl"), lines)
-    run = json.dumps({"settings": settings, "states": states})
+    run = to_json({"settings": settings, "states": states})
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
 def write_overview(first: str, second: str, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    import json
-
     results = os.path.join(folder, "results.jsonl")
     with open(results, "rb") as lines:
         left = total - sum(1 for _ in lines)
     with open(results, encoding="utf-8") as texts:
-        records = (json.loads(line) for line in texts)
-        ranked = not os.path.isdir(first)
+        records = map(from_json, texts)
+        ranked = is_ranking(first, second)
         page = overview_page(first, second, folder, records, left=left, ranked=ranked)
         replace_file(os.path.join(folder, "index.html"), page)
 
@@ -5194,29 +5504,17 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
     The outcome is an error where the page cannot be put there. Raises ImageDiffError
     where the record cannot be kept.
     """
-    import json
-
     record = outcome.record
     try:
-        if record["first"] and record["second"]:
+        if outcome.page or (record["first"] and record["second"]):
             with writing(folder):
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
-        pair = Pair(record["name"], record["first"], record["second"])
-        outcome = outcome._replace(record=failed(pair, problem).record)
+        values: Any = {field: record.get(field) for field in Pair._fields}
+        outcome = failed(Pair(**values), problem)._replace(notes=outcome.notes)
     with writing(folder):
-        append_whole(results, f"{json.dumps(outcome.record)}\n")
+        append_whole(results, f"{to_json(outcome.record)}\n")
     return outcome
-
-
-def compare_unknown(
-    pairs: Sequence[Pair], known: Collection[str], plan: Plan, stopped: Sequence[int]
-) -> Generator[Outcome, None, None]:
-    """The outcomes of the pairs whose names are not known."""
-    unknown = [pair for pair in pairs if pair.name not in known]
-    if unknown:
-        jobs = min(len(unknown), plan.jobs or cv2.getNumberOfCPUs())
-        yield from compare_pairs(iter(unknown), jobs, plan, stopped)
 
 
 def compare_many(
@@ -5228,7 +5526,7 @@ def compare_many(
     """
     folder = plan.output
     if folder is None:
-        yield from compare_unknown(pairs, (), plan, stopped)
+        yield from compare_pairs(pairs, plan, stopped)
         return
     with open_output(plan, pairs, folder) as (beside, results):
         known = set()
@@ -5237,8 +5535,8 @@ def compare_many(
                 return
             known.add(record["name"])
             yield Outcome(record)
-        plan = plan._replace(beside=beside)
-        outcomes = compare_unknown(pairs, known, plan, stopped)
+        unknown = [pair for pair in pairs if pair.name not in known]
+        outcomes = compare_pairs(unknown, plan._replace(beside=beside), stopped)
         with contextlib.closing(outcomes):  # the workers end before the overview
             for outcome in outcomes:
                 yield keep(outcome, folder, beside, results)
@@ -5254,18 +5552,11 @@ class Command(NamedTuple):
     second: str
     output: str | None = None  # folder; None: nothing is written
     json: bool = False
-    window: bool | None = None  # None: where a display answers, but see `wants_windows`
+    window: bool | None = None  # None: where a display answers, for a person
     exit_code: bool = False
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
     junit: str | None = None  # file of JUnit's XML; None: it is not written
-
-
-def silence_stdout() -> None:
-    """Let what is printed go nowhere, and what Python still holds of it too."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def write_out(text: str) -> None:
@@ -5275,12 +5566,13 @@ def write_out(text: str) -> None:
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        silence_stdout()
     except OSError as problem:
-        silence_stdout()
-        fault = f"cannot write the result: {problem.strerror}"
-        raise ImageDiffError(f"{fault}; send it to another place") from problem
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python still holds, too
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        if not isinstance(problem, BrokenPipeError):
+            fault = f"cannot write the result: {problem.strerror}"
+            raise ImageDiffError(f"{fault}; send it to another place") from problem
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -5296,24 +5588,19 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def is_ranking(command: Command) -> bool:
-    """Whether a folder is ranked by likeness to one picture."""
-    return not os.path.isdir(command.first)
-
-
 def check_inputs(command: Command) -> None:
-    """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
-    if is_ranking(command):
-        if os.path.exists(command.first) and not os.path.isfile(command.first):
-            fault = f"{command.first} can be read but once; name a file"
-            raise ImageDiffError(fault)
-        read_image(command.first)  # once, in place of an error a pair
-    elif not os.path.isdir(command.second):
+    """Raise ImageDiffError unless folders or files that can be read are given."""
+    inputs = command.first, command.second
+    files = [path for path in inputs if not os.path.isdir(path)]
+    if os.path.isdir(command.first) and files:
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
         remedy = "give two folders, or the picture as --first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
+    for path in files:
+        check_file(path)
+        read_image(path)  # once, in place of an error a pair
 
 
 def check_output(command: Command) -> None:
@@ -5329,15 +5616,17 @@ def check_output(command: Command) -> None:
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
 
 
-def check_junit(path: str, first: str) -> None:
-    """Raise ImageDiffError where JUnit's XML would replace a folder or the picture."""
-    fault = ""
-    if os.path.isdir(path):
-        fault = "is a folder"
-    elif os.path.exists(path) and os.path.samefile(path, first):
-        fault = "is an input"
-    if fault:
-        raise ImageDiffError(f"{path} {fault}; name another file for --junit")
+def check_junit(path: str) -> None:
+    """Raise ImageDiffError where JUnit's XML would replace what is no XML."""
+    if not os.path.exists(path):
+        return
+    fault = "is no file"
+    if os.path.isfile(path):
+        fault = "is there, and is no XML"
+        with open(path, "rb") as file:
+            if file.read(5) in (b"", b"<?xml"):
+                return
+    raise ImageDiffError(f"{path} {fault}; name another file for --junit")
 
 
 def check_workers() -> None:
@@ -5375,12 +5664,14 @@ def find_all(command: Command) -> list[Pair]:
     if command.output is not None:
         paths.append(command.output)
     skip = [os.path.realpath(path) for path in paths]
-    if is_ranking(command):
-        pairs = list(pair_with_each(first, second, skip))
+    which = f"{first} and {second} hold"
+    if is_ranking(first, second):
         which = f"{second} holds"
+        pairs = [*pair_with_each(first, second, skip)]
+    elif os.path.isdir(first):
+        pairs = [*with_pages(find_pairs(first, second, skip))]
     else:
-        pairs = list(find_pairs(first, second, skip))
-        which = f"{first} and {second} hold"
+        pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
@@ -5389,85 +5680,42 @@ def find_all(command: Command) -> list[Pair]:
 
 @contextlib.contextmanager
 def gentle_stop() -> Iterator[list[int]]:
-    """A list for the first signal that ends the run; a second does what it did before.
-
-    Nothing is done about one that is ignored, as in a shell's background.
-    """
+    """A list for the first signal that ends the run; a second one ends it at once."""
     came: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):
-                before[number] = handler
-
-    def restore() -> None:
-        """Put the handlers back that were there before."""
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def stop(number: int, frame: object) -> None:
-        """Handle the first signal."""
+        """Keep the first signal."""
+        if came:
+            raise_stopped(number, frame)
         came.append(number)
-        restore()
 
-    try:
-        for number in before:
-            signal.signal(number, stop)
+    with signals_to(stop):
         yield came
-    finally:
-        if not came:
-            restore()
-
-
-@contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[Any]:
-    """A bar of tqdm on stderr, or None where that is no terminal."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from tqdm import tqdm
-
-    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=total, bar_format=shape) as bar:
-        yield bar
-
-
-def print_line(line: str, bar: Any) -> None:
-    """Print on stdout, above the bar where both share the terminal."""
-    if bar is not None and is_terminal(sys.stdout):
-        with bar.external_write_mode():
-            write_out(line)
-    else:
-        write_out(line)
-
-
-def print_notes(outcome: Outcome, bar: Any) -> None:
-    """Tell on stderr what is to be told beside a record, above the bar."""
-    for note in outcome.notes:
-        with bar.external_write_mode() if bar else contextlib.nullcontext():
-            tell(f"{outcome.record['name']}: {note}")
 
 
 def print_outcomes(
     outcomes: Iterator[Outcome], command: Command, bar: Any
 ) -> Iterator[Record]:
-    """Print a line an outcome, a ranking at the end; give the records on the way."""
-    import json
+    """Print a line an outcome, a ranking at the end; give the records on the way.
 
+    Where a terminal shows both, the lines stand above the bar.
+    """
     scored = []
-    ranking = is_ranking(command)
+    ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
-        line = json.dumps(record) if command.json else as_line(record)
-        if ranking:
-            scored.append((record["ssim"], line))
-        else:
-            print_line(line, bar)
-        print_notes(outcome, bar)
+        line = to_json(record) if command.json else as_line(record)
+        with bar.external_write_mode():
+            if ranking:
+                scored.append((record["ssim"], line))
+            else:
+                write_out(line)
+            for note in outcome.notes:
+                tell(f"{record['name']}: {note}")
         yield record
-    for line in most_alike_first(scored):
-        print_line(line, bar)
+    with bar.external_write_mode():
+        for line in most_alike_first(scored):
+            write_out(line)
 
 
 def junit_case(record: Record) -> Element:
@@ -5499,6 +5747,7 @@ def write_junit(
     suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    check_junit(path)  # again, as it may be a file of the run itself
     with writing(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         replace_file(path, [head, tostring(suite, "unicode"), "\n"])
@@ -5508,14 +5757,10 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
     """How many pairs have which status, and how long it took."""
     done = counts.total()
     only = counts["only_first"] + counts["only_second"]
-    numbers = (
-        f"{counts['same']} same",
-        f"{counts['different']} different",
-        f"{only} only in one folder",
-        f"{counts['error']} with errors",
-    )
+    equal = f"{counts['same']} same, {counts['different']} different"
+    others = f"{only} without a partner, {counts['error']} with errors"
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
-    return f"{quantity(done, 'pair')}: {', '.join(numbers)}; {speed}"
+    return f"{quantity(done, 'pair')}: {equal}, {others}; {speed}"
 
 
 def status_of_many(
@@ -5537,8 +5782,52 @@ def status_of_many(
     return ExitStatus.COMPARED
 
 
+SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
+
+
+@contextlib.contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Tell on a terminal what is under way, if it takes long."""
+    timer = threading.Timer(SILENCE, tell, [text])
+    timer.daemon = True
+    if is_terminal(sys.stderr):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def tell_pairs(
+    plan: Plan, pairs: Sequence[Pair], command: Command
+) -> tuple[Counter[str], list[Element], Sequence[int]]:
+    """Compare the pairs, print a line each, and show the progress on a terminal.
+
+    Gives the counts of pairs by status; the test cases of JUnit's XML, where it is to
+    be written; and the signal that has ended the run, if any.
+    """
+    from tqdm import tqdm
+
+    counts: Counter[str] = Counter()
+    cases = []
+    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+    silent = not is_terminal(sys.stderr)
+    with (
+        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
+        gentle_stop() as stopped,
+        contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
+    ):
+        for record in print_outcomes(outcomes, command, bar):
+            counts[record["status"]] += 1
+            bar.set_postfix(counts, refresh=False)
+            bar.update()
+            if command.junit is not None:
+                cases.append(junit_case(record))
+    return counts, cases, stopped
+
+
 def run_many(command: Command, options: Options) -> ExitStatus:
-    """Compare two folders, or rank a folder by likeness to a picture.
+    """Compare folders or documents, or rank a folder by likeness to a picture.
 
     Prints a line a pair, and a summary.
     """
@@ -5546,37 +5835,19 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     check_inputs(command)
     check_output(command)
     if command.junit is not None:
-        check_junit(command.junit, command.first)
+        check_junit(command.junit)
     if command.scheduler is not None:
         command = for_cluster(command)
-    if is_ranking(command) and options.align in ("auto", "none"):
+    first, second, output = command.first, command.second, command.output
+    if is_ranking(first, second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
-    plan = Plan(
-        command.first,
-        command.second,
-        options,
-        command.output,
-        command.jobs,
-        command.scheduler,
-    )
-    counts: Counter[str] = Counter()
-    cases = []
-    with contextlib.ExitStack() as stack:
+    with told_if_slow(f"reading {first} and {second} ..."):
         pairs = find_all(command)
-        bar = stack.enter_context(progress_bar(len(pairs)))
-        stopped = stack.enter_context(gentle_stop())
-        outcomes = compare_many(plan, pairs, stopped)
-        stack.enter_context(contextlib.closing(outcomes))
-        for record in print_outcomes(outcomes, command, bar):
-            counts[record["status"]] += 1
-            if command.junit is not None:
-                cases.append(junit_case(record))
-            if bar is not None:
-                bar.set_postfix(counts, refresh=False)
-                bar.update()
+    plan = Plan(first, second, options, output, command.jobs, command.scheduler)
+    counts, cases, stopped = tell_pairs(plan, pairs, command)
     seconds = time.monotonic() - begun
     if command.junit is not None:
         write_junit(cases, counts, seconds, command.junit)
@@ -5586,13 +5857,6 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     else:
         write_out(text)
     return status_of_many(counts, len(pairs), stopped, command)
-
-
-def wants_windows(command: Command) -> bool:
-    """Whether to open windows: unless it is said, for a person who looks on."""
-    if command.window is None:
-        return not (command.json or command.exit_code)
-    return command.window
 
 
 def free_folder(second: str) -> str:
@@ -5630,37 +5894,22 @@ def show_result(comparison: Comparison, command: Command) -> None:
         tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
 
 
-SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
-
-
-@contextlib.contextmanager
-def told_if_slow(text: str) -> Iterator[None]:
-    """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell, [text])
-    timer.daemon = True
-    if is_terminal(sys.stderr):
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def run_pair(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures: print, save, show."""
     with told_if_slow(f"comparing {command.first} and {command.second} ..."):
         comparison = compare_files(command.first, command.second, options)
     if command.json:
-        import json
-
-        write_out(json.dumps(as_record(comparison)))
+        write_out(to_json(as_record(comparison)))
     else:
         write_out(as_text(comparison))
     for note in comparison.notes:
         tell(note)
     if command.output is not None:
         save(comparison, command.output)
-    if wants_windows(command):
+    wants_windows = not (command.json or command.exit_code)
+    if command.window is not None:
+        wants_windows = command.window
+    if wants_windows:
         show_result(comparison, command)
     if command.exit_code and comparison.status == "different":
         return ExitStatus.DIFFERENT
@@ -5677,16 +5926,15 @@ def check_command(command: Command, many: bool) -> None:
         fault = "--output, --scheduler and --junit take a name that is not empty"
         raise UsageError(fault)
     if many and command.window:
-        raise UsageError("--window is for two pictures; leave it out for folders")
+        fault = "--window is for two pictures; leave it out for folders and documents"
+        raise UsageError(fault)
     if many and command.jobs and command.scheduler:
         fault = "--jobs is for this machine; with --scheduler the workers decide"
         raise UsageError(fault)
-    if not many and command.scheduler:
-        raise UsageError("--scheduler is for folders; leave it out for two pictures")
-    if not many and command.jobs:
-        raise UsageError("--jobs is for folders; leave it out for two pictures")
-    if not many and command.junit:
-        raise UsageError("--junit is for folders; leave it out for two pictures")
+    for option in ("scheduler", "jobs", "junit"):
+        if not many and getattr(command, option):
+            fault = f"--{option} is for folders and documents"
+            raise UsageError(f"{fault}; leave it out for two pictures")
 
 
 # What no file is called, and why.
@@ -5711,7 +5959,8 @@ def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
     check_name(command.first)
     check_name(command.second)
-    many = os.path.isdir(command.first) or os.path.isdir(command.second)
+    inputs = command.first, command.second
+    many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
     if many:
         return run_many(command, options)
@@ -5724,14 +5973,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(message)
-
-
-class RefuseColor(argparse.Action):
-    """--color, which older commands have."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
-        """Say that it is the default."""
-        parser.error("--color: colour counts by default; leave it out")
 
 
 def parse_number(text: str) -> int | float:
@@ -5786,7 +6027,6 @@ def add_comparing(parser: Parser) -> None:
     """Add what changes the result: what counts, the alignment, the regions."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
-    add("--color", action=RefuseColor, nargs=0, help=argparse.SUPPRESS)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
     text = "SSIM in [0, 1] at or below which a pixel differs [Otsu's, up to 0.65]"
@@ -5818,12 +6058,8 @@ def add_output(parser: Parser) -> None:
     add("--exit-code", action="store_true", help=text)
 
     add = parser.add_argument_group("many pictures").add_argument
-    add(
-        "--jobs",
-        metavar="N",
-        type=parse_jobs,
-        help="pairs compared at once [one a core]",
-    )
+    text = "pairs compared at once [one a core]"
+    add("--jobs", metavar="N", type=parse_jobs, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
@@ -5844,10 +6080,12 @@ def make_parser() -> Parser:
     # What begins so is a value, not an option: --ignore -5,0,10,10.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     add = parser.add_argument_group("inputs").add_argument
-    text = "two pictures, two folders, or a picture and a folder to rank"
+    text = "two pictures, documents or folders, or a picture and a folder to rank"
     add("inputs", metavar="A B", nargs="*", help=text)
     add("-f", "--first", metavar="A", help="the same as the first of the two")
     add("-s", "--second", metavar="B", help="the same as the second of the two")
+    text = "resolution that pages of a PDF are rendered at [%(default)s]"
+    add("--dpi", metavar="N", type=parse_number, help=text)
     add_comparing(parser)
     add_output(parser)
     add = parser.add_argument
@@ -5866,10 +6104,11 @@ def check_options(parser: Parser, words: Sequence[str]) -> None:
 
     option = unknown[0]
     known = [*parser._option_string_actions]
-    known.remove("--color")
     longer = [flag for flag in known if flag.startswith(option)]
     close = longer or get_close_matches(option, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
+    if option == "--color":  # which older commands have
+        hint = ": colour counts by default; leave it out"
     if os.path.lexists(option):
         hint = f"; if the file is meant, write ./{option}"
     raise UsageError(f"there is no option {option}{hint}")
@@ -5900,17 +6139,12 @@ def two_inputs(
 def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     """What the words of a command line ask for; UsageError where they do not hold."""
     parser = make_parser()
-    namespace, extras = parser.parse_known_args(
-        argv
-    )  # extras: also what follows options
-    words = [*extras]
-    behind: list[str] = []
-    if "--" in words:  # what stands behind it is no option
-        behind = words[words.index("--") + 1 :]
-        words = words[: words.index("--")]
-    check_options(parser, words)
+    namespace, extras = parser.parse_known_args(argv)
     arguments = vars(namespace)
-    words = [*arguments["inputs"], *words, *behind]
+    # Among the extras is what follows options, too; behind "--" stands no option.
+    end = extras.index("--") if "--" in extras else len(extras)
+    check_options(parser, extras[:end])
+    words = [*arguments["inputs"], *extras[:end], *extras[end + 1 :]]
     first, second = two_inputs(arguments["first"], arguments["second"], words)
     chosen = {name: arguments[name] for name in vars(Options())}
     rest = {name: arguments[name] for name in Command._fields[2:]}
@@ -5919,24 +6153,6 @@ def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     except ImageDiffError as problem:
         raise UsageError(str(problem)) from problem
     return Command(first, second, **rest), options
-
-
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Have Ctrl+C, SIGTERM and SIGHUP raise `Stopped`, unless they are ignored.
-
-    Only the main thread may set handlers; those before come back at the end.
-    """
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, raise_stopped)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def fault_of(problem: Exception) -> str | None:
@@ -5960,7 +6176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     fill_streams()
     try:
-        with signals_raised():
+        with signals_to(raise_stopped):
             command, options = parse(argv)
             return run(command, options)
     except SystemExit:  # of --help and --version

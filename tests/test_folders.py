@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import io
 import json
 import multiprocessing
 import os
@@ -20,16 +21,19 @@ import termios
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image, ImageDraw
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -275,12 +279,12 @@ def test_a_stem_that_leaves_no_choice_pairs(
     assert {name: pair[1] for name, pair in found(tmp_path).items()} == expected
 
 
-def test_every_extension_is_one_that_opencv_knows(tmp_path: Path) -> None:
+def test_every_extension_is_one_that_is_read(tmp_path: Path) -> None:
+    beside_opencv = ".jfif", ".heic", ".heif", ".pdf"
     for extension in image_diff.EXTENSIONS:
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
-        known = extension == ".jfif" or cv2.haveImageWriter(f"a{extension}")
-        assert known  # .jfif is JPEG
+        assert extension in beside_opencv or cv2.haveImageWriter(f"a{extension}")
     (tmp_path / "first" / "a.txt").touch()
     (tmp_path / "first" / "png").touch()
     assert len(found(tmp_path)) == len(image_diff.EXTENSIONS)
@@ -325,7 +329,7 @@ def test_what_cannot_be_read_is_an_error_of_its_pair(
     assert errors == [
         f"{first}/broken.png cannot be read: No such file or directory; {remedy}",
         f"{first}/loop.png cannot be read: Too many levels of symbolic links; {remedy}",
-        f"{first}/pipe.png can be read but once; put a file there",
+        f"{first}/pipe.png can be read but once; use a file",
     ]
 
 
@@ -466,7 +470,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
     )
     summary, last = err.splitlines()
     assert summary.startswith(
-        "11 pairs: 1 same, 3 different, 5 only in one folder, 2 with errors; "
+        "11 pairs: 1 same, 3 different, 5 without a partner, 2 with errors; "
     )
     assert summary.endswith(" pairs a second")
     assert last == "error: 2 of 11 pairs could not be compared; their lines say why"
@@ -537,7 +541,7 @@ def test_a_line_of_text_a_pair_and_a_summary(
     )
     assert lines[9] == "same         nested/same.png: SSIM 1.0"
     assert lines[11].startswith(
-        "11 pairs: 1 same, 3 different, 7 only in one folder, 0 with errors"
+        "11 pairs: 1 same, 3 different, 7 without a partner, 0 with errors"
     )
     assert len(lines) == 12
 
@@ -581,21 +585,6 @@ def test_equal_pictures_are_the_same_without_decoding(
     )
 
 
-def test_pages_that_are_left_out_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pages = [random_picture(seed, 40, 60, 3) for seed in range(3)]
-    for folder, written in (("first", pages), ("second", pages[1:])):
-        (tmp_path / folder).mkdir()
-        data = cv2.imencodemulti(".tif", written)[1].tobytes()
-        (tmp_path / folder / "scan.tif").write_bytes(data)
-    assert main([*folders(tmp_path), "--json"]) == 0
-    assert capsys.readouterr().err.splitlines()[0] == (
-        "scan.tif: first pages compared; pages left out: "
-        f"2 of {tmp_path}/first/scan.tif, 1 of {tmp_path}/second/scan.tif"
-    )
-
-
 def test_junit(tree: Path) -> None:
     escape = "\x1b.png"
     write(tree / "first" / escape)
@@ -620,6 +609,16 @@ def test_junit(tree: Path) -> None:
         assert (told.tag, told.get("type")) == (kind, STATUSES[name])
         assert text in str(told.get("message"))
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_junit_never_replaces_a_file_of_the_run(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tree / "out/index.html"
+    assert main([*folders(tree), "-o", str(tree / "out"), "--junit", str(page)]) == 2
+    fault = f"{page} is there, and is no XML; name another file for --junit"
+    assert capsys.readouterr().err == f"error: {fault}\n"
+    assert page.read_text().endswith("</html>\n")
 
 
 @pytest.mark.slow
@@ -789,23 +788,29 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--window"],
-        "--window is for two pictures; leave it out for folders; see --help",
+        "--window is for two pictures; leave it out for folders and documents; "
+        "see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--jobs", "2"],
-        "--jobs is for folders; leave it out for two pictures; see --help",
+        "--jobs is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--junit", "junit.xml"],
-        "--junit is for folders; leave it out for two pictures; see --help",
+        "--junit is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--junit", "empty"],
-        "empty is a folder; name another file for --junit",
+        "empty is no file; name another file for --junit",
     ),
-    (
-        ["-f", PICTURE, "-s", "second", "--junit", PICTURE],
-        f"{PICTURE} is an input; name another file for --junit",
+    *(
+        (
+            ["-f", "first", "-s", "second", "--junit", path],
+            f"{path} is there, and is no XML; name another file for --junit",
+        )
+        for path in (PICTURE, "first/notes.txt")
     ),
     (
         ["-f", "made/pairs", "-s", "second", "-o", "made"],
@@ -813,7 +818,8 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
-        "--scheduler is for folders; leave it out for two pictures; see --help",
+        "--scheduler is for folders and documents; leave it out for two pictures; "
+        "see --help",
     ),
 ]
 
@@ -1080,18 +1086,15 @@ class Runs:
         """Compare `first` and `second` of a tree."""
         self.tree, self.output = tree, tree / "out"
 
-    def __call__(self, *options: str) -> set[str]:
+    def __call__(self, *options: str, sent: list[str] | None = None) -> set[str]:
         """Run; the names of the pairs that were sent to be compared."""
-        sent = set()
+        sent = [] if sent is None else sent
+        sent.clear()
         compare_pairs = image_diff.compare_pairs
 
-        def listening(pairs: Iterator[image_diff.Pair], *others: Any) -> Any:
-            def heard() -> Iterator[image_diff.Pair]:
-                for pair in pairs:
-                    sent.add(pair.name)
-                    yield pair
-
-            return compare_pairs(heard(), *others)
+        def listening(pairs: Sequence[image_diff.Pair], *others: Any) -> Any:
+            sent.extend(pair.name for pair in pairs)
+            return compare_pairs(pairs, *others)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(image_diff, "compare_pairs", listening)
@@ -1311,14 +1314,15 @@ def test_of_runs_that_begin_at_once_one_writes_and_the_others_are_refused(
     assert_whole(output, COUNT)
 
 
-@pytest.mark.slow
-def test_a_state_that_is_not_whole_computes_all_again(runs: Runs) -> None:
-    assert runs() == COMPARED
-    whole = (runs.output / "run.json").read_text()
-    for state in (whole[:-9], '{"settings": 1}', "null", "\0\udcff"):
-        (runs.output / "run.json").write_bytes(state.encode(errors="surrogateescape"))
-        assert runs() == COMPARED
-    assert runs() == set()
+@pytest.mark.parametrize(
+    "state", ['{"states": {"a.png"', '{"settings": 1}', "null", "\0\udcff", "[]", ""]
+)
+def test_of_states_that_are_not_whole_none_is_known(tmp_path: Path, state: str) -> None:
+    file = tmp_path / "run.json"
+    file.write_text('{"states": {"a.png": "b"}}')
+    assert image_diff.earlier_states(str(tmp_path)) == {"a.png": "b"}
+    file.write_bytes(state.encode(errors="surrogateescape"))
+    assert image_diff.earlier_states(str(tmp_path)) == {}
 
 
 def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
@@ -1328,6 +1332,253 @@ def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
     lines.write_bytes(lines.read_bytes()[:-40])
     assert runs() == {name}
     assert runs.records() == expected
+
+
+# --- Documents ------------------------------------------------------------------------
+
+
+def pages(*seeds: int) -> list[Image.Image]:
+    """Pages with words of chance; a seed below 0: the page of that, and a spot."""
+    drawn = []
+    for seed in seeds:
+        page = Image.new("L", (200, 280), 255)
+        draw = ImageDraw.Draw(page)
+        chance = random.Random(abs(seed))
+        for line in range(20, 260, 12):
+            end = chance.randrange(40, 180)
+            draw.line((20, line, end, line), 0, 5)
+        if seed < 0:
+            draw.rectangle((80, 120, 100, 140), 0)
+        drawn.append(page)
+    return drawn
+
+
+def save_pages(path: Path, *seeds: int) -> Path:
+    """Save `pages` as a document of the kind that the name of the file says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = pages(*seeds)
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+Numbers = list[tuple[int | None, int | None]]
+INSERTED: Numbers = [(1, 1), (None, 2), (2, 3), (3, 4)]
+ALIGNED: list[tuple[str, str, Numbers]] = [
+    ("1 2 3", "1 2 3", [(1, 1), (2, 2), (3, 3)]),
+    ("1 2 3", "1 9 2 3", INSERTED),
+    ("1 9 2 3", "1 2 3", [(two, one) for one, two in INSERTED]),
+    ("1 2 3", "1 9 -2 3", INSERTED),
+    ("1 2 3", "1 9 3", [(1, 1), (2, 2), (3, 3)]),
+    ("1 2 3", "7 8 9", [(1, 1), (2, 2), (3, 3)]),
+    ("1 1 1", "1 1 1 1", [(1, 1), (2, 2), (3, 3), (None, 4)]),
+    ("1 2", "2", [(1, None), (2, 1)]),
+    ("1", "2 1", [(None, 1), (1, 2)]),
+    ("1 2 3 4", "9 1 2 3", [(None, 1), (1, 2), (2, 3), (3, 4), (4, None)]),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), ALIGNED)
+def test_pages_are_paired_by_likeness_in_order(
+    tmp_path: Path,
+    first: str,
+    second: str,
+    expected: Numbers,
+) -> None:
+    one = str(save_pages(tmp_path / "old.tif", *map(int, first.split())))
+    two = str(save_pages(tmp_path / "new.tif", *map(int, second.split())))
+    pairs = list(image_diff.pair_pages(image_diff.Pair("old.tif", one, two)))
+    assert [(pair.first_page, pair.second_page) for pair in pairs] == expected
+    for pair in pairs:
+        assert pair.first == (one if pair.first_page else None)
+        assert pair.second == (two if pair.second_page else None)
+        assert pair.name == (
+            f"old.tif, page {pair.first_page}"
+            if pair.first_page
+            else f"new.tif, page {pair.second_page}"
+        )
+
+
+def test_scans_are_paired_though_noisy_moved_and_of_other_exposure() -> None:
+    rng = np.random.default_rng(2)
+
+    def seen(page: Image.Image, step: int) -> Any:
+        moved = np.roll(np.asarray(page), (step, step), (0, 1))
+        noisy = moved * rng.uniform(0.8, 1) + rng.normal(0, 8, moved.shape)
+        small = cv2.resize(noisy.clip(0, 255).astype(np.uint8), (32, 32), None, 0, 0, 3)
+        return small.ravel()
+
+    ours = [seen(page, 0) for page in pages(1, 2, 3, 4, 5, 6)]
+    theirs = [seen(page, 3) for page in pages(1, 2, 9, 3, 4, 6)]
+    assert list(image_diff.align_pages(image_diff.unlikeness(ours, theirs))) == [
+        (1, 1),
+        (2, 2),
+        (None, 3),
+        (3, 4),
+        (4, 5),
+        (5, None),
+        (6, 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    "extension", ["tif", pytest.param("pdf", marks=pytest.mark.slow)]
+)
+def test_two_documents_are_a_folder_of_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extension: str
+) -> None:
+    first = save_pages(tmp_path / f"old.{extension}", 1, 2, 3)
+    second = save_pages(tmp_path / f"new.{extension}", 1, 4, 2, -3)
+    output = tmp_path / "out"
+    words = [str(first), str(second), "--json", "-o", str(output)]
+    for _ in "again":
+        assert main([*words, "--exit-code"]) == 1
+        records = records_of(capsys.readouterr().out)
+        assert {record["name"]: record["status"] for record in records} == {
+            f"{first.name}, page 1": "same",
+            f"{second.name}, page 2": "only_second",
+            f"{first.name}, page 2": "same",
+            f"{first.name}, page 3": "different",
+        }
+        for record in records:
+            number = int(record["name"][-1])
+            inserted = record["status"] == "only_second"
+            assert record["first_page"] == (None if inserted else number)
+            assert record["second_page"] == number + (not inserted and number > 1)
+            assert record["first"] == (None if inserted else str(first))
+            assert record["second"] == str(second)
+    inserted = output / "pairs" / f"{second.name}, page 2"
+    changed_page = output / "pairs" / f"{first.name}, page 3"
+    assert set((output / "pairs").iterdir()) == {inserted, changed_page}
+    (small,) = inserted.iterdir()
+    assert small.name == "modified_small.jpg"
+    overview = (output / "index.html").read_text()
+    assert f"<b>{changed_page.name}</b>" in overview
+    shown = re.findall('src="pairs/(.*?)"', overview)
+    places = ["original_small.jpg", "modified_small.jpg"]
+    assert sorted(map(unquote, shown)) == sorted(
+        [f"{inserted.name}/{places[1]}", *(f"{changed_page.name}/{p}" for p in places)]
+    )
+    report = (changed_page / "index.html").read_text()
+    assert f"<title>{second}, page 4 compared with {first}, page 3</title>" in report
+    save_pages(second, 1, 2, -3)
+    assert main(words) == 0
+    assert list((output / "pairs").iterdir()) == [changed_page]
+
+
+def test_what_is_known_of_pages_is_not_computed_again(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    save_pages(tmp_path / "first/a.tif", 1, 2)
+    save_pages(tmp_path / "second/a.tif", 1, -2)
+    both = ["a.tif, page 1", "a.tif, page 2"]
+    for options, expected in (((), both), ((), []), (("--dpi", "100"), both)):
+        sent: list[str] = []
+        runs(*options, sent=sent)
+        assert sent == expected
+    save_pages(tmp_path / "second/a.tif", -1, 2)
+    runs("--dpi", "100", sent=sent)
+    assert sent == both
+    statuses = [runs.records()[name]["status"] for name in both]
+    assert statuses == ["different", "same"]
+
+
+def test_documents_in_folders_are_compared_page_by_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masks are for every page; of one name a page is told apart by whose it is."""
+    save_pages(tmp_path / "first/deep/a.tif", 1, 2)
+    save_pages(tmp_path / "second/deep/a.tif", 1, 3, -2)
+    save_pages(tmp_path / "first/b.gif", 1, 2)
+    save_pages(tmp_path / "second/b.webp", 5, 1, 2)
+    save_pages(tmp_path / "first/equal.tif", 1, 2)
+    save_pages(tmp_path / "second/equal.tif", 1, 2)
+    save_pages(tmp_path / "first/alone.tif", 1, 2)
+    mask = np.zeros((280, 200), np.uint8)
+    mask[110:150, 70:110] = 255
+    write(tmp_path / "first/deep/a.ignore.png", mask)
+    file = tmp_path / "junit.xml"
+    assert main([*folders(tmp_path), "--json", "--junit", str(file)]) == 0
+    records = records_of(capsys.readouterr().out)
+    assert [(record["name"], record["status"]) for record in records] == [
+        ("alone.tif", "only_first"),
+        ("b.webp, page 1", "only_second"),
+        ("b.gif, page 1", "same"),
+        ("b.gif, page 2", "same"),
+        ("equal.tif, page 1", "same"),
+        ("equal.tif, page 2", "same"),
+        ("deep/a.tif, page 1", "same"),
+        ("deep/a.tif, page 2 of the second", "only_second"),
+        ("deep/a.tif, page 2", "same"),
+    ]
+    names = [case.get("name") for case in ElementTree.parse(file).getroot()]
+    assert names == [record["name"] for record in records]
+
+
+def test_a_page_that_cannot_be_read_is_an_error_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = save_pages(tmp_path / "old.tif", 1, 2, 3)
+    second = tmp_path / "new.tif"
+    whole, *others = pages(1, 2, 3)
+    packed: dict[str, Any] = {"save_all": True, "compression": "tiff_adobe_deflate"}
+    whole.save(second, append_images=others, **packed)
+    with tifffile.TiffFile(second) as document:
+        place = document.pages[1].dataoffsets[0]
+    data = second.read_bytes()
+    second.write_bytes(data[:place] + bytes(60) + data[place + 60 :])
+    assert main([str(first), str(second), "--json"]) == 2
+    records = records_of(capsys.readouterr().out)
+    assert [record["status"] for record in records] == ["same", "error", "same"]
+    assert records[1]["error"] == f"{second} has no page 2 that is whole; name another"
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "message"),
+    [
+        (b"%PDF-1.7\n", 2, " is a damaged or truncated PDF; save or copy it again"),
+        (b"", 2, " is empty; save the picture again"),
+        (None, 2, " cannot be read: No such file or directory; name a picture that is"),
+    ],
+)
+def test_a_document_that_cannot_be_read(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    second: bytes | None,
+    status: int,
+    message: str,
+) -> None:
+    first = save_pages(tmp_path / "old.pdf", 1, 2)
+    other = tmp_path / "new.pdf"
+    if second is not None:
+        other.write_bytes(second)
+    assert refusal(capsys, first, other).startswith(f"{other}{message}")
+
+
+def test_a_signal_while_a_pdf_is_read_ends_the_run(tmp_path: Path) -> None:
+    class Interrupted(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            signal.raise_signal(signal.SIGTERM)
+            return super().readinto(buffer)
+
+    path = save_pages(tmp_path / "a.pdf", 1)
+    file = Interrupted(path.read_bytes())
+    with contextlib.ExitStack() as stack:
+        source = image_diff.open_source(stack, path)._replace(file=file)
+        stack.enter_context(image_diff.signals_to(image_diff.raise_stopped))
+        with pytest.raises(image_diff.Stopped):
+            image_diff.decode_pdf(source)
+
+
+def test_one_page_against_one_page_is_a_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = save_pages(tmp_path / "old.pdf", 1)
+    second = save_pages(tmp_path / "new.pdf", -1)
+    for dpi, size in (("72", (200, 280)), ("144", (400, 560))):
+        assert main([str(first), str(second), "--json", "--dpi", dpi]) == 0
+        record = json.loads(capsys.readouterr().out)
+        assert (record["name"], record["status"]) == (None, "different")
+        assert (record["width"], record["height"]) == size
+        assert record["first_page"] is record["second_page"] is None
 
 
 # --- Links and pipes in the output ----------------------------------------------------
@@ -1784,7 +2035,7 @@ def test_a_picture_against_a_folder_ranks_it(
     lines = capsys.readouterr().out.splitlines()
     assert [line[13:].split(": ")[0] for line in lines[:-1]] == names
     assert lines[-1].startswith(
-        "7 pairs: 4 same, 2 different, 0 only in one folder, 1 with errors"
+        "7 pairs: 4 same, 2 different, 0 without a partner, 1 with errors"
     )
     kept = records_of((output / "results.jsonl").read_text())
     assert sorted(names) == sorted(record["name"] for record in kept)
@@ -1810,7 +2061,7 @@ def test_a_picture_from_a_pipe_ranks_no_folder(tree: Path) -> None:
     command = [sys.executable, SCRIPT, "/dev/stdin", str(tree / "second")]
     run = processes.run(command, input=data, text=False)
     assert (run.returncode, run.stdout) == (2, b"")
-    assert run.stderr == b"error: /dev/stdin can be read but once; name a file\n"
+    assert run.stderr == b"error: /dev/stdin can be read but once; use a file\n"
 
 
 # --- A cluster ------------------------------------------------------------------------

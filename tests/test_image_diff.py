@@ -209,7 +209,7 @@ def test_options_take_numpys_numbers_and_the_record_stays_json() -> None:
         threshold=0.5, min_area=3, merge=2, tolerance=1, ignore=((1, 2, 3, 4),)
     )
     kinds = [type(value) for value in vars(options).values()]
-    assert kinds == [bool, str, bool, float, float, int, int, tuple]
+    assert kinds == [bool, str, bool, float, float, int, int, tuple, int]
     assert {type(number) for number in options.ignore[0]} == {int}
     comparison = compare_images(random_picture(1, 40, 60), GRAY[:40, :60], options)
     json.dumps(image_diff.as_record(comparison))

@@ -118,7 +118,7 @@ def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
 EXPECTED = {  # by the first picture: the status, and a line that is printed
     "baseline": (
         1,
-        r"3 pairs: 2 same, 1 different, 0 only in one folder, 0 with errors; .*",
+        r"3 pairs: 2 same, 1 different, 0 without a partner, 0 with errors; .*",
     ),
     "contract.png": (0, r"different: 1 region, .*"),
     "before.jpg": (0, r"different: 1 region, .*"),
