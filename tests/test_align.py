@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import draw_pages
 import image_diff
+from chromium import MISSING
 from image_diff import (
     Band,
     Comparison,
@@ -24,7 +25,6 @@ from image_diff import (
     compare_images,
     main,
 )
-from test_report import MISSING
 
 Picture = NDArray[Any]
 SIZE = 400, 320  # width and height of the page
