@@ -3677,20 +3677,16 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
 .swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
 .swipe .two figcaption, .blend .two figcaption { right: 0; }
+.diff figcaption, .thresh figcaption { display: none; }
 .swipe .two { clip-path: inset(0 0 0 var(--at)); }
 .blend .two { opacity: var(--at); }
 .overlay .first { filter: grayscale(1) opacity(.4); }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
 .overlay .thresh { filter: invert(1); mix-blend-mode: lighten; }
-#at { display: none; position: absolute; appearance: none; background: none; }
-.blend #at { display: block; appearance: auto; bottom: 12px; left: 25%; width: 50%; }
-.swipe #at { display: block; left: -20px; width: calc(100% + 40px); height: 100%; }
-.swipe #at { pointer-events: none; }
-.swipe #at::-webkit-slider-thumb {
-  appearance: none; width: 40px; height: 100vh; cursor: ew-resize; pointer-events: auto;
-  background: radial-gradient(circle, #fff 9px, #000 10px 12px, #fff 13px, #0000 15px),
-    linear-gradient(90deg, #0000 18px, #fff 0 19px, #000 0 21px, #fff 0 22px, #0000 0);
-}
+#at, #grip { display: none; position: absolute; }
+.swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
+.swipe #grip { display: block; cursor: ew-resize; border: 3px #fff; border-style: none solid; }
+#grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
 .box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
 .box::before {
   content: attr(data-number); position: absolute; left: -2px; bottom: calc(100% + 2px);
@@ -3706,7 +3702,6 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .row { display: grid; grid-template-columns: 2em 1fr 1fr; gap: 5px; width: 100%; }
 [aria-current] { outline: 4px solid var(--pick); }
 .row small { grid-column: 2 / -1; text-align: left; }
-.crop { height: 72px; }
 @media (max-width: 760px) { body, main { display: block; } }
 @media (max-width: 760px) { .side { flex-direction: column; } }
 </style>
@@ -3721,7 +3716,8 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 <button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
 <button id="n" aria-label="next region">&gt;</button></nav>
 <p id="legend" role="status"></p>
-<main><div id="stage"><input type="range" id="at" step="any" aria-label="line"></div>
+<main><div id="stage"><div id="grip"></div>
+<input type="range" id="at" step="any" aria-label="line"></div>
 <ol id="regions" aria-label="regions"></ol></main>
 <svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
 patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
@@ -3732,7 +3728,7 @@ SCRIPT = """
 const { boxes, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
 const look = { scale: 1, x: 0, y: 0, fits: true };
-let chosen = 0, dragged = false;
+let chosen = 0, dragged = false, held;
 function pane(name, which, ...pictures) {
   const marks = boxes.map(([x, y, wide, high], index) => {
     const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
@@ -3790,7 +3786,7 @@ stage.onwheel = event => {
 };
 const fingers = new Map();
 stage.onpointerdown = event => {
-  dragged = false;
+  [dragged, held] = [false, event.target];
   if (event.target != at) fingers.set(event.pointerId, event);
 };
 stage.onpointermove = event => {
@@ -3802,7 +3798,10 @@ stage.onpointermove = event => {
   fingers.set(event.pointerId, event);
   const other = [...fingers.values()].find(finger => finger != event);
   const apart = finger => Math.hypot(finger.x - other.x, finger.y - other.y);
-  if (other) zoom(apart(event) / apart(before), other);
+  if (held == by("grip")) {
+    at.value = 100 * (event.x - room().left) / room().width;
+    settle();
+  } else if (other) zoom(apart(event) / apart(before), other);
   else place(look.scale, look.x + x, look.y + y);
 };
 stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
@@ -3822,8 +3821,8 @@ at.oninput = settle;
 function crop(name, [x, y, wide, high]) {
   const scale = Math.min(4, 130 / (wide + 20), 72 / (high + 20));
   const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
-  const size = `${scale * width}px ${scale * height}px`;
-  const style = `background: url(${name}.png) ${left}px ${top}px / ${size} no-repeat`;
+  const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
+  const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
   return make("span", { className: "crop", style });
 }
 list.append(...data.rows.map((text, index) => {
@@ -4094,7 +4093,7 @@ li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
 li { border: solid #2a8a45; border-width: 0 0 1px 5px; }
 .different, .error { border-color: var(--mark); }
 li p { flex: 1 1 15em; min-width: 0; }
-li > a { flex: 0 1 150px; height: 118px; overflow: hidden; }
+li > a { flex: 0 1 min(150px, 30%); height: 118px; overflow: hidden; }
 li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
 </style>
 <header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>

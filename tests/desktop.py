@@ -83,9 +83,10 @@ class Desktop:
                 before, since = now, time.monotonic()
 
     def type_into(self, title: str, *keys: str) -> None:
-        """Click on the title of a window and press keys."""
-        x, y, _, _ = self.windows()[title]
-        self.do("xdotool", "mousemove", str(x + 60), str(y - 8), "click", "1")
+        """Click on the title of a window, unless keys go there, and press keys."""
+        if not self.focus().startswith(title):  # two clicks would make it large
+            x, y, _, _ = self.windows()[title]
+            self.do("xdotool", "mousemove", str(x + 60), str(y - 8), "click", "1")
         processes.wait_for(lambda: self.focus().startswith(title), f"{title} has focus")
         self.do("xdotool", "key", "--delay", "100", *keys)
 

@@ -449,9 +449,12 @@ def test_s_saves_beside_the_second_picture_and_says_where(
     for path, sample in zip(pair, PAIR[1::2], strict=True):
         path.write_bytes(Path(sample).read_bytes())
     process = opened(screen, "-f", pair[0], "-s", pair[1])
-    screen.type_into("Diff", "s", "s", "q")
-    status, _, err = ended(process)
     folders = tmp_path / "new version_diff", tmp_path / "new version_diff2"
+    for folder in folders:
+        screen.type_into("Diff", "s")
+        processes.wait_for((folder / "result.json").exists, "it is saved")
+    screen.type_into("Diff", "q")
+    status, _, err = ended(process)
     assert (status, err) == (0, "".join(f"saved to {folder}\n" for folder in folders))
     for folder in folders:
         assert (folder / "index.html").exists()
@@ -463,11 +466,14 @@ def test_s_saves_to_the_output_folder(screen: Desktop, tmp_path: Path) -> None:
     process = opened(screen, *PAIR, "--output", tmp_path / "out")
     before = (tmp_path / "out/result.json").read_bytes()
     slide(screen, "threshold", THRESHOLD, 0.9)
-    screen.type_into("Diff", "s", "q")
+    screen.type_into("Diff", "s")
+    processes.wait_for(
+        lambda: (tmp_path / "out/result.json").read_bytes() != before, "it is saved"
+    )
+    screen.type_into("Diff", "q")
     _, _, err = ended(process)
     # A slider that stands still is no option.
     assert re.fullmatch(f"saved to {tmp_path}/out\nchosen: --threshold 0.\\d+\n", err)
-    assert (tmp_path / "out/result.json").read_bytes() != before
 
 
 @pytest.mark.parametrize("display", [None, "", ":987", "nowhere.invalid:0"])
