@@ -3617,6 +3617,7 @@ header, nav, #legend { padding: 4px max(12px, 1vw); }
 h1 { font-size: 17px; }
 a { color: light-dark(#0b57b5, #8ab8ff); }
 nav, fieldset, #facts { display: flex; flex-wrap: wrap; align-items: center; gap: 9px; }
+#facts { row-gap: 0; }
 fieldset { border: 0; padding: 0; margin-right: 8px; }
 label, button, select, [type=search] {
   font: inherit; padding: 3px 9px; min-height: 28px; border: 0; border-radius: 6px;
@@ -3685,7 +3686,7 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .overlay .thresh { filter: invert(1); mix-blend-mode: lighten; }
 #at, #grip { display: none; position: absolute; }
 .swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
-.swipe #grip { display: block; cursor: ew-resize; border: 3px #fff; border-style: none solid; }
+.swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
 #grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
 .box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
 .box::before {
