@@ -4197,7 +4197,7 @@ def overview_row(record: Record, folder: str) -> Record:
     else:
         paths = {which: record[which] for which in ("first", "second") if record[which]}
         files = {which: os.path.relpath(paths[which], folder) for which in paths}
-        page = [*files.values()][-1]
+        page = next(reversed(files.values()), "")
     text, facts = STATUSES[status], as_facts(record)
     alike = record.get("likeness")
     if alike is None:
@@ -4413,9 +4413,10 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
         "thresh.png": drawn("Thresh"),
     }
     if record["name"] is not None:  # for the overview of many
-        pictures = first, second, overlay(first, comparison.mask)
-        for name, picture in zip(SMALL.values(), pictures, strict=True):
-            files[name] = partial(encode_thumbnail, picture, regions)
+        small = partial(encode_thumbnail, regions=regions)
+        files[SMALL["first"]] = partial(small, first)
+        files[SMALL["second"]] = partial(small, second)
+        files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
     page = report_page(comparison, record)
     files["index.html"] = lambda: page.encode(errors="backslashreplace")
     files["result.json"] = lambda: f"{json.dumps(record)}\n".encode()
@@ -4574,7 +4575,8 @@ def scale_in(room: tuple[int, int], width: int, height: int) -> float:
 def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     """Four windows side by side or two by two: where a picture is seen largest.
 
-    A window is never asked to be narrower than it can be, so none covers another.
+    A window is never asked to be narrower than it can be, so none covers another; if
+    large letters widen Thresh after all, it stands last.
     """
     rooms = {columns: room_in(columns, screen) for columns in (4, 2)}
     if rooms[4][0] < LEAST_WIDTH:
@@ -4608,10 +4610,8 @@ def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     for title in TITLES:
         cv2.namedWindow(title, shape)
     cv2.setWindowTitle("Original", f"Original: {HINT}")
-    threshold, min_area = (
-        round(1000 * comparison.threshold),
-        comparison.options.min_area,
-    )
+    threshold = round(1000 * comparison.threshold)
+    min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
@@ -4719,7 +4719,7 @@ def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
 
 
 def recompute(comparison: Comparison, begun: Sliders, chosen: Sliders) -> Comparison:
-    """The first comparison as the sliders choose it; one that stands still does not."""
+    """The comparison as at first, but for what the sliders that were moved choose."""
     threshold, options = comparison.threshold, comparison.options
     if chosen.threshold != begun.threshold:
         threshold = chosen.threshold / 1000
