@@ -3654,7 +3654,7 @@ by("verdict").append(make("b", { className: word }, word), " " + verdict);
 for (const [name, value, title = ""] of facts) {
   by("facts").append(make("span", { title }, name + " ", make("b", {}, value)));
 }
-by("facts").append("written " + document.lastModified);
+by("facts").append("written " + new Date(document.lastModified).toLocaleString());
 const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);

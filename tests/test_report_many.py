@@ -260,6 +260,13 @@ def test_10_000_pairs_are_filtered_searched_and_sorted(page: Page, large: Path) 
         return names(page)[-1:] == [last]
 
     page.wait_for(at_the_end)
+    page.driver.get("about:blank")
+    middle = "chapter 50/page 5000.png"
+    where = "#order=name&from=chapter+50%2Fpage+5000.png"
+    page.driver.get((large / "index.html").as_uri() + where)
+    tops = "li => [li.querySelector('b').textContent, li.getBoundingClientRect().top]"
+    places = dict(page.run(f"return [...document.querySelectorAll('li')].map({tops})"))
+    assert 0 < places[middle] < DESKTOP[1]
     page.complaints()  # of the pictures that are not there
 
 
