@@ -3628,7 +3628,6 @@ label input { position: absolute; opacity: 0; }
 :focus-visible, label:has(:focus-visible) { outline: 3px solid light-dark(#06c, #8bf); }
 #verdict b { padding: 1px 8px; border-radius: 6px; color: #fff; background: #23753a; }
 #verdict .different { background: #c8002a; }
-[hidden] { display: none !important; }
 """
 # What both scripts share.
 HELPERS = """
@@ -3661,7 +3660,8 @@ addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true
 """
 
 # Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
-# still respond: no style of theirs hangs on a variable or on `:has`.
+# still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
+# the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
 body { display: grid; height: 100vh; grid-template-rows: repeat(3, auto) 1fr; }
 main { display: grid; grid-template-columns: 1fr auto; min-height: 0; }
@@ -3683,7 +3683,8 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .blend .two { opacity: var(--at); }
 .overlay .first { filter: grayscale(1) opacity(.4); }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
-.overlay .thresh { filter: invert(1); mix-blend-mode: lighten; }
+.overlay .thresh { mix-blend-mode: lighten; }
+.overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
 #at, #grip { display: none; position: absolute; }
 .swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
