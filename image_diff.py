@@ -3970,10 +3970,10 @@ def overlays(comparison: Comparison) -> Record:
     ignored = ignored_outlines(comparison.ignored)
     had, lacking = {}, {}
     for which, title in (("first", "Original"), ("second", "Modified")):
-        paths = {True: "", False: ""}
-        for band in comparison.of_one:
-            paths[is_lacking(band, title)] += outline(band)
-        had[which], lacking[which] = paths[False], paths[True] + ignored
+        missing = [band for band in comparison.of_one if is_lacking(band, title)]
+        there = [band for band in comparison.of_one if not is_lacking(band, title)]
+        lacking[which] = "".join(outline(band) for band in missing) + ignored
+        had[which] = "".join(outline(band) for band in there)
     return {"had": had, "lacking": lacking}
 
 
