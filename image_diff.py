@@ -3673,7 +3673,7 @@ figure { position: relative; flex: 1; overflow: hidden; background: var(--soft);
 figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .sheet, .sheet > *, .tint > * { position: absolute; width: 100%; height: 100%; }
 .sheet { background: #fff; color: #000; isolation: isolate; }
-.near img, .crop { image-rendering: pixelated; }
+.near img, .crop.near { image-rendering: pixelated; }
 .two, .diff, .tint { display: none; inset: 0; }
 .side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
 .swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
@@ -3825,7 +3825,7 @@ function crop(name, [x, y, wide, high]) {
   const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
   const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
   const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
-  return make("span", { className: "crop", style });
+  return make("span", { className: scale > 2 ? "crop near" : "crop", style });
 }
 list.append(...data.rows.map((text, index) => {
   const button = make("button", { className: "row", onclick: () => go(index + 1) },
