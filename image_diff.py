@@ -3331,10 +3331,15 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     return first, second
 
 
-def draw_boxes(image: Image, regions: Sequence[Region]) -> Image:
-    """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region."""
+def draw_boxes(
+    image: Image, regions: Sequence[Region], thickness: int | None = None
+) -> Image:
+    """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region.
+
+    Without a thickness in pixels the lines are seen when all is scaled to a screen.
+    """
     picture = image.copy()
-    thickness = max(2, round(max(picture.shape) / 800))  # seen when scaled to a screen
+    thickness = thickness or max(2, round(max(picture.shape) / 800))
     for region in regions:
         box = region.x, region.y, region.width, region.height
         cv2.rectangle(picture, box, RED, thickness)
@@ -3369,13 +3374,14 @@ def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
     return hatch(picture, lacking)
 
 
-def draw(comparison: Comparison, title: str) -> Image:
+def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Image:
     """One of the four pictures of a comparison, a new array of uint8.
 
     title: "Original" or "Modified" gives the first or second picture with red boxes,
     (H, W, 3) BGR; "Diff" the SSIM map, 255 = same, and "Thresh" the mask, 255 =
     differs, both (H, W). What is ignored is hatched; so is what a picture does not
-    have, which the other shows tinted. Raises ImageDiffError for another title.
+    have, which the other shows tinted. thickness: of the boxes, in pixels. Raises
+    ImageDiffError for another title.
     """
     if title not in TITLES:
         fault = f"there is no picture {title!r}"
@@ -3389,7 +3395,7 @@ def draw(comparison: Comparison, title: str) -> Image:
         picture = first if title == "Original" else second
         if comparison.of_one:
             picture = draw_bands(picture, comparison.of_one, title)
-        picture = draw_boxes(picture, comparison.regions)
+        picture = draw_boxes(picture, comparison.regions, thickness)
     if comparison.ignored is None:
         return picture
     return hatch(picture, comparison.ignored)
@@ -3401,6 +3407,13 @@ def side_by_side(comparison: Comparison) -> Image:
     modified = draw(comparison, "Modified")
     between = np.full((len(original), 8, 3), 255, np.uint8)
     return np.hstack([original, between, modified])
+
+
+def overlay(first: Image, mask: Gray8) -> Image:
+    """The first picture faded to gray, and red what differs: (H, W, 3) uint8 BGR."""
+    faded = cv2.addWeighted(gray(first), 0.4, gray(first), 0, 0.6 * WHITE)
+    rest = cv2.min(faded, cv2.bitwise_not(mask))
+    return cv2.merge([rest, rest, faded])
 
 
 def thumbnail(image: Image, regions: Sequence[Region]) -> Image:
@@ -3693,8 +3706,12 @@ def as_facts(record: Record) -> str:
 
 # --- Pages ----------------------------------------------------------------------------
 
-# The thumbnails in the folder of a pair of many, and the picture that each is made of.
-SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}
+# The small pictures in the folder of a pair of many, for the overview.
+SMALL = {
+    "first": "original_small.jpg",
+    "second": "modified_small.jpg",
+    "overlay": "overlay_small.jpg",
+}
 # In the output of many the pages of the pairs, each in a folder of its name, have one
 # of their own: so no name is that of a file of the run.
 PAIRS_FOLDER = "pairs"
@@ -3709,155 +3726,285 @@ PAGE_HEAD = """\
  base-uri 'none'; form-action 'none'">
 <style>
 :root {
-  color-scheme: light dark;
-  --line: #8886; --soft: #8882; --mark: #f0142f; --pick: #1f6bd0;
+  --soft: light-dark(#eee, #2c2c2c); --mark: #e0002b; --pick: #1a62c4;
+  color-scheme: light dark; background: Canvas;
 }
-body {
-  margin: 0;
-  font: 16px/1.5 system-ui, sans-serif;
-  font-variant-numeric: tabular-nums;
-}
-header, nav, main, section { padding: 12px max(12px, 2vw); }
-h1, p { margin: 4px 0; }
-h1 { font-size: 20px; overflow-wrap: anywhere; }
-nav {
-  position: sticky; top: 0; z-index: 1;
-  background: Canvas; outline: 1px solid var(--line);
-}
-nav, fieldset { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
-fieldset { border: 0; padding: 0; margin: 0 12px 0 0; }
-label {
-  padding: 4px 10px; border-radius: 6px;
-  cursor: pointer; background: var(--soft);
+* { box-sizing: border-box; margin: 0; overflow-wrap: anywhere; }
+body { font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+header, nav, #legend { padding: 4px max(12px, 1vw); }
+h1 { font-size: 17px; }
+a { color: light-dark(#0b57b5, #8ab8ff); }
+nav, fieldset, #facts { display: flex; flex-wrap: wrap; align-items: center; gap: 9px; }
+#facts { row-gap: 0; }
+fieldset { border: 0; padding: 0; margin-right: 8px; }
+label, button, select, [type=search] {
+  font: inherit; padding: 3px 9px; min-height: 28px; border: 0; border-radius: 6px;
+  color: CanvasText; background: var(--soft);
 }
 label:has(:checked) { background: var(--pick); color: #fff; }
-label:focus-within { outline: 2px solid; outline-offset: 1px; }
-label input { position: absolute; opacity: 0; pointer-events: none; }
+label input { position: absolute; opacity: 0; }
+:focus-visible, label:has(:focus-visible) { outline: 3px solid light-dark(#06c, #8bf); }
+#verdict b { padding: 1px 8px; border-radius: 6px; color: #fff; background: #23753a; }
+#verdict .different { background: #c8002a; }
+"""
+# What both scripts share.
+HELPERS = """
+const by = id => document.getElementById(id);
+const data = JSON.parse(by("data").textContent);
+const query = new URLSearchParams(location.hash.slice(1));
+function make(tag, values, ...children) {
+  const element = Object.assign(document.createElement(tag), values);
+  element.append(...children);
+  return element;
+}
+function radios(name, values, text, onchange) {
+  const chosen = values.includes(query.get(name)) ? query.get(name) : values[0];
+  by(name).append(...values.map((value, index) => {
+    const id = name + (index + 1), checked = value == chosen;
+    const radio = make("input", { type: "radio", id, name, value, checked, onchange });
+    return make("label", {}, radio, text(value));
+  }));
+}
+const choice = name => document.querySelector(`[name=${name}]:checked`).value;
+const { word, verdict, facts } = data;
+by("verdict").append(make("b", { className: word }, word), " " + verdict);
+for (const [name, value, title = ""] of facts) {
+  by("facts").append(make("span", { title }, name + " ", make("b", {}, value)));
+}
+by("facts").append("written " + new Date(document.lastModified).toLocaleString());
+const lost = ({ alt, className }) =>
+  make("p", { className }, `${alt || "picture"} is missing or damaged`);
+addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
 
-# Over all pictures lie the boxes, the swipe's slider and the toggle's switch: mouse,
-# touch and keyboard are the browser's. `body:has`, as `:has` alone takes 4 times as
-# long with 2000 regions.
+# Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
+# still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
+# the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
-main { display: grid; gap: 0 16px; justify-items: center; isolation: isolate; }
-figure { position: relative; grid-area: 1 / 1; margin: 32px 0 0; line-height: 0; }
-figure::before {
-  content: attr(class);
-  position: absolute; inset: auto 0 calc(100% + 1px);
-  line-height: 24px; background: Canvas;
+body { display: grid; height: 100vh; grid-template-rows: repeat(3, auto) 1fr; }
+main { display: grid; grid-template-columns: 1fr auto; min-height: 0; }
+#stage {
+  position: relative; display: flex; gap: 8px; overflow: hidden; min-height: 62vh;
+  touch-action: none; user-select: none; cursor: grab;
 }
-figure > :not(img) {
-  position: absolute; inset: 0; z-index: 1; width: 100%; height: 100%;
+figure { position: relative; flex: 1; overflow: hidden; background: var(--soft); }
+figcaption { position: absolute; padding: 0 8px; background: Canvas; }
+.sheet, .sheet > *, .tint > * { position: absolute; width: 100%; height: 100%; }
+.sheet { background: #fff; color: #000; isolation: isolate; }
+.near img, .crop.near { image-rendering: pixelated; }
+.two, .diff, .tint { display: none; inset: 0; }
+.side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
+.swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
+.swipe .two figcaption, .blend .two figcaption { right: 0; }
+.diff figcaption, .thresh figcaption { display: none; }
+.swipe .two { clip-path: inset(0 0 0 var(--at)); }
+.blend .two { opacity: var(--at); }
+.overlay .first { filter: grayscale(1) opacity(.4); }
+.overlay .tint { background: red; mix-blend-mode: multiply; }
+.overlay .thresh { mix-blend-mode: lighten; }
+.overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
+#at, #grip { display: none; position: absolute; }
+.swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
+.swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
+#grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
+.box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
+.box::before {
+  content: attr(data-number); position: absolute; left: -2px; bottom: calc(100% + 2px);
+  padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
-img { max-width: 100%; height: auto; outline: 1px solid var(--line); }
-figure:has(:focus-visible) img { outline: 2px solid var(--pick); }
-svg { fill: none; stroke: var(--mark); stroke-width: 2; pointer-events: none; }
-rect { vector-effect: non-scaling-stroke; }
-polygon, .lacking { fill: url(#hatch); stroke: none; }
-.inserted { fill: #28a05040; stroke: none; }
-.removed { fill: #dc464640; stroke: none; }
-body:has(#boxes:not(:checked)) :is(#all, use) { visibility: hidden; }
-.second, .diff, .thresh, #at, #other { display: none; }
-body:has(#side:checked) {
-  main { grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); }
-  .second { display: block; grid-area: auto; }
+.small::after {
+  content: ""; position: absolute; inset: calc(50% - 14px); width: 28px; height: 28px;
+  border: 2px solid var(--mark); border-radius: 50%;
 }
-body:has(#swipe:checked, #blend:checked) {
-  .second, #at { display: block; }
-  .second::before { left: auto; }
-}
-body:has(#swipe:checked) {
-  .second { clip-path: inset(-28px 0 0 var(--at)); }
-  .first svg {
-    background: linear-gradient(var(--pick) 0 0) var(--at) / 2px no-repeat;
-  }
-  #at {
-    left: -12px; width: calc(100% + 24px); margin: 0;
-    opacity: 0; cursor: ew-resize; appearance: none;
-    &::-webkit-slider-thumb { appearance: none; width: 24px; height: 100%; }
-  }
-}
-body:has(#blend:checked) {
-  .second { opacity: var(--at); }
-  #at {
-    position: sticky; top: 92px; width: 0; min-width: 50%; height: 24px;
-    margin: -27px auto 3px;
-  }
-}
-body:has(#toggle:checked) {
-  #other, &:has(#other:checked) .second { display: block; }
-}
-#other { margin: 0; opacity: 0; cursor: pointer; }
-body:has(#diff:checked) .diff, body:has(#thresh:checked) .thresh { display: block; }
-table {
-  border-collapse: collapse; margin: 12px 0;
-  font-size: clamp(13px, 3.4vw, 16px);
-}
-th, td { padding: 4px .4em; text-align: right; border-bottom: 1px solid var(--line); }
-tbody tr { position: relative; }
-tbody tr:is(:hover, :focus-within) { background: var(--soft); }
-td a::after { content: ""; position: absolute; inset: 0; }
-section { overflow-x: auto; }
+.many .box:not([aria-current])::before, .bare .boxes { display: none; }
+#regions { width: min(100vw, 330px); padding: 0; overflow: auto; list-style: none; }
+#regions li { padding: 4px; content-visibility: auto; contain-intrinsic-height: 130px; }
+.row { display: grid; grid-template-columns: 2em 1fr 1fr; gap: 5px; width: 100%; }
+[aria-current] { outline: 4px solid var(--pick); }
+.row small { grid-column: 2 / -1; text-align: left; }
+@media (max-width: 760px) { body, main { display: block; } }
+@media (max-width: 760px) { .side { flex-direction: column; } }
 </style>
-<header><h1>$title</h1>$back<p><b>SSIM $ssim</b>, threshold $threshold
-<p>$verdict, $width x $height<p>$registration</header>
-<nav><fieldset aria-label="view">
-<label><input type="radio" name="view" id="side" checked>side</label>
-<label><input type="radio" name="view" id="swipe">swipe</label>
-<label><input type="radio" name="view" id="blend">blend</label>
-<label><input type="radio" name="view" id="toggle">toggle</label>
-<label><input type="radio" name="view" id="diff">diff</label>
-<label><input type="radio" name="view" id="thresh">thresh</label></fieldset>
-<label><input type="checkbox" id="boxes" checked>boxes</label></nav>
-<main><figure class="first">
-<input type="range" id="at" step="any" aria-label="place of the swipe and the blend">
-<img src="first.png" alt="first">
-<svg viewBox="0 0 $canvas" aria-hidden="true">
-<pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse">
-<path d="M0 8L8 0" stroke="#888"/></pattern>
-$first_bands<g id="all">$shapes</g><use class="flash"/></svg>
-<input type="checkbox" id="other" aria-label="second"></figure>
-<figure class="second"><img src="second.png" alt="second">
-<svg viewBox="0 0 $canvas" aria-hidden="true">$second_bands
-<use href="#all"/><use class="flash"/></svg></figure>
-<figure class="diff"><img src="diff.png" alt="diff"></figure>
-<figure class="thresh"><img src="thresh.png" alt="thresh"></figure></main>
-<section><p>Keys: 1 to 6 choose the view, left and right move the swipe and the blend,
-space toggles, b shows and hides the boxes. A click on a region shows where it is.
-<table><thead><tr><th>region<th>x<th>y<th>width<th>height<th>different<th>SSIM
-<tbody>$rows</table>
-</section><script>$script</script></html>
+<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div>
+<p id="ways"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
+<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></header>
+<nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
+<label id="switch"><input type="checkbox" id="other">second</label>
+<label><input type="checkbox" id="b" checked>boxes</label>
+<button id="f">fit</button><button id="0">1:1</button>
+<button id="-" aria-label="out">-</button><button id="+" aria-label="in">+</button>
+<button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
+<button id="n" aria-label="next region">&gt;</button></nav>
+<p id="legend" role="status"></p>
+<main><div id="stage"><div id="grip"></div>
+<input type="range" id="at" step="any" aria-label="line"></div>
+<ol id="regions" aria-label="regions"></ol></main>
+<svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
+patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
+</pattern></svg><script type="application/json" id="data">$data</script>
+<script>$script</script></html>
 """
 SCRIPT = """
-const [at, boxes, other] =
-  ["at", "boxes", "other"].map(id => document.getElementById(id));
-const views = document.getElementsByName("view");
-onpageshow = at.oninput =
-  () => document.body.style.setProperty("--at", at.value + "%");
-onclick = event => {
-  const region = event.target.hash;
-  if (!region) return;
-  event.preventDefault();  // the focus stays in the table
-  boxes.checked = true;
-  document.querySelector(region)
-    .scrollIntoView({ block: "center", behavior: "smooth" });
-  for (const use of document.querySelectorAll(".flash")) {
-    use.setAttribute("href", region);
-    use.animate({ stroke: "#1f6bd0", strokeWidth: 8, fill: "#1f6bd055", offset: .5 },
-      { duration: 500, iterations: 4 });
+const { boxes, size: [width, height] } = data;
+const [stage, at, list] = ["stage", "at", "regions"].map(by);
+const look = { scale: 1, x: 0, y: 0, fits: true };
+let chosen = 0, dragged = false, held;
+function pane(name, which, ...pictures) {
+  const marks = boxes.map(([x, y, wide, high], index) => {
+    const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
+      top: ${100 * y / height}%; height: ${100 * high / height}%`;
+    const box = make("div", { className: "box", style, most: Math.max(wide, high) });
+    box.dataset.number = index + 1;
+    return box;
+  });
+  const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
+  const sheet = make("div", { className: "sheet" }, ...pictures, layer);
+  layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
+    <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
+    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/></svg>`);
+  const caption = make("figcaption", {}, `${which}: ${data[which]}`);
+  return make("figure", { className: name }, sheet, caption);
+}
+const picture = name => make("img", { className: name, src: name + ".png", alt: name });
+const tint = make("div", { className: "tint" }, picture("thresh"));
+const one = pane("one", "first", picture("first"), picture("diff"), tint);
+stage.prepend(one, pane("two", "second", picture("second")));
+const room = () => one.getBoundingClientRect();
+function place(scale, x, y, fits = false) {
+  const within = (at, half, length) => Math.round(length < 2 * half
+    ? half - length / 2 : Math.min(half, Math.max(half - length, at)));
+  x = within(x, room().width / 2, scale * width);
+  y = within(y, room().height / 2, scale * height);
+  Object.assign(look, { scale, x, y, fits });
+  for (const { firstChild: sheet } of stage.querySelectorAll("figure")) {
+    sheet.style = `width: ${scale * width}px; height: ${scale * height}px;
+      translate: ${x}px ${y}px`;
+    for (const box of sheet.lastChild.children) {
+      box.classList.toggle("small", scale * box.most < 12);
+    }
   }
+  stage.style = `--at: ${at.value}%`;
+  stage.classList.toggle("near", scale > 2);
+  by("stripes").setAttribute("patternTransform", `scale(${1 / scale})`);
+}
+function whole() {
+  const scale = Math.min(room().width / width, room().height / height);
+  return scale < 1 ? scale : Math.min(16, Math.floor(scale));
+}
+const settle = () => place(look.fits ? whole() : look.scale, look.x, look.y, look.fits);
+function zoom(factor, pointer) {
+  const { left, top, width: across, height: down } = room();
+  const x = pointer ? (pointer.x - left) % (across + 8) : across / 2;
+  const y = pointer ? (pointer.y - top) % (down + 8) : down / 2;
+  const scale = Math.min(32, Math.max(Math.min(1, whole()), look.scale * factor));
+  const ratio = scale / look.scale;
+  place(scale, x - ratio * (x - look.x), y - ratio * (y - look.y));
+}
+stage.onwheel = event => {
+  zoom(2 ** (-event.deltaY / (event.ctrlKey ? 30 : 300)), event);
+  return false;
+};
+const fingers = new Map();
+stage.onpointerdown = event => {
+  [dragged, held] = [false, event.target];
+  if (event.target != at) fingers.set(event.pointerId, event);
+};
+stage.onpointermove = event => {
+  const before = fingers.get(event.pointerId);
+  const [x, y] = [event.x - before?.x, event.y - before?.y];
+  if (!before || !dragged && Math.hypot(x, y) < 4) return;
+  dragged = true;
+  stage.setPointerCapture(event.pointerId);
+  fingers.set(event.pointerId, event);
+  const other = [...fingers.values()].find(finger => finger != event);
+  const apart = finger => Math.hypot(finger.x - other.x, finger.y - other.y);
+  if (held == by("grip")) {
+    at.value = 100 * (event.x - room().left) / room().width;
+    settle();
+  } else if (other) zoom(apart(event) / apart(before), other);
+  else place(look.scale, look.x + x, look.y + y);
+};
+stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
+function show() {
+  const view = choice("views");
+  stage.className = view;
+  stage.classList.toggle("other", by("other").checked);
+  stage.classList.toggle("bare", !by("b").checked);
+  stage.classList.toggle("many", boxes.length > 100);
+  by("switch").hidden = view != "toggle";
+  by("legend").textContent = data.views[view];
+  settle();
+}
+radios("views", Object.keys(data.views), view => view, show);
+by("other").onchange = by("b").onchange = show;
+at.oninput = settle;
+function crop(name, [x, y, wide, high]) {
+  const scale = Math.min(4, 130 / (wide + 20), 72 / (high + 20));
+  const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
+  const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
+  const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
+  return make("span", { className: scale > 2 ? "crop near" : "crop", style });
+}
+list.append(...data.rows.map((text, index) => {
+  const button = make("button", { className: "row", onclick: () => go(index + 1) },
+    make("b", {}, index + 1), crop("first", boxes[index]), crop("second", boxes[index]),
+    make("small", {}, text));
+  button.dataset.number = index + 1;
+  return make("li", {}, button);
+}));
+function choose(number) {
+  chosen = number;
+  by("place").textContent = `${number || "-"} of ${boxes.length}`;
+  for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
+  const items = document.querySelectorAll(`[data-number="${number}"]`);
+  for (const item of items) item.ariaCurrent = "true";
+  list.children[number - 1]?.scrollIntoView({ block: "nearest" });
+}
+function go(number) {
+  const [x, y, wide, high] = boxes[number - 1];
+  const { width: across, height: down } = room();
+  const close = Math.min(8, across / wide / 3, down / high / 3);
+  const scale = Math.max(close, Math.min(1, whole()));
+  choose(number);
+  place(scale, across / 2 - scale * (x + wide / 2), down / 2 - scale * (y + high / 2));
+  if (!by("b").checked) by("b").click();
+  stage.scrollIntoView({ block: "nearest" });
+}
+by("n").onclick = () => go(chosen % boxes.length + 1);
+by("p").onclick = () => go((chosen || 1) - 1 || boxes.length);
+by("f").onclick = () => place(whole(), 0, 0, true);
+by("0").onclick = () => zoom(1 / look.scale);
+by("+").onclick = () => zoom(2);
+by("-").onclick = () => zoom(.5);
+stage.onclick = ({ target }) => {
+  if (dragged || target == at) return;
+  if (target.dataset.number) choose(+target.dataset.number);
+  else if (choice("views") == "toggle") by("other").click();
 };
 onkeydown = event => {
-  const key = event.key, step = { ArrowLeft: -2, ArrowRight: 2 }[key];
-  const input = views[key - 1] ?? { b: boxes, " ": other }[key];
-  const switching = key == " " && event.target.type == "checkbox";
-  if (event.ctrlKey || event.metaKey || event.altKey || switching) return;
-  if (input?.offsetParent) input.click();
-  else if (step && at.offsetParent) at.value = +at.value + step;
+  const shift = { ArrowLeft: -2, ArrowRight: 2 }[event.key];
+  const control = by(event.key == " " ? "other" : event.key) ?? by("views" + event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key == " " && event.target.matches("button, input")) return;
+  if (shift && at.offsetParent) at.value = +at.value + shift;
+  else if (control?.offsetParent) control.click();
   else return;
-  at.oninput();
+  settle();
   event.preventDefault();
 };
+for (const [id, step] of [["all", 0], ["[", -1], ["]", 1]]) {
+  const values = { ...Object.fromEntries(query), from: data.name, step };
+  by(id).href = `${data.up}index.html#${new URLSearchParams(values)}`;
+}
+by("ways").append(query.get("place") ?? "");
+[by("ways").hidden, by("redo").hidden] = [!data.name, !data.command];
+by("command").textContent = data.command;
+by("copy").onclick = () => navigator.clipboard.writeText(data.command);
+for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
+choose(0);
+show();
+if (whole() < room().width / width / 3) place(Math.min(1, room().width / width), 0, 0);
+new ResizeObserver(settle).observe(one);
 """
 
 
@@ -3870,45 +4017,147 @@ def fill(page: str, script: str, values: dict[str, Any]) -> str:
     import hashlib
     from string import Template
 
+    script = HELPERS + script
     digest = hashlib.sha256(script.encode()).digest()
     script_hash = f"sha256-{base64.b64encode(digest).decode()}"
     template = Template(PAGE_HEAD + page)
     return template.substitute(values, script=script, hash=script_hash)
 
 
-def box_of(name: str, box: Region | Band) -> str:
-    """A rectangle of the overlay, in pixels of the canvas; name: its attribute."""
-    place = f'x="{box.x}" y="{box.y}"'
-    size = f'width="{box.width}" height="{box.height}"'
-    return f"<rect {name} {place} {size}/>"
+def as_data(values: object) -> str:
+    """Values as JSON that a page holds: no text ends the element around it."""
+    return to_json(values).replace("<", "\\u003c")
 
 
-def band_boxes(comparison: Comparison, title: str) -> str:
-    """What one of the pictures alone has in the overlay of "Original" or "Modified"."""
-    boxes = []
-    for band in comparison.of_one:
-        kind = "lacking" if is_lacking(band, title) else band.kind
-        boxes.append(box_of(f'class="{kind}"', band))
-    return "".join(boxes)
+def as_name(text: str) -> str:
+    """A name of any bytes as text that a page can show."""
+    return text.encode(errors="backslashreplace").decode()
 
 
-def region_row(number: int, region: Record) -> str:
-    """The row of a region in the table; its number leads to its box."""
-    place = f"<td>{region['x']}<td>{region['y']}"
-    size = f"<td>{region['width']}<td>{region['height']}"
-    facts = f"<td>{region['area']}<td>{region['ssim']:.3f}"
-    return f'<tr><td><a href="#r{number}">{number}</a>{place}{size}{facts}\n'
+def option_words(options: Options, others: Options) -> list[str]:
+    """The words of a command line for the options that differ from the others."""
+    words = []
+    for name, value in vars(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value == getattr(others, name):
+            continue
+        if value is True:
+            words.append(flag)
+        elif name == "ignore":
+            for part in value:
+                place = part if isinstance(part, str) else ",".join(map(str, part))
+                words += [flag, place]
+        else:
+            words += [flag, str(value)]
+    return words
 
 
-def ignored_outlines(ignored: Gray8) -> list[str]:
-    """The outlines of what is set in the (H, W) mask, which the overlay hatches."""
+def command_of(comparison: Comparison) -> str:
+    """The command that repeats a comparison; none, where arrays were compared."""
+    import shlex
+
+    if comparison.first_file is None or comparison.second_file is None:
+        return ""
+    paths = comparison.first_file.path, comparison.second_file.path
+    words = option_words(comparison.options, Options())
+    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
+
+
+def outline(box: Band) -> str:
+    """A rectangle of the canvas as the path of an SVG."""
+    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
+
+
+def ignored_outlines(ignored: Gray8 | None) -> str:
+    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
+    if ignored is None:
+        return ""
     method = cv2.CHAIN_APPROX_SIMPLE
-    contours, _ = cv2.findContours(ignored, cv2.RETR_EXTERNAL, method)
-    outlines = []
+    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
+    paths = []
     for contour in contours:
         points = " ".join(str(number) for number in contour.ravel().tolist())
-        outlines.append(f'<polygon points="{points}"/>')
-    return outlines
+        paths.append(f"M{points}z")
+    return "".join(paths)
+
+
+def overlays(comparison: Comparison) -> Record:
+    """What the pages tint and stripe over each picture, as paths of an SVG."""
+    ignored = ignored_outlines(comparison.ignored)
+    had, lacking = {}, {}
+    for which, title in (("first", "Original"), ("second", "Modified")):
+        missing = [band for band in comparison.of_one if is_lacking(band, title)]
+        there = [band for band in comparison.of_one if not is_lacking(band, title)]
+        lacking[which] = "".join(outline(band) for band in missing) + ignored
+        had[which] = "".join(outline(band) for band in there)
+    return {"had": had, "lacking": lacking}
+
+
+def light_text(light: Record) -> str:
+    """A change of light that is not counted, in words."""
+    least, most = light["gain"]
+    gain = f"{least:.3g}" if least == most else f"{least:.3g} to {most:.3g}"
+    text = f"times {gain}, {light['offset']:+.3g} of 255"
+    return f"{text}, as by a camera" if light["camera"] else text
+
+
+def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
+    """What the head of a report tells: a name, a value and, of some, more on hover."""
+    score = math.floor(10000 * comparison.score) / 10000
+    facts = [
+        ["SSIM", f"{score:.4f}", str(comparison.score)],
+        ["threshold", f"{comparison.threshold:.4f}"],
+        ["size", "{} x {}".format(*comparison.first_size)],
+    ]
+    if record.get("faint_threshold") is not None:
+        facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.unequal_pixels and comparison.largest_difference is not None:
+        most = f"by at most {comparison.largest_difference:.3g} of 255"
+        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
+    layout = list(layout_text(comparison))
+    if comparison.alignment and comparison.alignment.transform:
+        layout.append(registration(comparison.alignment))
+    facts.extend(["aligned", line] for line in layout)
+    if record["noise"] is not None:
+        facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
+    if record.get("light") is not None:
+        facts.append(["light not counted", light_text(record["light"])])
+    words = option_words(comparison.options, Options())
+    if words:
+        facts.append(["options", as_name(" ".join(words))])
+    return facts
+
+
+VIEWS = {  # the views of a report, and what is told of each
+    "side": "both pictures as they were compared",
+    "swipe": "the first picture left of the line, the second right: drag the grip",
+    "blend": "the second picture over the first, as dense as the slider says",
+    "toggle": "one picture at a time: space or a click shows the other",
+    "overlay": "the first picture in gray; what differs is red",
+    "diff": "how similar each place is: white is the same, dark differs",
+    "thresh": "what counts as different is white",
+}
+
+
+def region_text(region: Record) -> str:
+    """What is to be told of a region of a record in its row."""
+    moved, colours, strength = map(region.get, ("moved", "colours", "strength"))
+    kind = region.get("kind")
+    facts = [kind] if kind else []
+    size = f"{region['width']} x {region['height']}"
+    facts.append(f"{size} at {region['x']}, {region['y']}")
+    if moved:
+        facts.append(f"partner at {moved['x']}, {moved['y']}")
+    if colours:
+        facts.append(" to ".join(colours))
+    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
+    if strength is not None:
+        facts.append(f"strength {strength:.2g}")
+    return ", ".join(facts)
 
 
 def input_of(record: Record, which: str) -> str:
@@ -3926,105 +4175,127 @@ def report_page(comparison: Comparison, record: Record) -> str:
     """
     from html import escape
 
-    first, second = input_of(record, "first"), input_of(record, "second")
-    back = ""
-    if record["name"]:
-        up = "../" * (2 + record["name"].count(os.sep))
-        back = f'<p><a href="{up}index.html">all pairs</a>'
-    layout = list(layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        layout.append(registration(comparison.alignment))
-    shapes = [
-        box_of(f'id="r{number}"', region)
-        for number, region in enumerate(comparison.regions, 1)
-    ]
-    rows = [region_row(*item) for item in enumerate(record["regions"], 1)]
+    first = as_name(input_of(record, "first"))
+    second = as_name(input_of(record, "second"))
+    short = [os.path.basename(first), os.path.basename(second)]
+    if short[0] == short[1]:
+        short = [first, second]
     height, width = comparison.mask.shape
-    if comparison.ignored is not None:
-        shapes += ignored_outlines(comparison.ignored)
+    word, _, rest = verdict(comparison).partition(": ")
+    if comparison.unequal_pixels == 0 and word == "same":
+        word = "identical"
+    name = record["name"] or ""
+    striped = ""
+    if comparison.of_one or comparison.ignored is not None:
+        striped = "; striped: left out, or what this picture does not have"
+    data = {
+        "name": as_name(name),
+        "first": short[0],
+        "second": short[1],
+        "up": "../" * (2 + name.count(os.sep)),
+        "size": [width, height],
+        "rows": [region_text(region) for region in record["regions"]],
+        "boxes": [region[:4] for region in comparison.regions],
+        "word": word,
+        "verdict": rest,
+        "facts": head_facts(comparison, record),
+        "views": {view: f"{legend}{striped}" for view, legend in VIEWS.items()},
+        "command": command_of(comparison),
+    }
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "back": back,
-        "ssim": record["ssim"],
-        "threshold": f"{record['threshold']:.4f}",
-        "verdict": verdict(comparison),
-        "width": record["width"],
-        "height": record["height"],
-        "registration": "<p>".join(layout),
-        "canvas": f"{width} {height}",
-        "first_bands": band_boxes(comparison, "Original"),
-        "second_bands": band_boxes(comparison, "Modified"),
-        "shapes": "".join(shapes),
-        "rows": "".join(rows),
+        "data": as_data(data | overlays(comparison)),
     }
     return fill(PAGE, SCRIPT, values)
 
 
-# The head of the overview; the rows and the end follow.
+# The head of the overview; the rows, what is told of them, and the script follow.
 OVERVIEW = """\
-input, select { font: inherit; padding: 4px 8px; min-width: 0; }
-#name { flex: 1 1 9em; }
-#list { padding: 0 max(12px, 2vw) 24px; }
-.pair {
-  display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px;
-  border: 0 solid var(--line); border-width: 0 0 1px 4px;
-  color: inherit; text-decoration: none;
-  content-visibility: auto; contain-intrinsic-size: auto 137px;
-}
-.pair i {
-  flex: 1 1 130px; max-width: 160px; height: 120px; background: var(--soft);
-  display: grid; place-items: center;
-}
-.pair p { flex: 1 1 12em; min-width: 0; overflow-wrap: anywhere; }
-.pair img { max-width: 100%; max-height: 120px; }
-[href] b { text-decoration: underline; }
-[href]:hover { background: var(--soft); }
-.different { border-left-color: var(--mark); }
-.error { border-left-color: #e08a00; }
-.only_first, .only_second { border-left-color: var(--pick); }
-@media (max-width: 640px) { nav { position: static; } }
+ul { padding: 0 max(12px, 1vw); list-style: none; }
+ul:empty { height: calc(var(--count) * 130px); }
+.grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
+li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
+li { border: solid #2a8a45; border-width: 0 0 1px 5px; }
+.different, .error { border-color: var(--mark); }
+li p { flex: 1 1 15em; min-width: 0; }
+li > a { flex: 0 1 min(150px, 30%); height: 118px; overflow: hidden; }
+li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
 </style>
-<header><h1>$title</h1><p role="status"><span id="told"></span>$left</header>
-<nav><fieldset id="statuses" aria-label="status">
-<label><input type="radio" name="status" value=".all" checked>all</label>
-<label><input type="radio" name="status" value=".different">different</label>
-<label><input type="radio" name="status" value=".same">same</label>
-<label><input type="radio" name="status" value=".only_first">only first</label>
-<label><input type="radio" name="status" value=".only_second">only second</label>
-<label><input type="radio" name="status" value=".error">error</label></fieldset>
-<input type="search" id="name" placeholder="search by name"
-aria-label="search by name">
+<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
+<nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
+<fieldset id="forms" aria-label="form"></fieldset>
+<input type="search" id="name" placeholder="search by name" aria-label="search by name">
 <select id="order" aria-label="order"><option value="share">most different first
-<option value="name">by name<option value="low">SSIM, lowest first
-<option value="high"$ranked>SSIM, highest first</select></nav>
-<main id="list">"""
+<option value="name">by name<option value="least">least alike first
+<option value="alike"$ranked>most alike first</select>
+<span role="status" id="told"></span></nav><main id="list"></main>
+<script type="application/json" id="rows">[null"""
+# Rows are built sixty at a time, when they come near the screen.
 OVERVIEW_SCRIPT = """
-const by = id => document.getElementById(id);
-const list = by("list"), rows = [...list.children];
-const name = row => row.querySelector("b").textContent.toLowerCase();
+const rows = JSON.parse(by("rows").textContent).slice(1);
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+rows.sort((a, b) => compare(a.name, b.name));
+const { counts, words } = data;
+radios("statuses", Object.keys(counts), key => `${words[key]} ${counts[key]}`, show);
+radios("forms", ["list", "grid"], form => form, show);
+for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
+const watcher = new IntersectionObserver(entries => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
+}, { rootMargin: "900px" });
+const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
+function address(row) {
+  const state = { statuses: choice("statuses"), forms: choice("forms"),
+    name: by("name").value, order: by("order").value, place: row.place };
+  return `${row.page}#${new URLSearchParams(state)}`;
+}
+function item(row) {
+  const pictures = Object.entries(row.pictures).map(([which, src]) => {
+    const image = make("img", { src, alt: "", loading: "lazy" });
+    return make("a", { href: row.place ? address(row) : src }, image, which);
+  });
+  const name = make("a", { href: address(row) }, make("b", {}, row.name));
+  const text = make("p", {}, name, make("br"), row.text);
+  return make("li", { className: row.status }, text, ...pictures);
+}
 function show() {
-  const css = document.querySelector(":checked").value;
-  const text = by("name").value.toLowerCase();
-  const shown = rows.filter(row => row.matches(css) && name(row).includes(text));
-  const key = row => +row.dataset[by("order").value] || 0;
-  const fragment = new DocumentFragment();  // at once: row by row takes 6 times as long
-  shown.sort((a, b) => key(b) - key(a)).forEach(row => fragment.append(row));
-  list.replaceChildren(fragment);
+  const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
+  const key = row => row[by("order").value];
+  const shown = rows.filter(row => (status == "all" || row.status == status)
+    && row.name.toLowerCase().includes(name));
+  if (by("order").value != "name") shown.sort((a, b) => key(b) - key(a));
+  const stops = shown.filter(row => row.status == "different");
+  stops.forEach((row, index) =>
+    row.place = `${index + 1} of ${stops.length} that differ`);
   by("told").textContent = `${shown.length} of ${rows.length} pairs`;
+  by("list").className = choice("forms");
+  by("list").replaceChildren();
+  for (let start = 0; start < shown.length; start += 60) {
+    const chunk = make("ul", { rows: shown.slice(start, start + 60) });
+    chunk.style = `--count: ${chunk.rows.length}`;
+    by("list").append(chunk);
+    watcher.observe(chunk);
+  }
+  return [shown, stops];
 }
-list.addEventListener("error", event => {
-  event.target.hidden = true;  // no torn icon
-}, true);
-rows.sort((a, b) => name(a).localeCompare(name(b), undefined, { numeric: true }));
-for (const radio of document.getElementsByName("status")) {
-  const count = rows.filter(row => row.matches(radio.value)).length;
-  radio.parentNode.hidden = !count;
-  radio.parentNode.append(" " + count);
+by("order").onchange = by("name").oninput = show;
+const [shown, stops] = show(), step = +query.get("step");
+const place = rows => rows.findIndex(row => row.name == query.get("from"));
+if (step && stops.length) {
+  location.replace(address(stops.at((place(stops) + step) % stops.length)));
+} else if (place(shown) >= 0) {
+  const chunk = by("list").children[Math.floor(place(shown) / 60)];
+  build(chunk);
+  chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
 }
-by("statuses").onchange = by("order").onchange = by("name").oninput = onpageshow = show;
 """
-OVERVIEW_END = f"</main><script>{OVERVIEW_SCRIPT}</script></html>\n"
-
+STATUSES = {  # of a pair of many, in the words that people know
+    "all": "all",
+    "different": "different",
+    "same": "same",
+    "only_first": "only first (removed)",
+    "only_second": "only second (new)",
+    "error": "error",
+}
 # Among the most different come first those that have no share of different pixels.
 WEIGHTS = {"error": 4, "only_first": 3, "only_second": 2}
 
@@ -4036,81 +4307,93 @@ def address_of(path: str) -> str:
     return quote(os.fsencode(path.replace(os.sep, "/")))
 
 
-def overview_pictures(record: Record, folder: str) -> str:
-    """The two small pictures in the row of a pair; the place of a missing one is empty.
+def of_document(record: Record) -> bool:
+    """Whether a pair of many is of pages of documents."""
+    return bool(record["first_page"] or record["second_page"])
 
-    A different pair and a page that stands alone have thumbnails; of any other pair the
-    pictures themselves are shown.
+
+def overview_row(record: Record, folder: str) -> Record:
+    """What the overview, which stands in the folder, shows of a pair.
+
+    Its row leads to the report of the pair, which there is where the pictures differ,
+    and else to a picture or a document. No document is shown as a picture: a page that
+    stands alone has a small one.
     """
-    status = record["status"]
-    is_alone = status in ("only_first", "only_second")
-    cells = []
-    for small, which in SMALL.items():
-        path, page = record[which], record[f"{which}_page"]
-        address = image = ""
-        if status == "different" or (is_alone and page):
-            address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
-        elif path and not page:
-            address = address_of(os.path.relpath(path, folder))
-        if address:
-            image = f'<img loading="lazy" alt="" src="{address}">'
-        cells.append(f"<i>{image}</i>")
-    return "".join(cells)
-
-
-def overview_row(record: Record, folder: str) -> str:
-    """The row of a pair in the overview, which stands in the folder.
-
-    It leads to the report of the pair, which there is where the pictures differ.
-    """
-    from html import escape
-
-    name, status, ssim = record["name"], record["status"], record["ssim"]
-    href = ""
+    name, status = record["name"], record["status"]
+    place = os.path.join(PAIRS_FOLDER, name)
+    small = {which: os.path.join(place, SMALL[which]) for which in SMALL}
+    paths = {which: record[which] for which in ("first", "second") if record[which]}
+    files = {which: os.path.relpath(paths[which], folder) for which in paths}
+    page = next(reversed(files.values()), "")
     if status == "different":
-        page = os.path.join(PAIRS_FOLDER, name, "index.html")
-        href = f' href="{address_of(page)}"'
-    share = WEIGHTS.get(status, record["different_fraction"])
-    low, high = -2, -2  # no SSIM: last, whichever comes first
-    if ssim is not None:
-        low, high = -ssim, ssim
-    keys = f'data-share="{share}" data-low="{low}" data-high="{high}"'
-    text = status.replace("_", " ")
-    facts = as_facts(record)
-    if facts:
-        text += f": {facts}"
-    return (
-        f'<a class="all pair {status}"{href} {keys}>{overview_pictures(record, folder)}'
-        f"<p><b>{escape(name)}</b><br>{escape(text)}</p></a>\n"
-    )
+        files, page = small, os.path.join(place, "index.html")
+    elif of_document(record):
+        alone = status in ("only_first", "only_second")
+        files = {which: small[which] for which in paths if alone}
+    text, facts = STATUSES[status], as_facts(record)
+    alike = record.get("likeness")
+    if alike is None:
+        alike = record["ssim"]
+    return {
+        "name": as_name(name),
+        "status": status,
+        "text": f"{text}: {as_name(facts)}" if facts else text,
+        "share": WEIGHTS.get(status, record["different_fraction"]),
+        "alike": -2 if alike is None else alike,  # last, whichever comes first
+        "least": -2 if alike is None else -alike,
+        "page": address_of(page),
+        "pictures": {which: address_of(file) for which, file in files.items()},
+    }
+
+
+def overview_verdict(counts: Counter[str], left: int) -> str:
+    """How many pairs differ, in words; `left` were not compared."""
+    parts = [f"{counts['different']} of {counts.total()} differ"]
+    kinds = {"only_first": "removed", "only_second": "new"}
+    kinds["error"] = "could not be compared"
+    parts += [f"{counts[kind]} {text}" for kind, text in kinds.items() if counts[kind]]
+    text = ", ".join(parts)
+    return f"{text}; the run was stopped, {left} left" if left else text
 
 
 def overview_page(
-    first: str,
-    second: str,
+    inputs: tuple[str, str],
+    options: Options,
     folder: str,
     records: Iterable[Record],
     left: int,
-    *,
-    ranked: bool = False,
+    ranked: bool,
 ) -> Iterator[str]:
     """The overview of many pairs as the pieces of an HTML page: head, rows, end.
 
     It is never held as a whole, as there may be a million rows. It is to stand in the
     folder: the links start there. `left` pairs are missing, as the run was stopped.
-    `ranked`: the first input is a picture, and the most alike come first.
+    ranked: the most alike come first.
     """
     from html import escape
 
+    first, second = (as_name(path) for path in inputs)
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "left": f"; the run was stopped, {left} left" if left else "",
         "ranked": " selected" if ranked else "",
     }
     yield fill(OVERVIEW, OVERVIEW_SCRIPT, values)
+    counts: Counter[str] = Counter()
     for record in records:
-        yield overview_row(record, folder)
-    yield OVERVIEW_END
+        counts[record["status"]] += 1
+        yield f",\n{as_data(overview_row(record, folder))}"
+    words = option_words(options, Options())
+    in_order = {status: counts[status] for status in STATUSES if counts[status]}
+    data = {
+        "word": "same" if counts["same"] == counts.total() else "different",
+        "verdict": overview_verdict(counts, left),
+        "facts": [["options", as_name(" ".join(words))]] if words else [],
+        "counts": {"all": counts.total(), **in_order},
+        "words": STATUSES,
+    }
+    yield ']</script><script type="application/json" id="data">'
+    yield f"{as_data(data)}</script>"
+    yield f"<script>{HELPERS}{OVERVIEW_SCRIPT}</script></html>\n"
 
 
 # --- Save -----------------------------------------------------------------------------
@@ -4244,8 +4527,6 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     Those that take long come first, each beside one that may be a copy, so that two
     threads end together. result.json comes last.
     """
-    import json
-
     first, second = clean_pictures(comparison)
     regions = comparison.regions
     on_canvas_alone = bool(comparison.of_one or comparison.lanes)
@@ -4265,12 +4546,13 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
         "thresh.png": drawn("Thresh"),
     }
     if record["name"] is not None:  # for the overview of many
-        for name, which in SMALL.items():
-            picture = first if which == "first" else second
-            files[name] = partial(encode_thumbnail, picture, regions)
+        small = partial(encode_thumbnail, regions=regions)
+        files[SMALL["first"]] = partial(small, first)
+        files[SMALL["second"]] = partial(small, second)
+        files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
     page = report_page(comparison, record)
     files["index.html"] = lambda: page.encode(errors="backslashreplace")
-    files["result.json"] = lambda: f"{json.dumps(record)}\n".encode()
+    files["result.json"] = lambda: f"{to_json(record)}\n".encode()
     return files
 
 
@@ -4322,12 +4604,16 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
 # --- Windows --------------------------------------------------------------------------
 
-FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels: borders and title bar around a picture
-BELOW = 100  # pixels: the height of the sliders under Thresh
+FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a window
+BARS = 64  # pixels: the heights of Qt's tool bar and status bar
+BELOW = 44  # pixels: that of the sliders under Thresh
+LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
 PLACINGS = 50  # 0.5 s: a window manager busy with a new window undoes the first move
 BLINK = 40  # ticks of 10 ms for which each picture is shown
-HIGHEST = 254  # of the threshold's slider, in steps of 1/255; at 255 all would differ
-KEYS = "b blink, s save, h keys, any other key closes"
+CLOSEST = 32  # screen pixels for a pixel, at most
+HINT = "b blink, n/p regions, s save, h keys"
+LOOKS = "n", "p", "+", "-", "0"
+KEYS = f"{HINT}, +/- zoom, 0 whole, any other key closes"
 FONT_FOLDERS = (
     "/usr/share/fonts/dejavu",
     "/usr/share/fonts/truetype/dejavu",
@@ -4337,15 +4623,49 @@ FONT_FOLDERS = (
 )
 
 
+class Layout(NamedTuple):
+    """Where the four windows stand on the screen, in Qt's pixels."""
+
+    scale: float  # at which the whole picture is seen
+    room: tuple[int, int]  # width and height for the picture in each window
+    places: list[tuple[int, int]]  # left and top of each
+
+
+class Look(NamedTuple):
+    """Which part of the pictures all windows show."""
+
+    scale: float  # screen pixels for a pixel
+    number: int = 0  # of the region in the middle, from 1; 0: that of the picture
+
+
 class Sliders(NamedTuple):
     """Where the sliders under Thresh stand."""
 
-    level: int  # the threshold in steps of 1/255
+    threshold: int  # SSIM in thousandths
     min_area: int
 
 
+def prepare_qt() -> None:
+    """Set what Qt reads of the environment when it opens its first window."""
+    # The wheel has no font for the sliders.
+    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
+    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
+    os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
+    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
+    # One factor alone scales the screen, that which `screen_size` knows.
+    os.environ["QT_AUTO_SCREEN_SCALE_FACTOR"] = "0"
+    os.environ["QT_SCREEN_SCALE_FACTORS"] = ""
+
+
+def qt_scale() -> float:
+    """How many pixels of the screen Qt makes of one of its own."""
+    with contextlib.suppress(ValueError):
+        return max(1.0, float(os.environ.get("QT_SCALE_FACTOR", "1")))
+    return 1.0
+
+
 def screen_size() -> tuple[int, int]:
-    """Width and height of the screen in pixels.
+    """Width and height of the screen in Qt's pixels.
 
     Raises ImageDiffError, with the reason, where no window can be opened.
     """
@@ -4365,66 +4685,72 @@ def screen_size() -> tuple[int, int]:
     if not display:
         name = os.environ.get("DISPLAY", "")
         raise ImageDiffError(f"no display answers (DISPLAY={name})")
-    width = x11.XDisplayWidth(display, 0)
     height = x11.XDisplayHeight(display, 0)
+    width = min(x11.XDisplayWidth(display, 0), height * 16 // 9)  # of one monitor
     x11.XCloseDisplay(display)
-    return min(width, height * 16 // 9), height  # not across two monitors
+    return int(width / qt_scale()), int(height / qt_scale())
 
 
-def fit(
-    width: int, height: int, screen: tuple[int, int]
-) -> tuple[float, list[tuple[int, int]]]:
-    """How four pictures of a width and a height fit a screen best, without overlap.
+def room_in(columns: int, screen: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that so many columns of four windows leave for a picture."""
+    rows = 4 // columns
+    width = screen[0] // columns - FRAME_WIDTH
+    height = (screen[1] - BELOW) // rows - FRAME_HEIGHT - BARS
+    return width, max(1, height)
 
-    Gives the scale, at most 1, and the place of each, left and top. The best layout has
-    one, two or four columns: as many as leave the pictures largest.
+
+def scale_in(room: tuple[int, int], width: int, height: int) -> float:
+    """The scale at which a picture fills a room; a whole number where it grows."""
+    scale = min(room[0] / width, room[1] / height)
+    return scale if scale < 1 else min(math.floor(scale), CLOSEST)
+
+
+def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
+    """Four windows side by side or two by two: where a picture is seen largest.
+
+    A window is never asked to be narrower than it can be, so none covers another; if
+    large letters widen Thresh after all, it stands last.
     """
-    screen_width, screen_height = screen
-
-    def scale_in(columns: int) -> float:
-        """The scale at which the pictures fill so many columns."""
-        rows = 4 // columns
-        room_width = screen_width / columns - FRAME_WIDTH
-        room_height = (screen_height - BELOW) / rows - FRAME_HEIGHT
-        return min(1.0, room_width / width, room_height / height)
-
-    columns = max((4, 2, 1), key=scale_in)  # the first of equally good ones
-    scale = max(scale_in(columns), 1 / min(width, height))  # no side shrinks to nothing
-    across = round(width * scale) + FRAME_WIDTH
-    down = round(height * scale) + FRAME_HEIGHT
+    rooms = {columns: room_in(columns, screen) for columns in (4, 2)}
+    if rooms[4][0] < LEAST_WIDTH:
+        del rooms[4]
+    columns = max(rooms, key=lambda columns: scale_in(rooms[columns], width, height))
+    scale = scale_in(rooms[columns], width, height)
+    # A picture that is much narrower than its window fills that when it is enlarged.
+    across = min(rooms[columns][0], max(LEAST_WIDTH, round(width * scale)))
+    down = min(rooms[columns][1], max(LEAST_WIDTH // 2, round(height * scale)))
     places = []
     for index in range(4):
         row, column = divmod(index, columns)
-        places.append((column * across, row * down))
-    return scale, places
+        left = column * (across + FRAME_WIDTH)
+        places.append((left, row * (down + BARS + FRAME_HEIGHT)))
+    return Layout(scale, (across, down), places)
 
 
-def prepare_qt() -> None:
-    """Set what Qt reads of the environment when it opens its first window."""
-    # The wheel has no font for the sliders.
-    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
-    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
-    os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
-    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
+def place_windows(layout: Layout) -> None:
+    """Give each window its size and its place on the screen."""
+    width, height = layout.room
+    for title, (left, top) in zip(TITLES, layout.places, strict=True):
+        below = BELOW if title == "Thresh" else 0
+        cv2.resizeWindow(title, width, height + BARS + below)
+        cv2.moveWindow(title, left, top)
 
 
-def open_windows(comparison: Comparison) -> Sliders:
+def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     """Open the four windows, with the sliders, and give where these stand."""
+    # Qt brings zoom with the wheel, panning and the pixels' values.
+    shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
-        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-    level = min(round(255 * comparison.threshold), HIGHEST)
+        cv2.namedWindow(title, shape)
+    cv2.setWindowTitle("Original", f"Original: {HINT}")
+    threshold = round(1000 * comparison.threshold)
     min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
-    cv2.createTrackbar("threshold", "Thresh", level, HIGHEST, lambda position: None)
+    cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
-    return Sliders(level, min_area)
-
-
-def place_windows(places: Sequence[tuple[int, int]]) -> None:
-    """Move each window to its place, left and top on the screen."""
-    for title, (left, top) in zip(TITLES, places, strict=True):
-        cv2.moveWindow(title, left, top)
+    place_windows(layout)
+    return Sliders(threshold, min_area)
 
 
 def opened_windows() -> set[str]:
@@ -4437,38 +4763,49 @@ def opened_windows() -> set[str]:
     return opened
 
 
-def redraw(
-    comparison: Comparison, titles: Collection[str], scale: float, blink: Image | None
-) -> None:
-    """Show the pictures with these titles; as the original `blink`, if there is one."""
-    import imutils
+def part_seen(
+    comparison: Comparison, look: Look, layout: Layout
+) -> tuple[slice, slice]:
+    """The rows and the columns of the pictures that all windows show."""
+    height, width = comparison.mask.shape
+    x, y = width / 2, height / 2
+    if look.number:
+        region = comparison.regions[look.number - 1]
+        x, y = region.x + region.width / 2, region.y + region.height / 2
+    across = min(width, math.ceil(layout.room[0] / look.scale))
+    down = min(height, math.ceil(layout.room[1] / look.scale))
+    left = min(max(0, round(x - across / 2)), width - across)
+    top = min(max(0, round(y - down / 2)), height - down)
+    return slice(top, top + down), slice(left, left + across)
 
-    for title in titles:
+
+def show_part(
+    comparison: Comparison,
+    part: tuple[slice, slice],
+    scale: float,
+    blink: Image | None,
+    opened: Collection[str],
+) -> None:
+    """Show a part of each picture, as the original `blink`, if there is one.
+
+    Qt scales it to the window, and each pixel stays one. A closed window would open.
+    """
+    thickness = max(1, round(2 / scale))
+    for title in opened:
         if title == "Original" and blink is not None:
             picture = blink
         else:
-            picture = draw(comparison, title)
-        if scale < 1:
-            width = round(picture.shape[1] * scale)
-            picture = imutils.resize(picture, width=width)
-        cv2.imshow(title, picture)
+            picture = draw(comparison, title, thickness)
+        cv2.imshow(title, np.ascontiguousarray(picture[part]))
 
 
-def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
-    """Where the sliders stand now, or stood before their window was closed."""
-    if "Thresh" not in opened:
-        return before
-    level = cv2.getTrackbarPos("threshold", "Thresh")
-    min_area = cv2.getTrackbarPos("min area", "Thresh")
-    return Sliders(level, min_area)
-
-
-def follow_sliders(comparison: Comparison, sliders: Sliders) -> Comparison:
-    """The comparison as the sliders choose it, summed up in the title of Thresh."""
-    threshold = round(sliders.level / 255, 4)
-    comparison = with_threshold(comparison, threshold, sliders.min_area)
-    cv2.setWindowTitle("Thresh", f"Thresh: {summary_of(comparison)}")
-    return comparison
+def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
+    """Tell in titles how much differs, and which region is in the middle."""
+    titles = {"Thresh": f"Thresh: {summary_of(comparison)}", "Modified": "Modified"}
+    if look.number:
+        titles["Modified"] += f": region {look.number} of {len(comparison.regions)}"
+    for title in opened & titles.keys():
+        cv2.setWindowTitle(title, titles[title])
 
 
 def tell_keys(opened: Collection[str]) -> None:
@@ -4478,47 +4815,94 @@ def tell_keys(opened: Collection[str]) -> None:
         cv2.setWindowTitle("Thresh", KEYS)
 
 
+def typed(key: int) -> str:
+    """The character that a key of `waitKeyEx` types; none for Shift, arrows, F1, ...
+
+    Their lower 16 bits are 0xFE00 and more with X11, 0xF700 and more on macOS, and 0 on
+    Windows; the bits above may tell of Shift and the like.
+    """
+    code = key & 0xFFFF
+    return chr(code) if 0 < code < 0xF700 else ""
+
+
+def look_on(key: str, look: Look, regions: Sequence[Region], layout: Layout) -> Look:
+    """Where a key leads: to another region, nearer, further, or to the whole."""
+    if key == "+":
+        return look._replace(scale=min(2 * look.scale, CLOSEST))
+    if key == "-":
+        return look._replace(scale=max(look.scale / 2, layout.scale))
+    if key == "0" or not regions:
+        return Look(layout.scale)
+    number = look.number % len(regions) + 1
+    if key == "p":
+        number = ((look.number or 1) - 2) % len(regions) + 1
+    region = regions[number - 1]
+    # Three times the region's width and height are seen, of it and around it.
+    scale = scale_in(layout.room, 3 * region.width, 3 * region.height)
+    return Look(max(scale, layout.scale), number)
+
+
+def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
+    """Where the sliders stand now, or stood before their window was closed."""
+    if "Thresh" not in opened:
+        return before
+    threshold = cv2.getTrackbarPos("threshold", "Thresh")
+    min_area = cv2.getTrackbarPos("min area", "Thresh")
+    return Sliders(threshold, min_area)
+
+
+def recompute(comparison: Comparison, begun: Sliders, chosen: Sliders) -> Comparison:
+    """The comparison as at first, but for what the sliders that were moved choose."""
+    threshold, options = comparison.threshold, comparison.options
+    if chosen.threshold != begun.threshold:
+        threshold = chosen.threshold / 1000
+        options = replace(options, threshold=threshold)
+    options = replace(options, min_area=chosen.min_area)
+    changed = with_threshold(comparison, threshold, chosen.min_area)
+    return replace(changed, options=options)
+
+
 def watch_windows(
-    comparison: Comparison,
-    sliders: Sliders,
-    scale: float,
-    places: Sequence[tuple[int, int]],
+    first: Comparison,
+    begun: Sliders,
+    layout: Layout,
     keep: Callable[[Comparison], None],
 ) -> Comparison:
     """Follow keys and sliders until the windows are to be closed, or all are.
 
     Gives the comparison as it was chosen last.
     """
-    clean = clean_pictures(comparison)
-    blinking = False
+    comparison, sliders, look = first, begun, Look(layout.scale)
+    phases = None, *clean_pictures(comparison)
     opened = set(TITLES)
-    stale = set(TITLES)
+    blinking = False
+    shown: Any = None
     for tick in count():
-        blink = None
-        if blinking:
-            blink = clean[tick // BLINK % 2]
-            if tick % BLINK == 0:
-                stale.add("Original")
-        redraw(comparison, opened & stale, scale, blink)  # a closed one would open anew
-        stale = set()
+        phase = 1 + tick // BLINK % 2 if blinking else 0
+        if shown != (comparison, look, phase):
+            part = part_seen(comparison, look, layout)
+            show_part(comparison, part, look.scale, phases[phase], opened)
+            tell_regions(comparison, look, opened)
+        shown = comparison, look, phase
         if tick < PLACINGS:
-            place_windows(places)
+            place_windows(layout)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
-        key = cv2.waitKey(10)
+        key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
         chosen = read_sliders(opened, sliders)
         if chosen != sliders:
             sliders = chosen
-            comparison = follow_sliders(comparison, sliders)
-            stale = {"Original", "Modified", "Thresh"}
-        if key == ord("s"):
+            comparison = recompute(first, begun, sliders)
+            look = look._replace(number=min(look.number, len(comparison.regions)))
+        if key == "s":
             keep(comparison)
-        elif key == ord("b"):
+        elif key == "b":
             blinking = not blinking
-            stale.add("Original")
-        elif key == ord("h"):
+        elif key == "h":
             tell_keys(opened)
-        elif key != -1 or not opened:
+        elif key in LOOKS:
+            look = look_on(key, look, comparison.regions, layout)
+        elif key or not opened:
             break
     return comparison
 
@@ -4531,11 +4915,11 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
     where no window can be opened.
     """
     height, width = comparison.mask.shape
-    scale, places = fit(width, height, screen_size())
     prepare_qt()
+    layout = lay_out(width, height, screen_size())
     try:
-        sliders = open_windows(comparison)
-        chosen = watch_windows(comparison, sliders, scale, places, keep)
+        sliders = open_windows(comparison, layout)
+        chosen = watch_windows(comparison, sliders, layout, keep)
     finally:
         cv2.destroyAllWindows()
     return chosen.options
@@ -4943,12 +5327,12 @@ def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
     status = "only_second" if pair.first is None else "only_first"
     outcome = told(pair, status, {})
-    for name, which in SMALL.items():
+    for which in ("first", "second"):
         path, number = getattr(pair, which), getattr(pair, f"{which}_page")
         if beside is not None and number is not None:
             small = encode_thumbnail(read_page(path, number, options.dpi), ())
             page = new_page(beside)
-            with writing(page), open(os.path.join(page, name), "xb") as file:
+            with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
                 file.write(small)
             outcome = outcome._replace(page=page)
     return outcome
@@ -5402,8 +5786,7 @@ def earlier_states(folder: str) -> dict[str, str]:
 
 def may_have_page(record: Record) -> bool:
     """Whether something is saved of a pair: of one that differs, and of pages."""
-    is_page = record["first_page"] or record["second_page"]
-    return bool(is_page) or record["status"] == "different"
+    return of_document(record) or record["status"] == "different"
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
@@ -5451,15 +5834,16 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
-def write_overview(first: str, second: str, folder: str, total: int) -> None:
+def write_overview(plan: Plan, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
     results = os.path.join(folder, "results.jsonl")
     with open(results, "rb") as lines:
         left = total - sum(1 for _ in lines)
     with open(results, encoding="utf-8") as texts:
         records = map(from_json, texts)
-        ranked = is_ranking(first, second)
-        page = overview_page(first, second, folder, records, left=left, ranked=ranked)
+        inputs = plan.first, plan.second
+        ranked = is_ranking(*inputs)
+        page = overview_page(inputs, plan.options, folder, records, left, ranked)
         replace_file(os.path.join(folder, "index.html"), page)
 
 
@@ -5495,7 +5879,7 @@ def open_output(
         finally:
             remove_in_use(beside)
             with writing(folder):
-                write_overview(plan.first, plan.second, folder, len(pairs))
+                write_overview(plan, folder, len(pairs))
 
 
 def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outcome:
@@ -5891,7 +6275,7 @@ def show_result(comparison: Comparison, command: Command) -> None:
         return
     chosen = show(comparison, keep)
     if chosen != comparison.options:
-        tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
+        tell(f"chosen: {' '.join(option_words(chosen, comparison.options))}")
 
 
 def run_pair(command: Command, options: Options) -> ExitStatus:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import draw_pages
 import image_diff
+from chromium import MISSING
 from image_diff import (
     Comparison,
     ImageDiffError,
@@ -22,7 +23,6 @@ from image_diff import (
     compare_images,
     main,
 )
-from test_report import MISSING
 
 Picture = NDArray[Any]
 SIZE = 400, 320  # width and height of the page
@@ -491,12 +491,10 @@ def test_saved_pictures_and_report_are_the_canvas(tmp_path: Path) -> None:
         assert saved is not None
         assert saved.shape == (384, 400, 3), name
     html = (tmp_path / "o/index.html").read_text()
-    assert html.count('viewBox="0 0 400 384"') == 2
-    inserted = 'x="0" y="60" width="400" height="64"/>'
-    removed = 'x="0" y="300" width="400" height="32"/>'
-    lacking = '<rect class="lacking" '
-    assert f'{lacking}{inserted}<rect class="removed" {removed}<g id="all">' in html
-    assert f'<rect class="inserted" {inserted}{lacking}{removed}' in html
+    assert '"size": [400, 384]' in html
+    inserted, removed = "M0 60h400v64h-400z", "M0 300h400v32h-400z"
+    assert f'"had": {{"first": "{removed}", "second": "{inserted}"}}' in html
+    assert f'"lacking": {{"first": "{inserted}", "second": "{removed}"}}' in html
     assert "rows aligned, +64 -32" in html
 
 

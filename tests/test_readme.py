@@ -21,10 +21,10 @@ import geometry
 import image_diff
 import processes
 import truth
+from chromium import MISSING
 from image_diff import parse
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
-from test_report import MISSING
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (python image_diff\.py .*)$", README, re.MULTILINE)
