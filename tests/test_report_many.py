@@ -102,7 +102,7 @@ def test_the_overview_tells_of_every_pair_and_each_row_opens(
     assert page.text("#verdict") == verdict
     assert "options --tolerance 1" in page.text("#facts")
     assert told(page) == "11 of 11 pairs"
-    assert sorted(names(page)) == sorted(STATUSES)
+    page.wait_for(lambda: sorted(names(page)) == sorted(STATUSES))
     labels = [label.text for label in page.find("#statuses label")]
     assert labels == [
         "all 11",
@@ -150,8 +150,8 @@ def test_from_pair_to_pair_and_back_to_the_same_place(
     page.click("grid")
     page.click("different 3")
     order(page, "by name")
+    page.wait_for(lambda: len(names(page)) == 3)
     pairs = names(page)
-    assert len(pairs) == 3
     page.find("li b")[0].click()
     wait_for_pair(page)
     for key, number in [("]", 2), ("]", 3), ("]", 1), ("[", 3), ("[", 2)]:
@@ -161,7 +161,7 @@ def test_from_pair_to_pair_and_back_to_the_same_place(
         assert f"/second/{pairs[number - 1].rpartition('.')[0]}." in page.driver.title
     page.click_link("all pairs")
     page.wait_for(lambda: bool(page.find("#forms")))
-    assert names(page) == pairs
+    page.wait_for(lambda: names(page) == pairs)
     assert page.run("return document.querySelector('main').className") == "grid"
     assert Select(page.find("select")[0]).first_selected_option.text == "by name"
     page.open(page.folder / "pairs" / pairs[1], root=tree)  # not by way of the overview
@@ -183,7 +183,7 @@ def test_names_are_shown_as_they_are_and_lead_to_their_pages(
     page.open(output, root=tmp_path)
     order(page, "by name")
     shown = {name.replace("\udcff", "\\udcff") for name in HOSTILE}
-    assert set(names(page)) == shown
+    page.wait_for(lambda: set(names(page)) == shown)
     wait_for_pictures(page, 60)
     page.find("li b")[0].click()
     for _ in HOSTILE:
@@ -303,7 +303,7 @@ def test_the_overview_of_a_ranking_begins_with_the_likest(
     pair = ["-f", str(tmp_path / "logo.png"), "-s", str(tmp_path / "second")]
     assert main([*pair, "-o", str(tmp_path / "out")]) == 0
     page.open(tmp_path / "out", root=tmp_path)
-    assert names(page) == ["c.png", "b.png", "a.png"]
+    page.wait_for(lambda: names(page) == ["c.png", "b.png", "a.png"])
 
 
 def test_what_the_overview_knows_of_a_pair() -> None:
