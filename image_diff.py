@@ -3374,6 +3374,18 @@ def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
     return hatch(picture, lacking)
 
 
+def with_bands(comparison: Comparison, title: str) -> Image:
+    """One picture of a comparison, its bands tinted or hatched: (H, W, 3) uint8 BGR.
+
+    title: "Original" or "Modified". It may be the picture that is compared itself.
+    """
+    first, second = clean_pictures(comparison)
+    picture = first if title == "Original" else second
+    if comparison.of_one:
+        return draw_bands(picture, comparison.of_one, title)
+    return picture
+
+
 def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Image:
     """One of the four pictures of a comparison, a new array of uint8.
 
@@ -3391,10 +3403,7 @@ def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Im
     elif title == "Thresh":
         picture = comparison.mask.copy()
     else:
-        first, second = clean_pictures(comparison)
-        picture = first if title == "Original" else second
-        if comparison.of_one:
-            picture = draw_bands(picture, comparison.of_one, title)
+        picture = with_bands(comparison, title)
         picture = draw_boxes(picture, comparison.regions, thickness)
     if comparison.ignored is None:
         return picture
@@ -4547,8 +4556,8 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     }
     if record["name"] is not None:  # for the overview of many
         small = partial(encode_thumbnail, regions=regions)
-        files[SMALL["first"]] = partial(small, first)
-        files[SMALL["second"]] = partial(small, second)
+        files[SMALL["first"]] = lambda: small(with_bands(comparison, "Original"))
+        files[SMALL["second"]] = lambda: small(with_bands(comparison, "Modified"))
         files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
     page = report_page(comparison, record)
     files["index.html"] = lambda: page.encode(errors="backslashreplace")

@@ -526,6 +526,20 @@ def test_thumbnails_show_even_the_smallest_box() -> None:
     assert (image_diff.thumbnail(picture[:50, :60], []) == picture[:50, :60]).all()
 
 
+def test_thumbnails_tint_and_hatch_what_one_picture_has() -> None:
+    second = np.full((60, 80, 3), 255, np.uint8)
+    comparison = image_diff.compare_images(second[:40], second, align="none")
+    record = image_diff.as_record(comparison) | {"name": "a.png"}
+    files = image_diff.files_of(comparison, record)
+    hatched, tinted = (
+        np.asarray(Image.open(io.BytesIO(files[SMALL[which]]())))[45:55, 5:75]
+        for which in ("first", "second")
+    )
+    assert hatched.min() < 140
+    assert hatched.max() > 240
+    assert abs(tinted.mean((0, 1)) - (201, 231, 211)).max() < 5
+
+
 def test_a_line_of_text_a_pair_and_a_summary(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
