@@ -4062,7 +4062,10 @@ def option_words(options: Options, others: Options) -> list[str]:
 
 
 def command_of(comparison: Comparison) -> str:
-    """The command that repeats a comparison; none, where arrays were compared."""
+    """The command that repeats a comparison; none, where arrays were compared.
+
+    Of pages it compares their documents.
+    """
     import shlex
 
     if comparison.first_file is None or comparison.second_file is None:
