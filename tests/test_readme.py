@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import detection
 import geometry
@@ -83,6 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, picture in ("logo.png", page[:60]), ("pictures/a.png", page[:60]):
         write(name, picture)
     write("pictures/b.png", screen)
+    for name, other in ("old.pdf", page), ("new.pdf", changed):
+        sheets = [Image.fromarray(sheet) for sheet in (screen, other)]
+        sheets[0].save(folder / name, save_all=True, append_images=sheets[1:])
     shutil.copytree(folder / "baseline", folder / "old")
     shutil.copytree(folder / "screenshots", folder / "new")
     return folder
@@ -124,6 +128,7 @@ EXPECTED = {  # by the first picture: the status, and a line that is printed
     "before.jpg": (0, r"different: 1 region, .*"),
     "master.png": (0, r"different: 4 regions, .*"),
     "old": (0, r"3 pairs: 2 same, 1 different, .*"),
+    "old.pdf": (0, r"2 pairs: 1 same, 1 different, .*"),
     "logo.png": (0, r"same +a\.png: SSIM 1\.0"),
     "original.png": (0, r"alignment perspective: \d+ matches agree, .*"),
 }
