@@ -250,6 +250,8 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "name": (type(None),),
     "first": (str,),
     "second": (str,),
+    "first_page": (type(None),),
+    "second_page": (type(None),),
     "width": (int,),
     "height": (int,),
     "second_width": (int,),
@@ -615,7 +617,10 @@ USAGE: list[tuple[str, str]] = [
     ("a b --colour", "there is no option --colour"),
     ("a b --xyz", "there is no option --xyz"),
     ("a b -x", "there is no option -x"),
-    ("a b --color", "--color: colour counts by default; leave it out"),
+    (
+        "a b --color",
+        "there is no option --color: colour counts by default; leave it out",
+    ),
     ("a b --tolerance", "argument --tolerance: expected one argument"),
     ("a b --threshold x", "argument --threshold: x is not a number"),
     (
@@ -623,14 +628,7 @@ USAGE: list[tuple[str, str]] = [
         "argument --threshold: 5% is not a number; write 5% as 0.05",
     ),
     ("a b --threshold 1e", "argument --threshold: 1e is not a number"),
-    ("a b --jobs 0", "argument --jobs: 0 is not a whole number from 1 to 1024"),
-    ("a b --jobs 2.5", "argument --jobs: 2.5 is not a whole number from 1 to 1024"),
-    ("a b --jobs 2", "--jobs is for folders; leave it out for two pictures"),
-    (
-        "a b --scheduler tcp://localhost:8786",
-        "--scheduler is for folders; leave it out for two pictures",
-    ),
-    (". . --window", "--window is for two pictures; leave it out for folders"),
+    ("a b --dpi 150.5", "dpi is 150.5; give a whole number of dots an inch from 10"),
     (
         ". . --jobs 2 --scheduler tcp://localhost:8786",
         "--jobs is for this machine; with --scheduler the workers decide",

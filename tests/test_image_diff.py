@@ -221,7 +221,7 @@ def test_options_take_numpys_numbers_and_the_record_stays_json() -> None:
         threshold=0.5, min_area=3, merge=2, tolerance=1, ignore=((1, 2, 3, 4),)
     )
     kinds = [type(value) for value in vars(options).values()]
-    assert kinds == [bool, str, str, str, bool, float, float, int, int, tuple]
+    assert kinds == [bool, str, str, str, bool, float, float, int, int, tuple, int]
     assert {type(number) for number in options.ignore[0]} == {int}
     comparison = compare_images(random_picture(1, 40, 60), GRAY[:40, :60], options)
     json.dumps(image_diff.as_record(comparison))
@@ -450,7 +450,7 @@ def test_pictures_of_different_things_are_not_registered() -> None:
         ([[0.2, 0, 0], [0, 0.2, 0], [0, 0, 1]], "scales the second beyond 1/4 to 4"),
         ([[5, 0, 0], [0, 5, 0], [0, 0, 1]], "scales the second beyond 1/4 to 4"),
         ([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], "folds or mirrors the second"),
-        ([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1]], "folds or mirrors the second"),
+        ([[1, 0, 0], [0, 1, 0], [-0.02, 0, 1]], "scales the second beyond 1/4 to 4"),
         ([[1, 0, 0], [0, 0, 0], [0, 0, 1]], "folds or mirrors the second"),
     ],
 )
@@ -461,8 +461,22 @@ def test_a_transform_that_is_not_sane_is_refused(
     with pytest.raises(
         ImageDiffError, match=f"40 matches agree on a transform that {fault}"
     ):
-        image_diff.check_transform(np.array(transform, np.float64), picture, 40)
-    image_diff.check_transform(np.diag([0.26, 0.26, 1.0]), picture, 40)
+        image_diff.check_transform(np.array(transform, float), picture, picture, 40)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        [[0.26, 0, 0], [0, 0.26, 0], [0, 0, 1]],
+        # It folds what the second shows beyond the first.
+        [[1, 0, 0], [0, 1, 0], [-0.012, 0, 1]],
+    ],
+)
+def test_a_transform_that_is_sane_over_one_picture_passes(
+    transform: list[list[float]],
+) -> None:
+    picture = np.zeros((100, 100, 3), np.uint8)
+    image_diff.check_transform(np.array(transform), picture, picture, 40)
 
 
 def test_a_side_that_opencv_cannot_register() -> None:
