@@ -2558,11 +2558,12 @@ def show_the_same(x: Image, y: Image) -> bool:
     """
     spread = spread_of(x, y)
     least = np.minimum(spread.x, spread.y)
+    likeness = spread.both / np.sqrt(spread.x * spread.y + 1e-6)
     structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
-    if np.count_nonzero(structured) < 10:
-        return True
-    both, product = spread.both[structured], (spread.x * spread.y)[structured]
-    return bool(np.quantile(both / np.sqrt(product), 0.75) > LIKE)
+    if np.count_nonzero(structured) >= 10:
+        return bool(np.quantile(likeness[structured], 0.75) > LIKE)
+    # All may be noise, which is as often like as unlike; a negative is not.
+    return bool(np.quantile(likeness, 0.75) > -0.5)
 
 
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
@@ -2596,6 +2597,30 @@ def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> boo
     are_faint = np.count_nonzero(rough >= 3) < (1 - FAINT) * unequal
     is_spread = half > 2 * OWN_NOISE and are_faint
     return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
+
+
+def is_blurred(x: Image, y: Image) -> bool:
+    """Whether one of two gray pictures is the other out of focus.
+
+    x, y: (H, W) float32 in levels. Then what differs follows the Laplacian of the sharp
+    one (0.75 and more in the median cell), and of the other, too; noise follows at most
+    that of the one that has it, with the other sign, and JPEG 30 has 0.57.
+    """
+    spread = spread_of(x, y)
+    structured = np.minimum(spread.x, spread.y) > 4
+    if not structured.any():
+        return False
+    d = in_cells(y - x)[structured]
+    d -= d.mean(axis=1, keepdims=True)
+    follows = []
+    for image in (x, y):
+        bend = in_cells(cv2.Laplacian(image, cv2.CV_32F, ksize=3))[structured]
+        bend -= bend.mean(axis=1, keepdims=True)
+        product = np.square(d).sum(axis=1) * np.square(bend).sum(axis=1)
+        follows.append(np.median((d * bend).sum(axis=1) / np.sqrt(product + 1e-6)))
+    of_first, of_second = follows
+    least, most = sorted((abs(of_first), abs(of_second)))
+    return bool(of_first * of_second > 0 and most > 0.7 and least > 0.15)
 
 
 def activity_of(x: Image, y: Image) -> Gray8:
@@ -2947,7 +2972,7 @@ def explain(
         if tone or not show_the_same(x, y):
             return Explanation(tone=tone)
         difference = largest_channel(cv2.absdiff(a, b))
-        camera = have_own_noise(x, y, difference, counted)
+        camera = have_own_noise(x, y, difference, counted) and not is_blurred(x, y)
     camera = camera and options.noise == "auto"
 
     light = None
@@ -4955,14 +4980,6 @@ def overlays(comparison: Comparison) -> Record:
     return {"had": had, "lacking": lacking}
 
 
-def light_text(light: Record) -> str:
-    """A change of light that is not counted, in words."""
-    least, most = light["gain"]
-    gain = f"{least:.3g}" if least == most else f"{least:.3g} to {most:.3g}"
-    text = f"times {gain}, {light['offset']:+.3g} of 255"
-    return f"{text}, as by a camera" if light["camera"] else text
-
-
 def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     """What the head of a report tells: a name, a value and, of some, more on hover."""
     score = math.floor(10000 * comparison.score) / 10000
@@ -4987,7 +5004,7 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     if record["noise"] is not None:
         facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
     if record.get("light") is not None:
-        facts.append(["light not counted", light_text(record["light"])])
+        facts.append(["light not counted", light_text(Light(**record["light"]))])
     words = option_words(comparison.options, Options())
     if words:
         facts.append(["options", as_name(" ".join(words))])

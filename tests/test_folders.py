@@ -2062,7 +2062,7 @@ def test_a_picture_against_a_folder_ranks_it(
     lines = capsys.readouterr().out.splitlines()
     assert [line[13:].split(": ")[0] for line in lines[:-1]] == names
     assert lines[-1].startswith(
-        "7 pairs: 4 same, 2 different, 0 without a partner, 1 with errors"
+        "7 pairs: 3 same, 3 different, 0 without a partner, 1 with errors"
     )
     kept = records_of((output / "results.jsonl").read_text())
     assert sorted(names) == sorted(record["name"] for record in kept)

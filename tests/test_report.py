@@ -387,12 +387,12 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
     [
         ({"noise": 1.234}, ["noise not counted", "sigma 1.2 of 255"]),
         (
-            {"light": {"camera": True, "gain": [0.912, 1.1], "offset": 3}},
-            ["light not counted", "times 0.912 to 1.1, +3 of 255, as by a camera"],
+            {"light": {"camera": True, "gain": [0.912, 1.1], "offset": 0}},
+            ["light not counted", "light x0.91 to x1.10"],
         ),
         (
             {"light": {"camera": False, "gain": [1, 1], "offset": -8}},
-            ["light not counted", "times 1, -8 of 255"],
+            ["light not counted", "-8 of 255 throughout"],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
         ({"likeness": 0.5}, ["likeness", "0.5000"]),
