@@ -57,7 +57,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from itertools import chain, count, groupby, islice, pairwise
+from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
 from typing import (
@@ -112,8 +112,10 @@ if TYPE_CHECKING:
     Image = NDArray[Any]  # (H, W, 3) BGR or (H, W) gray; uint8, uint16 or float32
     Gray8 = NDArray[Any]  # (H, W) uint8
     Points = NDArray[Any]  # (n, 2) floats, x and y in pixels
+    Matcher = Callable[[Gray8, Gray8], tuple[Points, Points]]
     Flags = NDArray[np.bool_]
     Matrix = NDArray[Any]  # (3, 3) float64, a projective transform of pixels (x, y, 1)
+    Scale = Callable[[Image], Image]  # values as levels of 255: `in_levels`
     Record = dict[str, Any]  # a result as JSON: `as_record`
     Item = TypeVar("Item")
     Result = TypeVar("Result")
@@ -166,8 +168,9 @@ class Limit(NamedTuple):
     """What a number among the options may be."""
 
     kind: type[int] | type[float]
-    most: float  # the least is 0
+    most: float
     meaning: str
+    least: float = 0
 
 
 LIMITS = {
@@ -175,19 +178,23 @@ LIMITS = {
     "threshold": Limit(float, 1, "an SSIM"),
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
+    "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
 }
 ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
+LIGHTS = "auto", "ignore", "compare"
+NOISES = "auto", "compare"
 
 
 def checked_number(name: str, value: object) -> int | float:
     """An option as a plain number; ImageDiffError where it is out of its range."""
-    kind, most, meaning = LIMITS[name]
-    fault = f"{name.replace('_', '-')} is {value!r}; give {meaning} from 0 to {most}"
+    kind, most, meaning, least = LIMITS[name]
+    remedy = f"give {meaning} from {least} to {most}"
+    fault = f"{name.replace('_', '-')} is {value!r}; {remedy}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or (kind is int and not isinstance(value, numbers.Integral)):
         raise ImageDiffError(fault)
     number = cast("float", value)
-    if 0 <= number <= most:
+    if least <= number <= most:
         return kind(number)
     if name == "threshold" and 1 < number <= 255:
         fault += f": {number:g} of 255 is {number / 255:.3g}"
@@ -225,6 +232,8 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
+    light: str = "auto"  # one of LIGHTS: whether another light is a difference
+    noise: str = "auto"  # one of NOISES: whether the pair's own noise is one
     align: str = "auto"  # one of ALIGNMENTS: how the second is laid on the first
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
@@ -233,6 +242,7 @@ class Options:
     merge: int = 0  # join regions that are at most so many pixels apart
     # What is left out: rectangles, and files whose white is left out.
     ignore: tuple[Rectangle | str, ...] = ()
+    dpi: int = 150  # that pages of a PDF are rendered at
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
@@ -250,9 +260,12 @@ class Options:
             if not isinstance(getattr(self, name), bool | np.bool_):
                 fault = f"{name} is {getattr(self, name)!r}; give True or False"
                 raise ImageDiffError(fault)
-        if self.align not in ALIGNMENTS:
-            fault = f"align is {self.align!r}; give one of {', '.join(ALIGNMENTS)}"
-            raise ImageDiffError(fault)
+        words = {"align": ALIGNMENTS, "light": LIGHTS, "noise": NOISES}
+        for name, known in words.items():
+            word = getattr(self, name)
+            if word not in known:
+                fault = f"{name} is {word!r}; give one of {', '.join(known)}"
+                raise ImageDiffError(fault)
         if self.resize and self.align not in ("auto", "none"):
             fault = f"resize and align {self.align} exclude each other"
             raise ImageDiffError(f"{fault}; leave one of them out")
@@ -296,14 +309,15 @@ class Region(NamedTuple):
     width: int
     height: int
     area: int  # different pixels
-    ssim: float  # the mean of their evidence, in [0, 1]
+    ssim: float  # the mean of their SSIM, of which what is negative counts as 0
 
 
-class Noise(NamedTuple):
-    """What most pixels of a pair share; both are no difference."""
+class Light(NamedTuple):
+    """How the second picture is lit otherwise than the first; no difference."""
 
-    offset: float  # of the first picture's luma less the second's, in levels of 255
-    sigma: float  # standard deviation of that, in levels of 255
+    camera: bool  # the pictures have noise of their own
+    gain: tuple[float, float]  # second to first: the least and the most
+    offset: int  # levels of 255 by which all of a digital picture is brighter
 
 
 class PictureFile(NamedTuple):
@@ -312,6 +326,7 @@ class PictureFile(NamedTuple):
     path: str
     stat: os.stat_result  # of the file that was opened
     plain: bool  # it is an 8-bit RGB PNG that is shown as it is stored
+    page: int | None = None  # of a document, from 1
 
 
 class Picture(NamedTuple):
@@ -342,12 +357,14 @@ class Comparison:
     lanes: tuple[Lane, ...]  # from left to right; none: rows are the first picture's
     score: float  # mean SSIM, in [-1, 1]
     ssim_loss: Gray8  # 1 - SSIM: 0 = same, 255 = an SSIM of 0 or less
-    noise: Noise
-    evidence: Gray8  # the map less what noise explains; 255 = same
+    light: Light | None  # None: they are lit alike, or it was to be compared
+    noise: float | None  # sigma in levels of 255; None: a digital pair
+    evidence: Gray8  # the map less what noise, light and shifts explain; 255 = same
     ignored: Gray8 | None  # 255 = left out, or not covered by a registered second
     unequal_pixels: int | None  # before any explanation; None: the second was resampled
     largest_difference: float | None  # of any channel, in levels of 255; None likewise
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
+    faint_threshold: float | None  # so does what is at most this, and holds no such
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
     options: Options
@@ -403,26 +420,42 @@ class Comparison:
 # --- Threads and streams --------------------------------------------------------------
 
 
+def raise_stopped(number: int, frame: object) -> None:
+    """The handler of a signal that ends the run; on the way out no other disturbs."""
+    for other in STOPPING_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have a handler take the signals that end the run, unless they are ignored.
+
+    Only the main thread may set handlers; those before come back at the end.
+    """
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 @contextlib.contextmanager
 def signals_late() -> Iterator[list[int]]:
-    """Let signals whose handlers may raise wait for the end; give those that have come.
+    """Let signals that end the run wait for the end; give those that have come.
 
     Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
     """
     late: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, signal.Handlers):
-                before[number] = handler
     try:
-        for number in before:
-            signal.signal(number, lambda number, frame: late.append(number))
-        yield late
+        with signals_to(lambda number, frame: late.append(number)):
+            yield late
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if late:
             signal.raise_signal(late[0])
 
@@ -432,7 +465,8 @@ def in_threads(
 ) -> list[Future[Result]]:
     """Apply a function to items in threads that have ended when it returns.
 
-    Once a signal is late no further item is begun.
+    Once a signal is late no further item is begun. It is a function of its own, as no
+    handler may raise while what held the threads is freed.
     """
     from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -522,609 +556,6 @@ def to_rgb(image: Image) -> Image:
     return cv2.cvtColor(image, codes[image.shape[2]])
 
 
-def in_known_depth(image: Image) -> Image:
-    """The same in uint8, uint16, or float32 for any other."""
-    if image.dtype in (np.uint8, np.uint16):
-        return image
-    with np.errstate(over="ignore"):  # to infinity, which is refused
-        return image.astype(np.float32, copy=False)
-
-
-def at_16_bits(image: Image, white: int) -> Image:
-    """Whole numbers from 0 to white as uint16 from 0 to 65535."""
-    if white == 65535:
-        return image
-    share = np.minimum(image, white) * np.float32(65535 / white)
-    return np.rint(share).astype(np.uint16)
-
-
-def over_white(image: Image, premultiplied: bool = False) -> Image:
-    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
-
-    premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
-    as it is.
-    """
-    if image.shape[2:] != (4,):
-        return image
-    is_whole = image.dtype.kind == "u"
-    white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
-    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
-    alpha = cv2.extractChannel(image, 3)
-    if alpha.min() == white:
-        return colour
-    alpha = to_bgr(alpha)
-    if premultiplied:
-        ink = cv2.subtract(alpha, colour)
-    else:
-        ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
-    blended: Image = white - ink
-    return blended
-
-
-def turned(image: Image, orientation: int) -> Image:
-    """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
-    if orientation in (5, 6, 7, 8):
-        image = cv2.transpose(image)
-    if orientation in (2, 3, 6, 7):
-        image = cv2.flip(image, 1)
-    if orientation in (3, 4, 7, 8):
-        image = cv2.flip(image, 0)
-    return image
-
-
-def orientation_of(picture: Any) -> int:
-    """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
-    try:
-        return int(picture.getexif().get(0x0112, 1))
-    except Exception:  # of any kind: viewers show what has broken EXIF
-        return 1
-
-
-def to_srgb(profile: bytes | None, mode: str) -> Any:
-    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
-
-    mode: L, RGB, RGBA or CMYK. None where it moves no colour of a 17x17x17 grid by more
-    than one level, and for a profile that is damaged or made for another mode.
-    """
-    if not profile:
-        return None
-    from PIL import Image as Pillow
-    from PIL import ImageCms
-
-    target = "RGBA" if mode == "RGBA" else "RGB"
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(own, srgb, mode, target)
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    levels = np.linspace(0, 255, 17).astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
-    colours = Pillow.fromarray(grid).convert(mode)
-    shown = np.asarray(transform.apply(colours), int)
-    steps = shown - np.asarray(colours.convert(target), int)
-    return transform if np.abs(steps).max() > 1 else None
-
-
-def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
-    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
-
-    What is deeper than 8 bits keeps its colours.
-    """
-    transform = None
-    if pixels.dtype == np.uint8:
-        mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
-        transform = to_srgb(profile, mode)
-    if transform is not None:
-        from PIL import Image as Pillow
-
-        colours = Pillow.fromarray(to_rgb(pixels))
-        pixels = to_rgb(np.asarray(transform.apply(colours)))
-    return turned(over_white(pixels), orientation)
-
-
-def from_pillow(picture: Any) -> Image:
-    """A Pillow image `as_shown`."""
-    picture.load()
-    orientation = orientation_of(picture)
-    profile = picture.info.get("icc_profile")
-    if picture.mode == "CMYK":
-        transform = to_srgb(profile, "CMYK")
-        picture = transform.apply(picture) if transform else picture.convert("RGB")
-        profile = None
-    if picture.mode == "La":  # gray, with alpha multiplied in
-        picture = picture.convert("LA")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-    elif picture.mode == "1":
-        picture = picture.convert("L")
-    elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
-        picture = picture.convert("RGB")
-    return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
-
-
-# --- Load -----------------------------------------------------------------------------
-
-
-class Format(NamedTuple):
-    """A kind of file."""
-
-    name: str  # as Pillow has it, too
-    begins: bytes  # a pattern of its first bytes
-    decode: Callable[[Source], Picture]
-
-
-class Source(NamedTuple):
-    """An input, open."""
-
-    path: str
-    file: io.FileIO | io.BytesIO  # BytesIO has what came through a pipe
-    stat: os.stat_result  # of what was opened
-    format: Format
-    page: int  # the one to decode, from 1
-
-    def read(self) -> bytes:
-        """All its bytes."""
-        self.file.seek(0)
-        return self.file.read()
-
-    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
-        """What was decoded of this input."""
-        file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
-
-
-# OpenCV has the same limit: it reads the variable while it is imported.
-MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
-
-
-def check_size(width: int, height: int) -> None:
-    """Refuse a picture with more pixels than are allowed, before it is decoded."""
-    if width * height > MOST_PIXELS:
-        raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
-
-
-def open_with_pillow(source: Source) -> Any:
-    """An input as a Pillow image, at its page, of which only headers are read so far.
-
-    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
-    """
-    from PIL import Image as Pillow
-
-    kind = source.format.name
-    Pillow.preinit()
-    if kind not in Pillow.OPEN:
-        Pillow.init()
-    picture: Any = Pillow.OPEN[kind][0](io.BytesIO(source.read()), "")
-    check_size(*picture.size)
-    picture.seek(min(source.page, getattr(picture, "n_frames", 1)) - 1)
-    check_size(*picture.size)
-    return picture
-
-
-def decode_with_pillow(source: Source) -> Picture:
-    """Any picture of up to 8 bits."""
-    picture = open_with_pillow(source)
-    pages = getattr(picture, "n_frames", 1)
-    return source.picture(from_pillow(picture), pages=pages)
-
-
-def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
-    """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    data = np.frombuffer(source.read(), np.uint8)
-    if source.page == 1:
-        images: Sequence[Image | None] = [cv2.imdecode(data, flags)]
-    else:
-        only = source.page - 1, source.page
-        images = cv2.imdecodemulti(data, flags, range=only)[1]
-    (image,) = images
-    if image is None:
-        raise ValueError("not a picture")
-    return image
-
-
-PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
-
-
-def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
-    """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
-
-    Where it is known not to be turned, Pillow need not look for that behind the pixels.
-    """
-    header = open_with_pillow(source)
-    orientation = orientation_of(header) if is_turned else 1
-    profile = header.info.get("icc_profile")
-    notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
-    pages = getattr(header, "n_frames", 1)
-    pixels = as_shown(pixels, profile, orientation)
-    return source.picture(pixels, pages=pages, notes=notes)
-
-
-def png_chunks(file: io.FileIO | io.BytesIO) -> list[bytes]:
-    """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
-
-    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
-    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
-    """
-    chunks: list[bytes] = []
-    size = file.seek(0, os.SEEK_END)
-    start = 8
-    while not chunks or chunks[-1] != b"IEND":
-        file.seek(start)
-        beginning = file.read(68)
-        length = int.from_bytes(beginning[:4], "big")
-        chunks.append(beginning[4 : 8 + min(length, 60)])
-        start += 12 + length
-        if start > size:
-            raise ValueError("cut short")
-    return chunks
-
-
-LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
-LONGEST_SIDE = 10**6  # pixels that libpng reads
-GRAY, RGB = 0, 2  # of PNG's kinds of colours
-# The chunks that tell an orientation.
-TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
-
-
-def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
-    """The pixels of a still PNG; alpha stays.
-
-    header: width, height, bits and kind of colours; clear: its tRNS, which may be
-    empty.
-    """
-    width, height, bits, colour = header
-    check_size(width, height)
-    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
-        with contextlib.suppress(ImportError):
-            import imagecodecs
-
-            return to_rgb(imagecodecs.png_decode(source.read()))
-    pixels: Image | None = None
-    if isinstance(source.file, io.FileIO):
-        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
-        # completes what is cut.
-        name = f"/proc/self/fd/{source.file.fileno()}"
-        pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
-    if pixels is None:
-        pixels = decode_with_opencv(source)
-    if colour == GRAY and clear:  # which OpenCV does not regard
-        white = np.iinfo(pixels.dtype).max
-        level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
-        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
-    return pixels
-
-
-def decode_png(source: Source) -> Picture:
-    """A PNG by the fastest decoder; one with frames by Pillow."""
-    chunks = png_chunks(source.file)
-    contents = {chunk[:4]: chunk[4:] for chunk in chunks}
-    header = struct.unpack_from(">IIBB", contents[b"IHDR"])
-    width, height, bits, colour = header
-    if max(width, height) > LONGEST_SIDE:
-        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
-        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
-    if b"acTL" in contents:
-        first = open_with_pillow(source._replace(page=1))
-        if first.tile[0][1] != (0, 0, width, height):
-            raise ValueError("its first frame is of another size")
-        first.verify()  # else nothing compares the checksums of pixels
-        return decode_with_pillow(source)
-    clear = contents.get(b"tRNS", b"")
-    pixels = png_pixels(source, header, clear)
-    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
-    if is_turned or b"iCCP" in contents:
-        return finished(source, pixels, is_turned)
-    is_plain = bits == 8 and colour == RGB and not clear
-    return source.picture(over_white(pixels), is_plain)
-
-
-# The beginning of a JPEG's frame whose pixels have four channels.
-FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
-
-
-def decode_jpeg(source: Source) -> Picture:
-    """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    data = source.read()
-    has_profile = b"ICC_PROFILE\0" in data
-    may_be_turned = b"tiff:Orientation" in data  # OpenCV reads EXIF alone
-    if re.search(FOUR_CHANNELS, data):
-        decode_with_opencv(source)
-        return decode_with_pillow(source)
-    if has_profile or may_be_turned:
-        pixels = decode_with_opencv(source)
-        return finished(source, pixels)._replace(pages=1)
-    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
-
-
-# The header of a PPM or PGM, with comments, to the value of white.
-PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
-
-
-def white_of(kind: str, data: bytes) -> int:
-    """The largest value that a channel may have by the header; 1 if it tells none."""
-    if kind == "PPM":
-        header = re.match(PPM_HEADER, data)
-        return int(header[1]) if header else 1
-    if kind == "JPEG2000":
-        bits = data[data.index(b"\xff\x4f\xff\x51") + 42] & 127
-        return int(2 ** (bits + 1)) - 1
-    flags = data[data.index(b"av1C") + 6] & 96
-    return {64: 1023, 96: 4095}.get(flags, 255)
-
-
-def decode_by_depth(source: Source) -> Picture:
-    """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    data = source.read()
-    if re.match(rb"P[123]", data) and not data[-1:].isspace():
-        raise ValueError("the last number may be cut")
-    white = white_of(source.format.name, data)
-    if white <= 255:
-        return decode_with_pillow(source)
-    return finished(source, at_16_bits(decode_with_opencv(source), white))
-
-
-def decode_float(source: Source) -> Picture:
-    """HDR and PFM by OpenCV."""
-    return source.picture(decode_with_opencv(source))
-
-
-def decode_heif(source: Source) -> Picture:
-    """A photograph by Pillow, where pillow-heif is installed."""
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    return decode_with_pillow(source)
-
-
-def check_strips(page: Any) -> None:
-    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
-    counts = page.databytecounts
-    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
-        raise ValueError("strips are missing")
-    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
-    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
-        raise ValueError("strips are too small")
-
-
-def deep_tiff_values(source: Source, page: Any) -> Image:
-    """The values of a page, upright: (H, W), or (H, W, bands) in the order of RGB.
-
-    OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
-    """
-    try:
-        values = in_known_depth(page.asarray())
-    except (NotImplementedError, ValueError) as problem:
-        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
-            raise
-        values = to_rgb(decode_with_opencv(source))
-        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
-        return values >> lost if lost > 0 else values
-    if page.planarconfig != 1 and values.ndim == 3:
-        values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(0x0112, 1))
-
-
-def decode_deep_tiff(source: Source, page: Any) -> Picture:
-    """A page of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = deep_tiff_values(source, page)
-    bands = page.samplesperpixel
-    if values.shape[2:] != (() if bands == 1 else (bands,)):
-        raise ValueError("of another shape than it says")
-    if values.dtype.kind == "u":
-        white = 2**page.bitspersample - 1
-        if page.photometric == 0:
-            values = values.dtype.type(white) - values
-        if values.dtype == np.uint16:
-            values = at_16_bits(values, white)
-    if bands == 2:
-        values = values[..., [0, 0, 0, 1]]
-    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
-        values = values[..., :3]
-    pixels = to_rgb(np.ascontiguousarray(values))
-    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if page.iccprofile else ()
-    return source.picture(pixels, notes=notes)
-
-
-def without_value(picture: Picture, nodata: Any) -> Picture:
-    """The picture; what has the value that a GeoTIFF has for none is left out."""
-    try:
-        nothing = np.float32(nodata)
-    except (TypeError, ValueError):
-        return picture
-    pixels = picture.pixels
-    same = np.isnan(pixels) if np.isnan(nothing) else pixels == nothing
-    gaps = np.logical_and.reduce(same, axis=2)
-    if pixels.dtype == np.float32:  # it must not stretch the range
-        lowest = pixels[~gaps].min(initial=np.inf)
-        pixels = np.where(gaps[..., None], lowest, pixels)
-    ignored = gaps.astype(np.uint8) * np.uint8(255)
-    count = np.count_nonzero(gaps)
-    note = f"{count} pixels are left out, as the file says they have no value"
-    notes = (*picture.notes, note)
-    return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
-
-
-PILLOW_COLOURS = 3, 5, 6, 8  # of TIFF's: palette, CMYK, YCbCr, CIELAB
-FAX = 2, 3, 4  # kinds of compression
-
-
-def decode_tiff(source: Source) -> Picture:
-    """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(source.read())) as document:
-        pages = len(document.pages)
-        page: Any = document.pages[min(source.page, pages) - 1]
-        check_size(page.imagewidth, page.imagelength)
-        bands, colours = page.samplesperpixel, page.photometric
-        if bands > 4:
-            fault = f"{source.path} has {bands} bands; extract the three to compare"
-            raise ImageDiffError(fault)
-        check_strips(page)
-        if page.compression in FAX:
-            decode_with_opencv(source)  # it tells of damage, and Pillow does not
-        is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-        is_usual = bands < 3 or colours == 2  # not gray of several bands
-        if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-            picture = decode_with_pillow(source)
-        else:
-            picture = decode_deep_tiff(source, page)
-        nodata = page.tags.valueof(42113, "")  # "" is none
-    return without_value(picture._replace(pages=pages), nodata)
-
-
-FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
-    Format("GIF", rb"GIF8", decode_with_pillow),
-    Format("BMP", rb"BM", decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_heif),
-    Format("HDR", rb"#\?", decode_float),
-    Format("PFM", rb"P[Ff]\s", decode_float),
-)
-HEAD = 1024  # bytes of a file from which its kind is told
-FOREIGN = {  # what people try though no decoder has it, and the remedy
-    rb"%PDF": "is a PDF; render its pages to PNG first",
-    rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b": (
-        "is an SVG; render it to PNG first"
-    ),
-}
-
-
-def format_of(path: str, head: bytes) -> Format:
-    """The kind of file that begins so; ImageDiffError where it is none of FORMATS."""
-    for kind in FORMATS:
-        if re.match(kind.begins, head, re.DOTALL):
-            return kind
-    fault = "is not a picture of a format that is read; convert it to PNG"
-    if not head:
-        fault = "is empty; save the picture again"
-    for begins, known in FOREIGN.items():
-        if re.match(begins, head, re.DOTALL):
-            fault = known
-    raise ImageDiffError(f"{path} {fault}")
-
-
-def open_source(path: PathLike, page: int, stack: contextlib.ExitStack) -> Source:
-    """Open an input, this once, and read a pipe to its end; the stack closes it.
-
-    The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
-    what is no picture the beginning alone is read. Raises ImageDiffError.
-    """
-    shown = os.fsdecode(path)
-    try:
-        fill_streams()
-        with open(path, "rb") as opened:
-            stat = os.fstat(opened.fileno())
-            head = opened.read(HEAD)
-            kind = format_of(shown, head)
-            file: io.FileIO | io.BytesIO
-            if S_ISREG(stat.st_mode):
-                file = stack.enter_context(io.FileIO(os.dup(opened.fileno())))
-            else:
-                file = io.BytesIO(head + opened.read())
-    except (OSError, ValueError, MemoryError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
-        remedy = "name a picture that is there and may be read"
-        raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page)
-
-
-def decoding_fault(problem: Exception, source: Source) -> str:
-    """Why an input was not decoded, and what to do."""
-    kind = source.format.name
-    if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
-        package = "pillow-heif" if kind == "HEIF" else "imagecodecs"
-        return f"is a {kind} that another package reads; pip install {package}"
-    if lacks_memory(problem):
-        return "needs more memory than there is; scale it down"
-    if "MAX_IMAGE_PIXELS" in str(problem):
-        limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
-        remedy = "set that environment variable higher"
-        return f"has more pixels than {limit} allows; {remedy}"
-    if source.page > 1:
-        return f"has no page {source.page} that is whole; name another"
-    return f"is a damaged or truncated {kind}; save or copy it again"
-
-
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
-    try:
-        picture = source.format.decode(source)
-        if source.page > picture.pages:
-            raise ValueError("no such page")
-    except ImageDiffError:
-        raise
-    except Exception as problem:  # decoders of damaged files raise what they like
-        fault = decoding_fault(problem, source)
-        raise ImageDiffError(f"{source.path} {fault}") from problem
-    broken = 0
-    if picture.pixels.dtype == np.float32:
-        broken = int(np.count_nonzero(~np.isfinite(picture.pixels).all(axis=2)))
-    if broken:
-        count = f"{broken} of {picture.pixels[..., 0].size}"
-        fault = f"{source.path} has pixels that are not finite, {count}"
-        raise ImageDiffError(f"{fault}; replace NaN and infinity")
-    return picture
-
-
-# What decoders say of a picture that they make up in part; not of a tag beside the
-# pixels.
-DAMAGE = (
-    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
-    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
-)
-LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
-
-
-def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
-    with hear_decoders() as heard:
-        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
-        heard.seek(0)
-        messages = heard.read()
-    damage = re.search(DAMAGE, messages) if messages else None
-    if damage is None:
-        return pictures
-    if len(sources) > 1:  # to learn which it is
-        return [read_sources([source])[0] for source in sources]
-    reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
-    fault = f"{sources[0].path} is damaged: {reason}"
-    raise ImageDiffError(f"{fault}; save or copy it again")
-
-
-def read_images(*paths: PathLike, page: int = 1) -> list[Picture]:
-    """Read pictures as the eye sees them: upright, over white, in sRGB.
-
-    Every path is opened once, in the calling thread and in this order; then all are
-    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. Raises ImageDiffError, naming the path, the
-    reason and the remedy, where a picture cannot be read, is damaged, also where a
-    decoder says that it made up a part, or needs more memory than there is.
-    """
-    with contextlib.ExitStack() as stack:
-        return read_sources([open_source(path, page, stack) for path in paths])
-
-
-def read_image(path: PathLike, page: int = 1) -> Picture:
-    """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page)[0]
-
-
-# --- Align ----------------------------------------------------------------------------
-
-WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
-
-
 def value_range(first: Image, second: Image) -> tuple[float, float]:
     """Black and white: by the depth, or of float pictures the least and largest value.
 
@@ -1168,6 +599,722 @@ def resize(image: Image, width: int, height: int) -> tuple[Image, Matrix]:
     kind = cv2.INTER_AREA if x * y < 1 else cv2.INTER_CUBIC
     transform = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
     return cv2.resize(image, (width, height), interpolation=kind), transform
+
+
+def in_known_depth(image: Image) -> Image:
+    """The same in uint8, uint16, or float32 for any other."""
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        return image.astype(np.float32, copy=False)
+
+
+def at_16_bits(image: Image, white: int, black: int = 0) -> Image:
+    """Whole numbers from black to white as uint16 from 0 to 65535."""
+    if white == 65535:
+        return image
+    share = np.float32(65535 / (white - black))
+    return np.rint((image.clip(black, white) - black) * share).astype(np.uint16)
+
+
+def over_white(image: Image, premultiplied: bool = False) -> Image:
+    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
+
+    premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
+    as it is.
+    """
+    if image.shape[2:] != (4,):
+        return image
+    is_whole = image.dtype.kind == "u"
+    white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
+    colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    alpha = cv2.extractChannel(image, 3)
+    if alpha.min() == white:
+        return colour
+    alpha = to_bgr(alpha)
+    if premultiplied:
+        ink = cv2.subtract(alpha, colour)
+    else:
+        ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
+    blended: Image = white - ink
+    return blended
+
+
+def turned(image: Image, orientation: int) -> Image:
+    """A picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        image = cv2.transpose(image)
+    if orientation in (2, 3, 6, 7):
+        image = cv2.flip(image, 1)
+    if orientation in (3, 4, 7, 8):
+        image = cv2.flip(image, 0)
+    return image
+
+
+ORIENTATION = 0x0112  # the tag of EXIF, and of TIFF
+
+
+def orientation_of(picture: Any) -> int:
+    """How a Pillow image is turned, 1 to 8: by EXIF, else by XMP; upright if broken."""
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # of any kind: viewers show what has broken EXIF
+        return 1
+
+
+def to_srgb(profile: bytes | None, mode: str) -> Any:
+    """What ImageCms brings a Pillow image with this profile to sRGB with, or None.
+
+    mode: L, RGB, RGBA or CMYK. None where it moves no colour of a 17x17x17 grid by more
+    than one level, and for a profile that is damaged or made for another mode.
+    """
+    if not profile:
+        return None
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    target = "RGBA" if mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        srgb = ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, srgb, mode, target)
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    levels = np.linspace(0, 255, 17).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(17, -1, 3)
+    colours = Pillow.fromarray(grid).convert(mode)
+    shown = np.asarray(transform.apply(colours), int)
+    steps = shown - np.asarray(colours.convert(target), int)
+    return transform if np.abs(steps).max() > 1 else None
+
+
+def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
+    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
+
+    What is deeper than 8 bits keeps its colours.
+    """
+    if profile and profile[16:20] == b"GRAY" and pixels.shape[2:] == (4,):
+        shown = as_shown(pixels[..., 0], profile, 1)  # ImageCms has no gray with alpha
+        pixels = np.dstack([to_bgr(shown), pixels[..., 3]])
+        profile = None
+    transform = None
+    if pixels.dtype == np.uint8:
+        mode = "L" if pixels.ndim == 2 else "RGBA"[: pixels.shape[2]]
+        transform = to_srgb(profile, mode)
+    if transform is not None:
+        from PIL import Image as Pillow
+
+        colours = Pillow.fromarray(to_rgb(pixels))
+        pixels = to_rgb(np.asarray(transform.apply(colours)))
+    return turned(over_white(pixels), orientation)
+
+
+def from_pillow(picture: Any) -> Image:
+    """A Pillow image `as_shown`."""
+    picture.load()
+    orientation = orientation_of(picture)
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK":
+        transform = to_srgb(profile, "CMYK")
+        picture = transform.apply(picture) if transform else picture.convert("RGB")
+        profile = None
+    if picture.mode == "La":  # gray, with alpha multiplied in
+        picture = picture.convert("LA")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
+        picture = picture.convert("RGB")
+    return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
+
+
+# --- Decoders -------------------------------------------------------------------------
+
+
+class Source(NamedTuple):
+    """An input, open."""
+
+    path: str
+    file: BinaryIO  # in memory what came through a pipe
+    stat: os.stat_result  # of what was opened
+    format: Format
+    page: int  # the one to decode, from 1
+    dpi: float  # that a page of a PDF is rendered at
+
+    def read(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+
+
+# OpenCV has the same limit: it reads the variable while it is imported.
+MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+
+
+def check_size(width: float, height: float) -> None:
+    """Refuse a picture with more pixels than are allowed, before it is decoded."""
+    if width * height > MOST_PIXELS:
+        raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
+
+
+def open_with_pillow(source: Source) -> Any:
+    """An input as a Pillow image, at its page, of which only headers are read so far.
+
+    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
+    """
+    from PIL import Image as Pillow
+
+    kind = source.format.name
+    Pillow.preinit()
+    if kind not in Pillow.OPEN:
+        Pillow.init()
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    source.file.seek(0)
+    picture: Any = Pillow.OPEN[kind][0](source.file, "")
+    check_size(*picture.size)
+    picture.seek(source.page - 1)
+    check_size(*picture.size)
+    return picture
+
+
+def decode_with_pillow(source: Source) -> Picture:
+    """Any picture of up to 8 bits."""
+    return source.picture(from_pillow(open_with_pillow(source)))
+
+
+def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+    """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
+    data = np.frombuffer(source.read(), np.uint8)
+    if source.page == 1:
+        image: Image | None = cv2.imdecode(data, flags)
+    else:
+        only = source.page - 1, source.page
+        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
+    if image is None:
+        raise ValueError("not a picture")
+    return image
+
+
+PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
+
+
+def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+    """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
+
+    Where it is known not to be turned, Pillow need not look for that behind the pixels.
+    """
+    header = open_with_pillow(source)
+    orientation = orientation_of(header) if is_turned else 1
+    profile = header.info.get("icc_profile")
+    notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
+    return source.picture(as_shown(pixels, profile, orientation), notes=notes)
+
+
+def png_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
+
+    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
+    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
+    """
+    size = file.seek(0, os.SEEK_END)
+    start = 8
+    chunk = b""
+    while chunk != b"IEND":
+        file.seek(start)
+        beginning = file.read(68)
+        length = int.from_bytes(beginning[:4], "big")
+        chunk = beginning[4 : 8 + min(length, 60)]
+        start += 12 + length
+        if start > size:
+            raise ValueError("cut short")
+        yield chunk
+
+
+def is_animated(source: Source) -> bool:
+    """Whether a PNG has frames, which it says before its pixels."""
+    names = (chunk[:4] for chunk in png_chunks(source.file))
+    return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
+
+
+LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
+LONGEST_SIDE = 10**6  # pixels that libpng reads
+GRAY, RGB = 0, 2  # of PNG's kinds of colours
+# The chunks that tell an orientation.
+TURNING = rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0"
+
+
+def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
+    """The pixels of a still PNG; alpha stays.
+
+    header: width, height, bits and kind of colours; clear: its tRNS, which may be
+    empty.
+    """
+    width, height, bits, colour = header
+    check_size(width, height)
+    if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
+        with contextlib.suppress(ImportError):
+            import imagecodecs
+
+            return to_rgb(imagecodecs.png_decode(source.read()))
+    pixels: Image | None = None
+    if isinstance(source.file, io.BufferedReader):
+        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # completes what is cut.
+        name = f"/proc/self/fd/{source.file.fileno()}"
+        pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
+    if pixels is None:
+        pixels = decode_with_opencv(source)
+    if colour == GRAY and clear:  # which OpenCV does not regard
+        white = np.iinfo(pixels.dtype).max
+        level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
+        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
+    return pixels
+
+
+def decode_png(source: Source) -> Picture:
+    """A PNG by the fastest decoder; one with frames by Pillow."""
+    chunks = list(png_chunks(source.file))
+    contents = {chunk[:4]: chunk[4:] for chunk in chunks}
+    header = struct.unpack_from(">IIBB", contents[b"IHDR"])
+    width, height, bits, colour = header
+    if max(width, height) > LONGEST_SIDE:
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
+        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if b"acTL" in contents:
+        first = open_with_pillow(source._replace(page=1))
+        if first.tile[0][1] != (0, 0, width, height):
+            raise ValueError("its first frame is of another size")
+        first.verify()  # else nothing compares the checksums of pixels
+        return decode_with_pillow(source)
+    clear = contents.get(b"tRNS", b"")
+    pixels = png_pixels(source, header, clear)
+    is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
+    if is_turned or b"iCCP" in contents:
+        return finished(source, pixels, is_turned)
+    is_plain = bits == 8 and colour == RGB and not clear
+    return source.picture(over_white(pixels), is_plain)
+
+
+# The beginning of a JPEG's frame whose pixels have four channels.
+FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
+
+
+def decode_jpeg(source: Source) -> Picture:
+    """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
+    data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    if re.search(FOUR_CHANNELS, data):
+        decode_with_opencv(source)
+        return decode_with_pillow(source)
+    # Of what turns a picture OpenCV reads EXIF alone.
+    if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
+        return finished(source, decode_with_opencv(source))
+    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+
+
+# The header of a PPM or PGM, with comments, to the value of white.
+PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
+STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
+
+
+def white_of(kind: str, data: bytes) -> int:
+    """The largest value that a channel may have by the header; 1 if it tells none."""
+    if kind == "PPM":
+        header = re.match(PPM_HEADER, data)
+        return int(header[1]) if header else 1
+    if kind == "JPEG2000":
+        return (2 << (data[data.index(STREAM) + 42] & 127)) - 1
+    flags = data[data.index(b"av1C") + 6] & 96
+    return {64: 1023, 96: 4095}.get(flags, 255)
+
+
+SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
+
+
+def decode_by_depth(source: Source) -> Picture:
+    """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
+    data = source.read()
+    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    if re.match(rb"P[123]", data) and not data[-1:].isspace():
+        raise ValueError("the last number may be cut")
+    white = white_of(source.format.name, data)
+    if white <= 255:
+        return decode_with_pillow(source)
+    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
+    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
+    if is_ycc:  # by OpenCV it would be off by 7 levels
+        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    black = 0
+    if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
+        black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
+    return finished(source, at_16_bits(pixels, white, black))
+
+
+def decode_float(source: Source) -> Picture:
+    """HDR and PFM by OpenCV."""
+    return source.picture(decode_with_opencv(source))
+
+
+PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
+PDFIUM = threading.Lock()  # it is not made for threads
+
+
+@contextlib.contextmanager
+def opened_pdf(source: Source) -> Iterator[Any]:
+    """A document of pypdfium2, where that is installed; one at a time."""
+    import pypdfium2
+
+    end = source.file.seek(0, os.SEEK_END)
+    source.file.seek(max(0, end - PDF_END))
+    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
+        raise ValueError("cut short")
+    # PDFium reads through Python, and drops what a handler raises there.
+    with (
+        signals_late(),
+        PDFIUM,
+        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
+    ):
+        yield document
+
+
+def decode_pdf(source: Source) -> Picture:
+    """A page of a PDF as it is printed, with what was filled into forms."""
+    with opened_pdf(source) as document:
+        document.init_forms()
+        page = document[source.page - 1]
+        scale = source.dpi / 72
+        width, height = page.get_size()
+        check_size(width * scale, height * scale)
+        return source.picture(page.render(scale=scale).to_numpy())
+
+
+def tiff_pages(source: Source) -> list[Any]:
+    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
+
+    Raises ValueError where the chain of its images is cut.
+    """
+    import tifffile
+
+    source.file.seek(0)
+    document: Any = tifffile.TiffFile(source.file)
+    images = [document.pages[number] for number in range(len(document.pages))]
+    source.file.seek(document.pages.next_page_offset)
+    end = source.file.read(document.tiff.offsetsize)
+    (following,) = struct.unpack(document.tiff.offsetformat, end)
+    if following not in (0, *(image.offset for image in images)):
+        raise ValueError("an image is missing")
+    pages = [image for image in images if not image.is_reduced and not image.is_mask]
+    return pages or images
+
+
+PROFILE, NODATA = 34675, 42113  # tags of TIFF
+
+
+def check_strips(page: Any) -> None:
+    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
+    counts = page.databytecounts
+    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
+        raise ValueError("strips are missing")
+    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
+    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+        raise ValueError("strips are too small")
+
+
+def tiff_values(source: Source, page: Any) -> Image:
+    """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
+
+    OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
+    """
+    try:
+        values = in_known_depth(page.asarray())
+    except (NotImplementedError, ValueError) as problem:
+        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
+            raise
+        values = to_rgb(decode_with_opencv(source))
+        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
+        return values >> lost if lost > 0 else values
+    if page.planarconfig != 1 and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    return turned(values, page.tags.valueof(ORIENTATION, 1))
+
+
+def decode_deep_tiff(source: Source, page: Any) -> Picture:
+    """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
+    values = tiff_values(source, page)
+    bands = page.samplesperpixel
+    if values.shape[2:] != (() if bands == 1 else (bands,)):
+        raise ValueError("of another shape than it says")
+    if values.dtype.kind == "u":
+        white = 2**page.bitspersample - 1
+        if page.photometric == 0:
+            values = values.dtype.type(white) - values
+        if values.dtype == np.uint16:
+            values = at_16_bits(values, white)
+    if bands == 2:
+        values = values[..., [0, 0, 0, 1]]
+    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+        values = values[..., :3]
+    pixels = to_rgb(np.ascontiguousarray(values))
+    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
+    return source.picture(pixels, notes=notes)
+
+
+def without_value(picture: Picture, nodata: float) -> Picture:
+    """The picture; what has the value that a GeoTIFF has for none is left out."""
+    pixels = picture.pixels
+    same = np.isnan(pixels) if np.isnan(nodata) else pixels == np.float32(nodata)
+    gaps = np.logical_and.reduce(same, axis=2)
+    if pixels.dtype == np.float32:  # it must not stretch the range
+        lowest = pixels[~gaps].min(initial=np.inf)
+        pixels = np.where(gaps[..., None], lowest, pixels)
+    ignored = gaps.astype(np.uint8) * np.uint8(255)
+    left_out = f"{np.count_nonzero(gaps)} pixels are left out"
+    notes = (*picture.notes, f"{left_out}, as the file says they have no value")
+    return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
+
+
+LAB = 8  # of TIFF's kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
+FAX = 2, 3, 4  # kinds of compression
+
+
+def decode_tiff(source: Source) -> Picture:
+    """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
+    page = tiff_pages(source)[source.page - 1]
+    source = source._replace(page=page.index + 1)  # as decoders count
+    check_size(page.imagewidth, page.imagelength)
+    bands, colours = page.samplesperpixel, page.photometric
+    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
+    if bands > 4:
+        fault = f"{source.path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
+        fault = f"{source.path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
+    check_strips(page)
+    if page.compression in FAX:
+        decode_with_opencv(source)  # it tells of damage, and Pillow does not
+    is_usual = bands < 3 or colours == 2  # not gray of several bands
+    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
+        picture = decode_with_pillow(source)
+    else:
+        picture = decode_deep_tiff(source, page)
+    if NODATA in page.tags:
+        return without_value(picture, page.nodata)
+    return picture
+
+
+# --- Load -----------------------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    name: str  # as Pillow has it, too
+    begins: bytes  # a pattern of its first bytes
+    decode: Callable[[Source], Picture]
+
+
+FORMATS = (
+    Format("PNG", rb"\x89PNG", decode_png),
+    Format("JPEG", rb"\xff\xd8", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
+    Format("PDF", rb"%PDF", decode_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
+    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("BMP", rb"BM", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
+    Format("PFM", rb"P[Ff]\s", decode_float),
+    Format("HDR", rb"#\?", decode_float),
+)
+ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
+
+
+def pages_in(source: Source) -> int:
+    """The count of pages or frames of an input, of which only headers are read."""
+    kind = source.format.name
+    if kind == "PDF":  # without pages PDFium does not open it
+        with opened_pdf(source) as document:
+            return len(document)
+    if kind == "TIFF":
+        return len(tiff_pages(source))
+    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
+        picture = open_with_pillow(source._replace(page=1))
+        return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
+HEAD = 1024  # bytes of a file from which its kind is told
+SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
+
+
+def format_of(path: str, head: bytes) -> Format:
+    """The kind of file that begins so; ImageDiffError where it is none of FORMATS."""
+    for kind in FORMATS:
+        if re.match(kind.begins, head, re.DOTALL):
+            return kind
+    fault = "is not a picture of a format that is read; convert it to PNG"
+    if not head:
+        fault = "is empty; save the picture again"
+    elif re.match(SVG, head, re.DOTALL):
+        fault = "is an SVG; render it to PNG first"
+    raise ImageDiffError(f"{path} {fault}")
+
+
+def open_source(
+    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
+) -> Source:
+    """Open an input, this once, and read a pipe to its end; the stack closes it.
+
+    The calling thread waits for a pipe: a signal handler that raises ends the wait. Of
+    what is no picture the beginning alone is read. Raises ImageDiffError.
+    """
+    shown = os.fsdecode(path)
+    try:
+        fill_streams()
+        # A larger buffer would read much of a PNG beside its chunks' heads.
+        file: BinaryIO = io.BufferedReader(io.FileIO(path), HEAD)
+        stack.enter_context(file)
+        stat = os.fstat(file.fileno())
+        head = file.read(HEAD)
+        kind = format_of(shown, head)
+        if not S_ISREG(stat.st_mode):
+            file = io.BytesIO(head + file.read())
+    except (OSError, ValueError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
+        remedy = "name a picture that is there and may be read"
+        raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
+    return Source(shown, file, stat, kind, page, dpi)
+
+
+PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
+
+
+def decoding_fault(problem: Exception, source: Source) -> str:
+    """Why an input was not decoded, and what to do."""
+    kind = source.format.name
+    if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
+        package = PACKAGES.get(kind, "imagecodecs")
+        return f"is a {kind} that another package reads; pip install {package}"
+    if lacks_memory(problem):
+        return "needs more memory than there is; scale it down"
+    if "MAX_IMAGE_PIXELS" in str(problem):
+        limit = f"OPENCV_IO_MAX_IMAGE_PIXELS={MOST_PIXELS}"
+        remedy = "set that environment variable higher"
+        return f"has more pixels than {limit} allows; {remedy}"
+    if "password" in str(problem):
+        return f"is a {kind} that is locked with a password; save it without"
+    if source.page > 1:
+        return f"has no page {source.page} that is whole; name another"
+    return f"is a damaged or truncated {kind}; save or copy it again"
+
+
+@contextlib.contextmanager
+def faults_named(source: Source) -> Iterator[None]:
+    """Let a decoder that fails be an ImageDiffError that names the input."""
+    try:
+        yield
+    except ImageDiffError:
+        raise
+    except Exception as problem:  # decoders of damaged files raise what they like
+        fault = decoding_fault(problem, source)
+        raise ImageDiffError(f"{source.path} {fault}") from problem
+
+
+def decode(source: Source) -> Picture:
+    """Decode an input; ImageDiffError, which names it, where that fails."""
+    with faults_named(source):
+        pages = pages_in(source)
+        if source.page > pages:
+            raise ValueError("no such page")
+        picture = source.format.decode(source)._replace(pages=pages)
+    if picture.pixels.dtype == np.float32:
+        broken = ~np.isfinite(picture.pixels).all(axis=2)
+        if broken.any():
+            some = f"{np.count_nonzero(broken)} of {broken.size}"
+            fault = f"{source.path} has pixels that are not finite, {some}"
+            raise ImageDiffError(f"{fault}; replace NaN and infinity")
+    return picture
+
+
+# What decoders say of a picture that they make up in part; not of a tag beside the
+# pixels.
+DAMAGE = (
+    rb".*(Corrupt JPEG data|CRC error|ADLER32|Truncated compressed|Fax.Decode"
+    rb'|(count for|Bogus) "(Strip|Tile)|TIFF_Error(?!.*_TIFFVSetField)).*'
+)
+LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
+
+
+def read_sources(sources: Sequence[Source]) -> list[Picture]:
+    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
+    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+    with hear_decoders() as heard:
+        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
+        heard.seek(0)
+        messages = heard.read()
+    damage = re.search(DAMAGE, messages) if messages else None
+    if damage is None:
+        return pictures
+    if len(sources) > 1:  # to learn which it is
+        return [read_sources([source])[0] for source in sources]
+    reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
+    fault = f"{sources[0].path} is damaged: {reason}"
+    raise ImageDiffError(f"{fault}; save or copy it again")
+
+
+def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
+    """Read pictures as the eye sees them: upright, over white, in sRGB.
+
+    Every path is opened once, in the calling thread and in this order; then all are
+    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
+    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
+    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
+    be read, is damaged, also where a decoder says that it made up a part, or needs more
+    memory than there is.
+    """
+    with contextlib.ExitStack() as stack:
+        return read_sources([open_source(stack, path, page, dpi) for path in paths])
+
+
+def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
+    """Read one picture, or a page of a document: `read_images`."""
+    return read_images(path, page=page, dpi=dpi)[0]
+
+
+def count_pages(path: PathLike) -> int:
+    """The pages of a document, or frames of an animation, without decoding them.
+
+    1 for any other picture, and for a pipe, which can be read but once. Raises
+    ImageDiffError like `read_images`.
+    """
+    if not os.path.isfile(path):
+        return 1
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path)
+        with hear_decoders(), faults_named(source):
+            return pages_in(source)
+
+
+# --- Align ----------------------------------------------------------------------------
+
+WINDOW = 7  # side of the SSIM window, as scikit-image and the article have it
 
 
 def reduced(image: Image, most: float) -> tuple[Image, Matrix]:
@@ -1233,13 +1380,13 @@ def follow(
     return points, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
 
 
-def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first whose features look alike.
 
-    SIFT (Lowe 2004): of so many a picture, those at less than 0.8 of the distance to
-    the next best, and no two with the same point of the first.
+    SIFT (Lowe 2004): of 2000 a picture, those at less than 0.8 of the distance to the
+    next best, and no two with the same point of the first.
     """
-    sift = cv2.SIFT.create(most, contrastThreshold=0.005)
+    sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
     targets, target_descriptors = sift.detectAndCompute(first, None)
     sources, source_descriptors = sift.detectAndCompute(second, None)
     if len(targets) < 2 or len(sources) < 1:
@@ -1259,35 +1406,25 @@ def match_features(first: Gray8, second: Gray8, most: int) -> tuple[Points, Poin
     return np.array(source).reshape(-1, 2), np.array(target).reshape(-1, 2)
 
 
-def match_corners(first: Gray8, second: Gray8, most: int) -> tuple[Points, Points]:
+def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first of corners, which may have moved by some 30 pixels.
 
-    For pictures that have no features.
+    For pictures that have no features: 1000 corners at most.
     """
     height, width = first.shape
     scaled, scale = resize(second, width, height)
-    corners = find_corners(first, None, most, 8)
+    corners = find_corners(first, None, 1000, 8)
     points, found = follow(first, scaled, corners, 31, 4)
     source = (points[found] - scale[:2, 2]) / scale.diagonal()[:2]
     return source, corners[found]
 
 
-class Way(NamedTuple):
-    """How pictures are matched, and what of that must agree on a transform."""
-
-    pixels: float  # of the copies, at most
-    matches_of: Callable[[Gray8, Gray8, int], tuple[Points, Points]]
-    most: int  # points in a picture
-    share: float  # of the matches, at least; and 8 more
-
-
-# The quick way first. Corners find their likes anywhere: of different forms and frames
-# 0.85 agree at most, of right ones 0.95 and more.
-WAYS = (
-    Way(0.5e6, match_features, 2000, 0.2),
-    Way(1.5e6, match_features, 5000, 0.2),
-    Way(1.5e6, match_corners, 1000, 0.8),
-)
+# What finds matches, and the share of them that must agree on a transform, beside 8.
+# Corners find their likes anywhere: of different forms and frames 0.85 agree at most,
+# of right ones 0.95 and more. 5000 features on 1.5 megapixels, asked in between, led
+# nowhere where 2000 on 0.5 did not.
+WAYS: tuple[tuple[Matcher, float], ...] = (match_features, 0.2), (match_corners, 0.8)
+MATCHED = 0.5e6  # pixels of the copies that are matched, at most
 
 
 class Fit(NamedTuple):
@@ -1298,15 +1435,15 @@ class Fit(NamedTuple):
     total: int
 
 
-def match(first: Gray8, second: Gray8, way: Way, reach: float) -> Fit:
+def match(first: Gray8, second: Gray8, matcher: Matcher, reach: float) -> Fit:
     """The transform to about a pixel.
 
     MAGSAC++ (Barath et al. 2020) over matches on copies, which agree within `reach` of
     their pixels.
     """
-    small, scale = reduced(first, way.pixels)
-    other, other_scale = reduced(second, way.pixels)
-    source, target = way.matches_of(small, other, way.most)
+    small, scale = reduced(first, MATCHED)
+    other, other_scale = reduced(second, MATCHED)
+    source, target = matcher(small, other)
     transform = None
     if len(source) >= 4:
         method = cv2.USAC_MAGSAC
@@ -1339,6 +1476,21 @@ def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
     return mask_laid_over(whole, transform, shape)
 
 
+def lit_over(second: Gray8, transform: Matrix, first: Gray8) -> Gray8:
+    """The second picture laid over the first, in the light of the first.
+
+    Corners are followed by their brightness, and would not be found in the dark. What
+    both show gets the mean and the spread that it has in the first.
+    """
+    moved = laid_over(second, transform, first.shape)
+    both = covered_by(second, transform, first.shape)
+    mean, spread = cv2.meanStdDev(first, mask=both)
+    moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
+    gain = spread.item() / max(1.0, moved_spread.item())
+    offset = mean.item() - gain * moved_mean.item()
+    return cv2.addWeighted(moved, gain, moved, 0, offset)
+
+
 FEW_CORNERS = 20  # say little of a transform, right or wrong
 
 
@@ -1357,7 +1509,7 @@ def improved(
     pixels: the best half would be one end of the picture, and the transform off by
     three times the drift at the other. Corners that lay within a pixel already agree.
     """
-    moved = laid_over(second, transform, first.shape)
+    moved = lit_over(second, transform, first)
     points, found = follow(first, moved, corners, 15, levels)
     steps = np.linalg.norm(points - corners, axis=1)
     agreeing = int((found & (steps < 1)).sum())
@@ -1400,25 +1552,38 @@ def unregistered(
     return ImageDiffError(f"the pictures cannot be registered: {reason}; {remedy}")
 
 
-def check_transform(transform: Matrix, second: Image, matches: int) -> None:
+def areas_at_corners(transform: Matrix, image: Image) -> NDArray[Any]:
+    """What a transform makes of a pixel's area at an image's corners: (4,) float64.
+
+    Less than 0 where it folds or mirrors.
+    """
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    areas: NDArray[Any] = np.linalg.det(transform) / (corners @ transform[2]) ** 3
+    return areas
+
+
+def check_transform(
+    transform: Matrix, first: Image, second: Image, matches: int
+) -> None:
     """Raise ImageDiffError for a transform that folds a picture, or scales it too far.
 
-    Lengths may be scaled by 1/4 to 4.
+    Lengths may be scaled by 1/4 to 4. What both pictures show lies within either: what
+    becomes of the rest of one, as of the wall around a screen, does not matter.
     """
-    height, width = second.shape[:2]
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
-    depth = corners @ transform[2]
-    scale = np.linalg.det(transform) / depth**3  # of areas, at each corner
+    inverse = np.linalg.pinv(transform)  # of one that is flat, too
+    seen = areas_at_corners(transform, second), areas_at_corners(inverse, first)
+    whole = [areas for areas in seen if areas.min() > 0]
     reason = f"{matches} matches agree on a transform that"
-    if depth.min() <= 0 or scale.min() <= 0:
+    if not whole:
         raise unregistered(f"{reason} folds or mirrors the second")
-    if scale.min() < 1 / 16 or scale.max() > 16:
+    if not any(areas.min() >= 1 / 16 and areas.max() <= 16 for areas in whole):
         reason += " scales the second beyond 1/4 to 4"
         raise unregistered(reason, "photograph it from nearer by")
 
 
 def find_transform(
-    first: Gray8, second: Gray8, way: Way, elastic: bool
+    first: Gray8, second: Gray8, matcher: Matcher, share: float, elastic: bool
 ) -> tuple[Matrix, int]:
     """The transform of second to first, and how many matches agree with it.
 
@@ -1427,13 +1592,13 @@ def find_transform(
     agreed at most on a sane transform, and 0.7 of the corners; of the same ones 27 of
     79, and 0.05 of the corners where a photograph is blurred.
     """
-    found = match(first, second, way, 8.0 if elastic else 2.0)
+    found = match(first, second, matcher, 8.0 if elastic else 2.0)
     reason = f"{found.agreeing} of {found.total} matches agree"
-    if found.agreeing <= 8 + way.share * found.total:
+    if found.agreeing <= 8 + share * found.total:
         raise unregistered(reason)
-    check_transform(found.transform, second, found.agreeing)
+    check_transform(found.transform, first, second, found.agreeing)
     fit = refine(first, second, found.transform, elastic)
-    check_transform(fit.transform, second, found.agreeing)
+    check_transform(fit.transform, first, second, found.agreeing)
     if fit.total >= FEW_CORNERS and fit.agreeing < 0.03 * fit.total:
         raise unregistered(f"{reason}, and then {fit.agreeing} of {fit.total} corners")
     return fit.transform, found.agreeing
@@ -1442,9 +1607,9 @@ def find_transform(
 def first_transform(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """`find_transform` by the first way that leads there."""
     faults = []
-    for way in WAYS:
+    for matcher, share in WAYS:
         try:
-            return find_transform(first, second, way, elastic)
+            return find_transform(first, second, matcher, share, elastic)
         except ImageDiffError as problem:
             faults.append(problem)
     raise faults[0]
@@ -1481,7 +1646,7 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     small, scale = reduced(first, 4e6)
     other, other_scale = reduced(second, 4e6)
     small_transform = scale @ transform @ np.linalg.inv(other_scale)
-    laid = laid_over(other, small_transform, small.shape)
+    laid = lit_over(other, small_transform, small)
     covered = covered_by(other, small_transform, small.shape)
     corners = find_corners(small, covered, 8000, 3)
     y, x = np.indices(small.shape, np.float32)
@@ -1561,16 +1726,17 @@ CELLS = 64  # across a row: its signature
 # Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
 # value gives was measured by tests/tools/draw_pages.py on its development half.
 AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # the same of a cell like that to its left; 40: 187 bands of 197, not 194
+REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, not 195
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
-SNAP = 250  # SWITCH of a smaller gap; 1000: 197 false boxes, not 140
+SNAP = 250  # SWITCH of a smaller gap; 1000: 166 false boxes, not 135
 CUT = 6000  # what a cut between columns must earn
-CUTS = 3  # how often a column is cut again
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
+NOISY = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
+COARSE = 8  # levels that count as one where offsets are looked for
 OFFSETS = 24  # candidates at most
 VOTES = 3  # groups of cells that a candidate needs
 UNREACHED = -(2**60)  # a score
@@ -1594,160 +1760,118 @@ class Switch(NamedTuple):
         return max(0, self.before - self.after)
 
 
-class Path(NamedTuple):
-    """How the rows of the second picture follow those of the first."""
-
-    earned: int  # tenths of nats
-    switches: tuple[Switch, ...]  # from top to bottom
-
-
 class Column(NamedTuple):
     """A part of both pictures from top to bottom whose rows move together."""
 
     left: int
     right: int  # before which it ends; both in cells
-    switches: tuple[Switch, ...]
-
-
-def cells_of(image: Gray8) -> Gray8:
-    """The mean of each row in CELLS equal parts: (H, CELLS) uint8."""
-    return cv2.resize(image, (CELLS, len(image)), interpolation=cv2.INTER_AREA)
-
-
-def share_in_both(a: Gray8, b: Gray8) -> float:
-    """The share of distinct rows of cells that occur in both, in [0, 1]."""
-    x, y = ({row.tobytes() for row in cells} for cells in (a, b))
-    return len(x & y) / min(len(x), len(y))
+    switches: tuple[Switch, ...]  # from top to bottom
 
 
 def only_once(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The values that occur in one run of rows alone, ascending; where each begins."""
-    begins = np.append(True, values[1:] != values[:-1])
-    rows = np.flatnonzero(begins)
+    begins = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     found, places, counts = np.unique(
-        values[rows], return_index=True, return_counts=True
+        values[begins], return_index=True, return_counts=True
     )
-    return found[counts == 1], rows[places[counts == 1]]
+    return found[counts == 1], begins[places[counts == 1]]
 
 
 def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
-    """Offsets of rows that may occur: (K,) int64, ascending, with 0 and the last one.
+    """Offsets of rows that may occur: (K,) int64, with 0; that of the foot is the last.
 
-    Each group of 8 cells whose values occur once in either picture, in one row or in a
-    run of equal ones, votes for the offset between both places: as it is, and again
-    without its noise.
+    Each group of 8 cells whose values, without their noise, occur once in either
+    picture, in one row or in a run of equal ones, votes for the offset between both.
     """
     votes = np.zeros(len(a) + len(b), np.int64)
-    for levels in (1, 16):
-        groups_a = (a // levels).view(np.uint64)
-        groups_b = (b // levels).view(np.uint64)
-        for x, y in zip(groups_a.T, groups_b.T, strict=True):
-            values_x, rows_x = only_once(x)
-            values_y, rows_y = only_once(y)
-            _, i, j = np.intersect1d(
-                values_x, values_y, assume_unique=True, return_indices=True
-            )
-            votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
+    groups_a = (a // COARSE).view(np.uint64)
+    groups_b = (b // COARSE).view(np.uint64)
+    for x, y in zip(groups_a.T, groups_b.T, strict=True):
+        values_x, rows_x = only_once(x)
+        values_y, rows_y = only_once(y)
+        _, i, j = np.intersect1d(
+            values_x, values_y, assume_unique=True, return_indices=True
+        )
+        votes += np.bincount(rows_y[j] - rows_x[i] + len(a), minlength=votes.size)
     most = np.argsort(-votes, kind="stable")[:OFFSETS]
     chosen = most[votes[most] >= VOTES] - len(a)
-    return np.union1d(chosen, [0, len(b) - len(a)])
+    foot = len(b) - len(a)
+    return np.append(np.setdiff1d(np.append(chosen, 0), foot), foot)
 
 
-def weights_of(cells: Gray8, tolerance: int) -> NDArray[Any]:
+def weights_of(cells: Gray8) -> NDArray[Any]:
     """What each cell earns where it agrees: (H, CELLS) int8, in tenths of nats.
 
     That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
     rows weigh almost nothing, rare text much.
     """
     counts = [np.bincount(column, minlength=256) for column in cells.T]
-    alike = cv2.boxFilter(
-        np.array(counts, np.float32),
-        -1,
-        (2 * tolerance + 1, 1),
-        normalize=False,
-        borderType=cv2.BORDER_CONSTANT,
-    )
-    nats = np.log(0.9 * len(cells) / np.maximum(alike, 1))
+    padded = np.pad(counts, ((0, 0), (NOISY, NOISY)))
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * NOISY + 1, axis=1)
+    nats = np.log(0.9 * len(cells) / np.maximum(near.sum(axis=2), 1))
     table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
     weights: NDArray[Any] = table[np.arange(CELLS), cells]
-    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= tolerance
+    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= NOISY
     weights[:, 1:][repeats] = np.minimum(weights[:, 1:][repeats], REPEATS)
     return weights
 
 
-def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any], tolerance: int) -> NDArray[Any]:
+def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     """What each cell of the first earns at each offset: (K, H, CELLS) int8.
 
     Tenths of nats: its weight where it agrees, less than 0 where it does not, or where
     the second picture has no such row.
     """
-    weights = weights_of(b, tolerance)
+    weights = weights_of(b)
     earned = np.full((len(offsets), *a.shape), -DISAGREES, np.int8)
     for at_offset, offset in zip(earned, offsets.tolist(), strict=True):
         start, stop = max(0, -offset), min(len(a), len(b) - offset)
         there = slice(start + offset, stop + offset)
-        agree = cv2.absdiff(a[start:stop], b[there]) <= tolerance
+        agree = cv2.absdiff(a[start:stop], b[there]) <= NOISY
         np.copyto(at_offset[start:stop], weights[there], where=agree)
     return earned
 
 
-def skipped_strips(offsets: NDArray[Any]) -> NDArray[Any]:
-    """The strips of the first picture that a switch skips, where rows were removed.
-
-    (K, K) whole numbers: from the offset of the row to that of the column.
-    """
-    removed = np.maximum(offsets[:, None] - offsets, 0)
-    strips: NDArray[Any] = -(-removed // STRIP)
-    return strips
-
-
 def best_origins(
     scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The best path to each offset, strip by strip (Viterbi 1967).
+) -> tuple[int, NDArray[Any]]:
+    """The best path, strip by strip, from offset 0 to the last of them (Viterbi 1967).
 
-    scores: (K, H). All paths lead from offset 0 at the top. Returns what each of the K
-    has earned at the bottom, and (strips + 1, K): the offset, by its place among the K,
-    that the best path to it has above the strip.
+    scores: (K, H). Returns what it earns, and (strips + 1, K): the offset, by its place
+    among the K, that the best path to each has above the strip.
     """
-    count = max(1, scores.shape[1] // STRIP)
-    strips = np.add.reduceat(scores, np.arange(count) * STRIP, axis=1).T
+    starts = np.arange(0, scores.shape[1] - STRIP + 1, STRIP)  # the last may be longer
+    strips = np.add.reduceat(scores, starts, axis=1).T
     states = np.arange(len(offsets))
-    gaps = abs(offsets - offsets[:, None])
-    costs = np.where(gaps < SPACING, SNAP, SWITCH) + row_cost * gaps
-    np.fill_diagonal(costs, 0)
-    skipped = skipped_strips(offsets)
-    # Most earned above a strip at an offset: just arrived, or after a switch there.
-    arrived = np.full((count + 1, len(offsets)), UNREACHED)
-    origins = np.zeros(arrived.shape, np.intp)
+    growth = offsets - offsets[:, None]  # from row to column; below 0: rows removed
+    costs = np.where(abs(growth) < SPACING, SNAP, SWITCH) + row_cost * abs(growth)
+    skipped = np.maximum(-(growth // STRIP), 0)  # strips of the first picture
+    padding = int(skipped.max())  # above the pictures, where no path leads
+    # Most earned above a strip at an offset, before a switch there.
+    arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
+    origins = np.zeros((len(strips) + 1, len(offsets)), np.intp)
     best = np.where(offsets == 0, 0, UNREACHED)
-    for strip in range(count + 1):
-        arrived[strip] = best if strip == 0 else best + strips[strip - 1]
-        above = strip - skipped
-        reached = arrived[np.maximum(above, 0), states[:, None]] - costs
-        reached[above < 0] = UNREACHED
-        origins[strip] = reached.argmax(axis=0)
-        best = reached[origins[strip], states]
-        stays = arrived[strip] == best  # ties stay
-        origins[strip, stays] = states[stays]
-    return best, origins
+    for strip, earned in enumerate([np.zeros_like(best), *strips]):
+        stays = best + earned
+        arrived[padding + strip] = stays
+        switched = arrived[padding + strip - skipped, states[:, None]] - costs
+        best = np.maximum(stays, switched.max(axis=0))
+        origins[strip] = np.where(best > stays, switched.argmax(axis=0), states)
+    return int(best[-1]), origins
 
 
-def traced(origins: NDArray[Any], offsets: NDArray[Any], end: int) -> list[Switch]:
-    """The switches of the best path that ends at an offset, to the strip."""
-    switches = []
-    skipped = skipped_strips(offsets)
-    state = int(np.searchsorted(offsets, end))
+def traced(origins: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Switch]:
+    """The switches of the best path, to the strip, from bottom to top."""
+    state = len(offsets) - 1
     strip = len(origins) - 1
     while strip >= 0:
         origin = int(origins[strip, state])
         if origin != state:
-            strip -= int(skipped[origin, state])
-            before, after = int(offsets[origin]), int(offsets[state])
-            switches.append(Switch(strip * STRIP, before, after))
-            state = origin
+            before, after = offsets[[origin, state]].tolist()
+            strip += min(0, (after - before) // STRIP)
+            yield Switch(strip * STRIP, before, after)
+        state = origin
         strip -= 1
-    return switches[::-1]
 
 
 def sharpened(
@@ -1755,47 +1879,48 @@ def sharpened(
 ) -> Iterator[Switch]:
     """The same switches, each at the row at which most is earned; the first of those.
 
-    It stays below the one before, and leaves to those after it the rows that they need.
+    It stays between the one above and the one below.
     """
-    height = scores.shape[1]
-    totals = np.zeros((len(scores), height + 1), np.int64)
-    np.cumsum(scores, axis=1, out=totals[:, 1:])
-    still_removed = sum(switch.removed for switch in switches)
-    low = 0
-    for place, switch in enumerate(switches):
-        stop = height
-        if place + 1 < len(switches):
-            stop = switches[place + 1].first_y
-        high = max(low, min(stop - switch.removed, height - still_removed))
-        above = totals[np.searchsorted(offsets, switch.before)]
-        below = totals[np.searchsorted(offsets, switch.after)]
-        rows = np.arange(low, high + 1)
-        earned = above[rows] - below[rows + switch.removed]
-        first_y = low + int(earned.argmax())
+    totals = np.pad(scores.cumsum(axis=1), ((0, 0), (1, 0)))
+    total_at = dict(zip(offsets.tolist(), totals, strict=True))
+    bottom = Switch(scores.shape[1], 0, 0)
+    least = 0
+    for switch, below in pairwise((*switches, bottom)):
+        rows = np.arange(least, below.first_y - switch.removed + 1)
+        earned_above = total_at[switch.before][rows]
+        not_earned = total_at[switch.after][rows + switch.removed]
+        first_y = least + int((earned_above - not_earned).argmax())
         yield switch._replace(first_y=first_y)
-        low = first_y + switch.removed
-        still_removed -= switch.removed
+        least = first_y + switch.removed
 
 
-def best_path(earned: NDArray[Any], offsets: NDArray[Any], end: int) -> Path:
-    """The best path of some columns of cells; earned: (K, H, cells) int8."""
+def best_path(
+    earned: NDArray[Any], offsets: NDArray[Any]
+) -> tuple[int, tuple[Switch, ...]]:
+    """What the best path of some columns of cells earns, and its switches.
+
+    earned: (K, H, cells) int8, tenths of nats.
+    """
     scores = earned.sum(axis=2, dtype=np.int64)
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    best, origins = best_origins(scores, offsets, row_cost)
-    switches = sharpened(traced(origins, offsets, end), scores, offsets)
-    return Path(int(best[np.searchsorted(offsets, end)]), tuple(switches))
+    most, origins = best_origins(scores, offsets, row_cost)
+    switches = [*traced(origins, offsets)][::-1]
+    return most, tuple(sharpened(switches, scores, offsets))
 
 
-def along(path: Path, earned: NDArray[Any], offsets: NDArray[Any]) -> NDArray[Any]:
+def along(
+    switches: Sequence[Switch], earned: NDArray[Any], offsets: NDArray[Any]
+) -> NDArray[Any]:
     """What each cell earns on a path: (H, cells) int8, 0 where rows were removed."""
     taken = np.zeros(earned.shape[1:], np.int8)
+    earned_at = dict(zip(offsets.tolist(), earned, strict=True))
     start, offset = 0, 0
-    for switch in (*path.switches, Switch(len(taken), 0, 0)):
-        stop = switch.first_y
-        taken[start:stop] = earned[np.searchsorted(offsets, offset), start:stop]
-        start, offset = stop + switch.removed, switch.after
+    for switch in (*switches, Switch(len(taken), 0, 0)):
+        rows = slice(start, switch.first_y)
+        taken[rows] = earned_at[offset][rows]
+        start, offset = switch.first_y + switch.removed, switch.after
     return taken
 
 
@@ -1807,58 +1932,40 @@ def best_run(gains: NDArray[Any]) -> tuple[int, int, int]:
     best = 0, 0, 0
     for left in range(gains.shape[2]):
         widths = gains[..., left:].cumsum(axis=2)
-        sums = np.zeros((len(gains), gains.shape[1] + 1, widths.shape[2]), np.int64)
-        widths.cumsum(axis=1, out=sums[:, 1:])
+        sums = np.pad(widths.cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
         most = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=(0, 1))
         width = int(most.argmax())
         best = max(best, (int(most[width]), left, left + width + 1))
     return best
 
 
-def edges_of_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, path: Path
-) -> tuple[int, ...]:
-    """Where columns of cells begin and end: 0, cuts that pay for themselves, the width.
-
-    Where cells earn more at another offset than on the path of all, they are cut out:
-    at their left, their right, or both.
-    """
-    blocks = np.arange(0, earned.shape[1], BLOCK)
-    taken = along(path, earned, offsets)
-    gains = np.add.reduceat(earned, blocks, axis=1, dtype=np.int64)
-    gains -= np.add.reduceat(taken, blocks, axis=0, dtype=np.int64)
-    gain, start, stop = best_run(gains)
-    columns: tuple[int, ...] = (0, earned.shape[2])
-    if gain < CUT:
-        return columns
-    most = path.earned
-    for cuts in ({start}, {stop}, {start, stop}):
-        edges = tuple(sorted(cuts | {0, earned.shape[2]}))
-        parts = [earned[..., left:right] for left, right in pairwise(edges)]
-        if len(parts) == 1:
-            continue  # a run at an edge has one cut
-        total = sum(best_path(part, offsets, end).earned for part in parts)
-        total -= CUT * (len(parts) - 1)
-        if total > most:
-            columns, most = edges, total
-    return columns
-
-
-def cut_columns(
-    earned: NDArray[Any], offsets: NDArray[Any], end: int, left: int, cuts: int
-) -> list[Column]:
+def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[Column]:
     """The columns from a cell on, from left to right.
 
-    An X-Y cut (Nagy and Seth 1984), at most so many deep.
+    Where cells earn more at another offset than on the path of all, they are cut out at
+    their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984).
     """
-    path = best_path(earned, offsets, end)
-    edges = edges_of_columns(earned, offsets, end, path) if cuts else ()
-    if len(edges) <= 2:
-        return [Column(left, left + earned.shape[2], path.switches)]
+
+    def earned_by(edges: Sequence[int]) -> int:
+        parts = [earned[..., start:stop] for start, stop in pairwise(edges)]
+        return sum(best_path(part, offsets)[0] - CUT for part in parts)
+
+    width = earned.shape[2]
+    _, switches = best_path(earned, offsets)
+    whole = [Column(left, left + width, switches)]
+    blocks = np.arange(0, earned.shape[1], BLOCK)
+    gains = earned - along(switches, earned, offsets)
+    gain, start, stop = best_run(np.add.reduceat(gains, blocks, axis=1, dtype=np.int64))
+    if gain < CUT:
+        return whole
+    choices = [(0, width), (0, start, width), (0, stop, width), (0, start, stop, width)]
+    edges = max((sorted({*choice}) for choice in choices), key=earned_by)
+    if len(edges) == 2:
+        return whole
     columns = []
     for start, stop in pairwise(edges):
         part = earned[..., start:stop]
-        columns += cut_columns(part, offsets, end, left + start, cuts - 1)
+        columns += cut_columns(part, offsets, left + start)
     return columns
 
 
@@ -1867,16 +1974,14 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
 
     first, second: (H, W) uint8 of one width. Returns the columns from left to right.
     """
-    a, b = cells_of(first), cells_of(second)
+    a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
+    b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
     usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
     if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
         lighter = b.astype(np.int16) + (usual_a - usual_b)
         b = np.clip(lighter, 0, 255).astype(np.uint8)
-    tolerance = 0 if share_in_both(a, b) > 0.9 else 5
     offsets = candidate_offsets(a, b)
-    earned = earnings(a, b, offsets, tolerance)
-    cuts = CUTS if first.shape[1] >= CELLS else 0
-    return cut_columns(earned, offsets, len(b) - len(a), 0, cuts)
+    return cut_columns(earnings(a, b, offsets), offsets, 0)
 
 
 def size_of(image: Image) -> str:
@@ -1901,34 +2006,28 @@ class Laid(NamedTuple):
 def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lane]:
     """The columns on a canvas that has every row of both pictures.
 
-    A column that has fewer rows than another is padded below its last switch, with
-    rows that no picture has: what stands at the foot of the pages lines up again.
+    A column that has fewer rows than another is padded, with rows that no picture has,
+    where the last of all columns has moved: what stands at the head and at the foot of
+    the pages lines up again.
     """
     width = first.shape[1]
     grown = [sum(switch.inserted for switch in column.switches) for column in columns]
-    height = len(first) + max(grown)
+    moves = [switch for column in columns for switch in column.switches]
+    foot = max(switch.first_y + switch.removed for switch in moves)
+    second_foot = foot + len(second) - len(first)
     lanes = []
-    for column in columns:
-        not_first, not_second = [], []
+    for column, inserted in zip(columns, grown, strict=True):
+        padding = max(grown) - inserted
+        not_first, not_second = [foot] * padding, [second_foot] * padding
         for switch in column.switches:
             not_first += [switch.first_y] * switch.inserted
             not_second += [switch.first_y + switch.before] * switch.removed
         in_first = np.insert(np.ones(len(first), bool), not_first, False)
         in_second = np.insert(np.ones(len(second), bool), not_second, False)
-        alone = np.flatnonzero(in_first != in_second)
-        foot = [alone.max(initial=-1) + 1] * (height - len(in_first))
-        in_first = np.insert(in_first, foot, False)
-        in_second = np.insert(in_second, foot, False)
         left, right = (cell * width // CELLS for cell in (column.left, column.right))
-        lanes.append(Lane(left, right, in_first, in_second))
+        if left < right:  # a pixel may have several cells
+            lanes.append(Lane(left, right, in_first, in_second))
     return lanes
-
-
-def rows_on(in_picture: Flags) -> NDArray[Any]:
-    """The row of a picture that each row of its canvas shows, or the next: (H,) int."""
-    through: NDArray[Any] = np.cumsum(in_picture)
-    rows: NDArray[Any] = np.minimum(through - in_picture, through[-1] - 1)
-    return rows
 
 
 def in_pictures(lanes: Sequence[Lane], region: Region) -> tuple[int, int, int]:
@@ -1951,34 +2050,58 @@ def on_canvas(image: Image, lanes: Sequence[Lane], flags: Sequence[Flags]) -> Im
 
     flags: which rows it has, lane by lane. In the others it repeats the next one.
     """
-    parts = [
-        image[rows_on(in_picture), lane.left : lane.right]
-        for lane, in_picture in zip(lanes, flags, strict=True)
-    ]
+    parts = []
+    for lane, in_picture in zip(lanes, flags, strict=True):
+        rows: NDArray[Any] = np.cumsum(in_picture) - in_picture
+        part = image[:, lane.left : lane.right]
+        parts.append(part.take(rows, axis=0, mode="clip"))
     return np.concatenate(parts, axis=1)
 
 
-def missing_on_canvas(lanes: Sequence[Lane], flags: Sequence[Flags]) -> Gray8:
-    """Where a picture has no rows: (H, W) uint8, 255 = none; flags as `on_canvas`."""
-    missing = np.where(np.column_stack(flags), 0, 255).astype(np.uint8)
-    return np.repeat(missing, [lane.right - lane.left for lane in lanes], axis=1)
+def filled(
+    picture: Image,
+    flags: Flags,
+    other: Image,
+    other_flags: Flags,
+    lanes: Sequence[Lane],
+    white: float,
+) -> Image:
+    """A picture on the canvas, with the other's pixels where it has none.
 
-
-def lay_filled(
-    first: Image, second: Image, not_first: Gray8, not_second: Gray8, white: float
-) -> Laid:
-    """Two pictures of one size, each with the other's pixels where it has none.
-
-    not_first, not_second: (H, W) uint8, 255 = none; where neither has any both are
-    white, and that counts nowhere.
+    flags: (lanes, H), which rows each has. White where neither has any.
     """
-    neither = cv2.bitwise_and(not_first, not_second)
-    one = np.where(not_first[..., None] > 0, second, first)
-    other = np.where(not_second[..., None] > 0, first, second)
-    one[neither > 0] = white
-    other[neither > 0] = white
-    uncovered = cv2.bitwise_or(not_first, not_second)
-    return Laid(one, other, uncovered, neither if neither.any() else None, None)
+    size = len(lanes[0].in_first), lanes[-1].right, 3
+    canvas = np.full(size, white, picture.dtype)
+    for lane, rows, other_rows in zip(lanes, flags, other_flags, strict=True):
+        columns = slice(lane.left, lane.right)
+        if other_rows.any():  # else the lane may lie beyond its edge
+            canvas[other_rows, columns] = other[:, columns]
+        if rows.any():
+            canvas[rows, columns] = picture[:, columns]
+    return canvas
+
+
+def missing(flags: Flags, lanes: Sequence[Lane]) -> Gray8:
+    """The canvas, (H, W) uint8: 0 where a row of a lane has its flag, 255 elsewhere."""
+    rows = np.where(flags.T, 0, 255).astype(np.uint8)
+    return np.repeat(rows, [lane.right - lane.left for lane in lanes], axis=1)
+
+
+def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) -> Laid:
+    """Two pictures on the canvas of the lanes, `filled` from one another.
+
+    What neither has counts nowhere.
+    """
+    in_first = np.array([lane.in_first for lane in lanes])
+    in_second = np.array([lane.in_second for lane in lanes])
+    neither = missing(in_first | in_second, lanes)
+    return Laid(
+        first=filled(first, in_first, second, in_second, lanes, white),
+        second=filled(second, in_second, first, in_first, lanes, white),
+        uncovered=missing(in_first & in_second, lanes),
+        left_out=neither if neither.any() else None,
+        alignment=None,
+    )
 
 
 def band_of(band: Band, image: Image) -> Image:
@@ -2043,42 +2166,14 @@ def lay_rows(first: Image, second: Image) -> Laid:
         alignment = Alignment("rows", None, None, 1.0)
         return Laid(first, second, None, None, alignment)
     lanes = lanes_of(columns, first, second)
-    in_first = [lane.in_first for lane in lanes]
-    in_second = [lane.in_second for lane in lanes]
-    not_first = missing_on_canvas(lanes, in_first)
-    not_second = missing_on_canvas(lanes, in_second)
-    laid = lay_filled(
-        on_canvas(first, lanes, in_first),
-        on_canvas(second, lanes, in_second),
-        not_first,
-        not_second,
-        high,
-    )
-    in_both = int(np.count_nonzero(laid.uncovered == 0))
+    laid = lay_lanes(first, second, lanes, high)
+    in_both = np.count_nonzero(laid.uncovered == 0)
     covered = in_both / math.prod(first.shape[:2])
     return laid._replace(
         alignment=Alignment("rows", None, None, covered),
         bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
         lanes=tuple(lanes),
     )
-
-
-def strips_of(first: Image, second: Image) -> Iterator[Band]:
-    """What one picture has to the right of the other, and below it."""
-    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
-    wider = "removed" if width > other_width else "inserted"
-    taller = "removed" if height > other_height else "inserted"
-    least_width, least_height = min(width, other_width), min(height, other_height)
-    if width != other_width:
-        tall = height if wider == "removed" else other_height
-        wide = abs(width - other_width)
-        yield Band(wider, least_width, 0, wide, tall, 0, 0)
-    if height != other_height:
-        wide = width if taller == "removed" else other_width
-        if width != other_width and wider == taller:
-            wide = least_width  # the corner is the right strip's
-        tall = abs(height - other_height)
-        yield Band(taller, 0, least_height, wide, tall, least_height, least_height)
 
 
 LARGEST_CANVAS = 2**28  # pixels
@@ -2089,20 +2184,20 @@ def lay_corners(first: Image, second: Image) -> Laid:
 
     Raises ImageDiffError where that takes a canvas of more than 2^28 pixels.
     """
-    high = value_range(first, second)[1]
-    pictures, missing = [], []
-    size = [max(sides) for sides in zip(first.shape[:2], second.shape[:2], strict=True)]
-    if math.prod(size) > LARGEST_CANVAS:
+    (height, width), (other_height, other_width) = first.shape[:2], second.shape[:2]
+    most = max(height, other_height)
+    if most * max(width, other_width) > LARGEST_CANVAS:
         fault = f"{size_of(first)} and {size_of(second)} pixels do not fit one canvas"
         raise ImageDiffError(f"{fault}; --resize scales the second picture")
-    for image in (first, second):
-        below, right = size[0] - image.shape[0], size[1] - image.shape[1]
-        pad = partial(cv2.copyMakeBorder, top=0, bottom=below, left=0, right=right)
-        pictures.append(pad(image, borderType=cv2.BORDER_REPLICATE))
-        inside = np.zeros(image.shape[:2], np.uint8)
-        missing.append(pad(inside, borderType=cv2.BORDER_CONSTANT, value=255))
-    laid = lay_filled(pictures[0], pictures[1], missing[0], missing[1], high)
-    return laid._replace(strips=tuple(strips_of(first, second)))
+    rows = np.arange(most)
+    lanes = []
+    for left, right in pairwise(sorted({0, width, other_width})):
+        in_first = (rows < height) & (right <= width)
+        in_second = (rows < other_height) & (right <= other_width)
+        lanes.append(Lane(left, right, in_first, in_second))
+    laid = lay_lanes(first, second, lanes, value_range(first, second)[1])
+    strips = sorted(gaps_of(lanes), key=attrgetter("y", "x"))
+    return laid._replace(strips=tuple(strips))
 
 
 def check_pair(first: Image, second: Image, options: Options) -> None:
@@ -2169,11 +2264,14 @@ class Span(NamedTuple):
         """The view of an (H, W) or (H, W, 3) image."""
         return image[self.top : self.bottom, self.left : self.right]
 
-    def grown(self, height: int, width: int) -> Span:
-        """What the windows of all its pixels cover of a picture of that size."""
-        top, left = max(self.top - MARGIN, 0), max(self.left - MARGIN, 0)
-        bottom = min(self.bottom + MARGIN, height)
-        return Span(top, bottom, left, min(self.right + MARGIN, width))
+    def grown(self, height: int, width: int, margin: int = MARGIN) -> Span:
+        """What the windows of all its pixels cover of a picture of that size.
+
+        With another margin, what so many more pixels a side cover.
+        """
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        bottom = min(self.bottom + margin, height)
+        return Span(top, bottom, left, min(self.right + margin, width))
 
     def windows_of(self, unequal: Gray8) -> Span:
         """What the windows that hold a set pixel of this span's mask cover."""
@@ -2228,23 +2326,24 @@ def window_sum(values: Image) -> Image:
     return cv2.boxFilter(values, cv2.CV_64F, size, normalize=False, borderType=edge)
 
 
-def window_terms(x: Gray8, y: Gray8) -> WindowTerms:
-    """The terms of SSIM between two gray pictures of 8 bits and one size.
+def window_terms(x: Image, y: Image, data_range: float) -> WindowTerms:
+    """The terms of SSIM between two gray pictures of one size and type.
 
     The constants are those of scikit-image, whose covariance is a sample's. As the sums
-    are not divided, all terms but the constants are whole numbers below 2^31, which
-    float64 holds exactly. With mean(x)^2 + mean(y)^2 = 2 mean(x) mean(y) + (mean(x) -
-    mean(y))^2, and the same for variances, four sums are enough, and the changes are 0
-    where windows are equal.
+    are not divided, of whole numbers all terms but the constants are whole, of 8 bits
+    below 2^31, which float64 holds exactly. With mean(x)^2 + mean(y)^2 = 2 mean(x)
+    mean(y) + (mean(x) - mean(y))^2, and the same for variances, four sums are enough,
+    and the changes are 0 where windows are equal.
     """
-    c1 = N * N * (0.01 * 255) ** 2
-    c2 = N * (N - 1) * (0.03 * 255) ** 2
+    c1 = N * N * (0.01 * data_range) ** 2
+    c2 = N * (N - 1) * (0.03 * data_range) ** 2
+    wide: Any = np.uint16 if x.dtype == np.uint8 else np.float64
     sum_x = window_sum(x)
     sum_y = window_sum(y)
-    wide_x = x.astype(np.uint16)
-    wide_y = y.astype(np.uint16)
+    wide_x: Image = x.astype(wide)
+    wide_y: Image = y.astype(wide)
     sum_xy = window_sum(wide_x * wide_y)
-    d = wide_x - wide_y  # wraps where negative, and its square wraps back
+    d = wide_x - wide_y  # of uint16 it wraps where negative, and its square wraps back
     sum_dd = window_sum(d * d)
     sum_d = cv2.subtract(sum_x, sum_y)
     # These take the place of sums, as fresh memory costs more than the arithmetic.
@@ -2267,17 +2366,6 @@ def ssim_of(terms: WindowTerms) -> Image:
     ssim = terms.luminance * terms.structure
     ssim /= energy
     return ssim
-
-
-def deep_ssim(x: Image, y: Image, data_range: float) -> Image:
-    """SSIM of two gray pictures deeper than 8 bits by scikit-image: (H, W) float64."""
-    from skimage.metrics import structural_similarity
-
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    _, ssim_map = structural_similarity(
-        x, y, win_size=WINDOW, data_range=data_range, full=True
-    )
-    return np.asarray(ssim_map)
 
 
 def positive(values: Image) -> Image:
@@ -2316,50 +2404,602 @@ def keep_freed_memory() -> None:
 
 # --- Evidence -------------------------------------------------------------------------
 
-# What noise may be and a change must exceed, in levels of 255, chosen by
-# tests/tools/detection.py on its development half; beside each what the next one costs.
-LARGEST_OFFSET = 16  # a choice: +10 is another exposure, +30 a change
-LARGEST_SIGMA = 6.0  # 4: 52 false boxes in JPEG 70; more: changes pass for noise
-SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
-SPREAD = 3.0  # times its variance that noise may have in a window; 2: 9 false boxes
+# Evidence is one scale: the least difference that counts has this similarity.
+CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
+CELL = 8  # pixels a side of the cells in which noise is measured
+LIT_CELL = 4  # and light
+VALUES = np.arange(256.0)
+SAMPLED = 1.5e6  # pixels that the noise of a pair is measured on
+REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 
 
-NO_NOISE = Noise(0.0, 0.0)
+class LightModel(NamedTuple):
+    """How the second picture is lit otherwise than the first, in levels of 255.
 
-
-def estimate_noise(first: Image, second: Image, ignored: Gray8 | None = None) -> Noise:
-    """The offset and the sigma of luma that most pixels share; 0 beyond 8 bits.
-
-    first, second: (H, W, 3) of one type. ignored: (H, W) uint8, 255 = does not count.
-
-    From the histogram of d = x - y on a lattice of some 300,000 pixels: its median,
-    unless that is too large for a matter of exposure, and the 90 % quantile of what is
-    left, as that of normal noise. The median of what is left would not do: of a text
-    page in JPEG it is 0.
+    In each channel the second's value is gain(place) * tone(value of the first).
     """
-    if first.dtype != np.uint8:
-        return NO_NOISE
-    step = max(1, round((first.size / 9e5) ** 0.5))
-    step |= 1  # odd: not in step with JPEG's blocks
-    x = gray(first[::step])[:, ::step]
-    y = gray(second[::step])[:, ::step]
-    d = cv2.subtract(x, y, dtype=cv2.CV_16S)
-    above_0 = (d + 255).astype(np.uint16)
-    mask = None if ignored is None else cv2.bitwise_not(ignored[::step, ::step])
-    counts = cv2.calcHist([above_0], [0], mask, [511], [0, 511])
-    histogram = counts.ravel().astype(int)
-    total = histogram.sum()
-    if total == 0:
-        return NO_NOISE
-    middle = (total - 1) // 2, total // 2
-    median = np.searchsorted(histogram.cumsum(), middle, side="right").mean() - 255
-    offset = float(median) if abs(median) <= LARGEST_OFFSET else 0.0
-    # In half levels, as the median may lie between two.
-    away = np.abs(2 * np.arange(-255, 256) - round(2 * offset))
-    by_distance = np.bincount(away, histogram).cumsum()
-    quantile = np.searchsorted(by_distance, 0.9 * total) / 2
-    return Noise(offset, min(float(quantile) / 1.6449, LARGEST_SIGMA))
+
+    gain: Image  # (h, w, 3) float32, at the centres of cells
+    tone: Image  # (256, 3) float32, by value
+    ratios: tuple[float, float]  # second to first: the least and the most
+
+
+class Tone(NamedTuple):
+    """What the values of one picture are in another, each way: (256,) uint8."""
+
+    forward: Gray8  # the second's by the first's
+    backward: Gray8  # the first's by the second's
+
+    def difference(self, a: Image, b: Image) -> Image:
+        """The largest difference of the channels in one tone: (H, W) uint8.
+
+        A value that is saturated may have been any beyond, so the nearer way counts.
+        """
+        forth = cv2.absdiff(cv2.LUT(a, self.forward), b)
+        back = cv2.absdiff(a, cv2.LUT(b, self.backward))
+        return largest_channel(cv2.min(forth, back))
+
+
+class Explanation(NamedTuple):
+    """What makes pixels of a pair unequal, and is no difference."""
+
+    camera: bool = False  # each picture has noise of its own
+    interpolated: bool = False  # edges have moved by parts of a pixel
+    noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
+    sigma: float | None = None  # of the noise, in levels
+    light: LightModel | None = None
+    tone: Tone | None = None  # that all of a digital picture has changed by
+
+
+class Settings(NamedTuple):
+    """How all tiles of a pair are compared."""
+
+    low: float  # black
+    high: float  # white
+    white: float  # of evidence: `used_white`
+    explanation: Explanation | None  # None: plain SSIM is the evidence
+    gray: bool  # brightness alone
+
+
+def used_white(first: Image, second: Image, high: float) -> float:
+    """White, or of 16 bits the most that the bits filled in either picture hold."""
+    if first.dtype != np.uint16:
+        return high
+    most = int(max(first.max(), second.max()))
+    return float(max(255, 2 ** most.bit_length() - 1))
+
+
+def in_levels(image: Image, low: float, white: float) -> Image:
+    """The values from low to white in levels of 255: uint8 as it is, else float32."""
+    if image.dtype == np.uint8:
+        return image
+    scale = np.float32(255 / (white - low))
+    return (image.astype(np.float32) - np.float32(low)) * scale
+
+
+def largest_channel(image: Image) -> Image:
+    """The largest of the channels of an image: (H, W)."""
+    if image.ndim == 2:
+        return image
+    blue, green, red = cv2.split(image)
+    return cv2.max(cv2.max(blue, green), red)
+
+
+def in_cells(image: Image) -> Image:
+    """An (H, W) image cut into cells: (H / CELL, W / CELL, CELL * CELL)."""
+    rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
+    cells = image.reshape(rows, CELL, columns, CELL).swapaxes(1, 2)
+    return cells.reshape(rows, columns, CELL * CELL)
+
+
+def cell_means(image: Image) -> Image:
+    """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
+    height, width = (
+        image.shape[0] // LIT_CELL * LIT_CELL,
+        image.shape[1] // LIT_CELL * LIT_CELL,
+    )
+    strips = []
+    for top in range(
+        0, height, 64 * LIT_CELL
+    ):  # of the whole the floats would be large
+        strip = image[top : min(top + 64 * LIT_CELL, height), :width].astype(np.float32)
+        size = width // LIT_CELL, len(strip) // LIT_CELL
+        strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
+    return np.vstack(strips)
+
+
+def sampled_bands(height: int, width: int) -> list[Span]:
+    """Bands of two rows of cells, of some SAMPLED pixels in all."""
+    step = 2 * CELL * max(1, round(height * width / SAMPLED))
+    right = width - width % CELL
+    return [
+        Span(top, top + 2 * CELL, 0, right)
+        for top in range(0, height - 2 * CELL + 1, step)
+    ]
+
+
+class Spread(NamedTuple):
+    """The second moments of two gray images in each cell: (h, w) float32, levels^2."""
+
+    x: Image  # variance of the first
+    y: Image  # variance of the second
+    both: Image  # their covariance
+
+    def across(self) -> Image:
+        """The variance across the line on which most of (x, y) lies.
+
+        It is the lesser eigenvalue of the covariance matrix. A gain or an offset
+        between the pictures turns and moves that line, and leaves this as it is.
+        """
+        apart = np.hypot((self.x - self.y) / 2, self.both)
+        return np.asarray((self.x + self.y) / 2 - apart)
+
+
+def spread_of(x: Image, y: Image) -> Spread:
+    """The spread of two (H, W) float32 images in their cells."""
+    cells_x, cells_y = in_cells(x), in_cells(y)
+    off_x = cells_x - cells_x.mean(axis=2, keepdims=True)
+    off_y = cells_y - cells_y.mean(axis=2, keepdims=True)
+    variance_x = np.square(off_x).mean(axis=2)
+    variance_y = np.square(off_y).mean(axis=2)
+    return Spread(variance_x, variance_y, (off_x * off_y).mean(axis=2))
+
+
+LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
+
+
+def show_the_same(x: Image, y: Image) -> bool:
+    """Whether two gray pictures, (H, W) float32 in levels, show the same at all.
+
+    What they show is in the cells of more structure than noise gives, and a quarter of
+    these is enough, as the others may have changed. Of other pictures neither light nor
+    noise explains anything.
+    """
+    spread = spread_of(x, y)
+    least = np.minimum(spread.x, spread.y)
+    likeness = spread.both / np.sqrt(spread.x * spread.y + 1e-6)
+    structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
+    if np.count_nonzero(structured) >= 10:
+        return bool(np.quantile(likeness[structured], 0.75) > LIKE)
+    # All may be noise, which is as often like as unlike; a negative is not.
+    return bool(np.quantile(likeness, 0.75) > -0.5)
+
+
+# levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
+OWN_NOISE = 0.12
+FAINT = 0.3  # of what is unequal
+
+
+def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> bool:
+    """Whether each of two gray pictures has noise of its own, as those of a camera.
+
+    x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
+    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them
+    is enough, as the others may have changed. High qualities of JPEG leave many cells
+    equal: there it is told by those in which all that differs is faint, or by half of
+    the cells where most pixels differ faintly.
+    """
+    spread = spread_of(x, y)
+    structured = np.minimum(spread.x, spread.y) > 4
+    structured &= in_cells(counted).all(axis=2)
+    if np.count_nonzero(structured) < 10:
+        return False
+    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    d = in_cells(difference * counted)
+    largest = d.max(axis=2)
+    unequal = np.count_nonzero(largest > 0.01)
+    faint = np.count_nonzero((largest < 3) & (np.ptp(d, axis=2) > 0.01))
+    have_faint_cells = faint > 0.05 * largest.size and faint > FAINT * unequal
+    signed = y - x
+    rough = np.abs(signed - cv2.medianBlur(signed, 5))[counted]
+    unequal = np.count_nonzero(rough > 0.01)
+    are_faint = np.count_nonzero(rough >= 3) < (1 - FAINT) * unequal
+    is_spread = half > 2 * OWN_NOISE and are_faint
+    return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
+
+
+def is_blurred(x: Image, y: Image) -> bool:
+    """Whether one of two gray pictures is the other out of focus.
+
+    x, y: (H, W) float32 in levels. Then what differs follows the Laplacian of the sharp
+    one (0.75 and more in the median cell), and of the other, too; noise follows at most
+    that of the one that has it, with the other sign, and JPEG 30 has 0.57.
+    """
+    spread = spread_of(x, y)
+    structured = np.minimum(spread.x, spread.y) > 4
+    structured[1::4] = structured[2::4] = structured[3::4] = False  # a quarter tells
+    if not structured.any():
+        return False
+    d = in_cells(y - x)[structured]
+    d -= d.mean(axis=1, keepdims=True)
+    follows = []
+    for image in (x, y):
+        bend = in_cells(cv2.Laplacian(image, cv2.CV_32F, ksize=3))[structured]
+        bend -= bend.mean(axis=1, keepdims=True)
+        product = np.square(d).sum(axis=1) * np.square(bend).sum(axis=1)
+        follows.append(np.median((d * bend).sum(axis=1) / np.sqrt(product + 1e-6)))
+    of_first, of_second = follows
+    least, most = sorted((abs(of_first), abs(of_second)))
+    return bool(of_first * of_second > 0 and most > 0.7 and least > 0.15)
+
+
+def activity_of(x: Image, y: Image) -> Gray8:
+    """By how much the values around each pixel range, in the calmer of two pictures.
+
+    x, y: (H, W) in levels. Returns (H, W) uint8. A camera's noise widens the range
+    where it is strong, and that of JPEG gathers around edges: so noise is known by it.
+    """
+    around = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    ranges = [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
+    return cv2.convertScaleAbs(cv2.min(*ranges))
+
+
+ACTIVITIES = np.array([0, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
+
+
+def highest_of_noise(variances: Image) -> float:
+    """The variance that 98 % of the windows have at most, but for those that changed.
+
+    The logarithms of variances are nearly normal, of sensors and of JPEG: so the lower
+    half tells how far the upper one reaches, and up to half of them may have changed.
+    """
+    quarter, half, most = np.quantile(variances, (0.25, 0.5, 0.98))
+    ratio = (half + 0.1) / (quarter + 0.1)
+    reached = half * ratio**3.45  # 2.05 + 0.27 deviations beyond, in steps of 0.67
+    if quarter > 1:
+        reached = min(reached, 20 * quarter)
+    return float(min(most, reached))
+
+
+MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
+
+
+def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]:
+    """The variance that the noise of a window has by its activity, and its sigma.
+
+    x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
+    float32 in levels^2, which does not fall, and a sigma in levels.
+    """
+    d = y - x
+    mean = window_sum(d) / N
+    every_fifth = np.s_[MARGIN::5, MARGIN::5]
+    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
+    kept = counted[every_fifth]
+    variances = variance[every_fifth][kept]
+    activity = activity_of(x, y)[every_fifth][kept]
+    group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
+    common = 4 * float(np.quantile(variances, 0.98)) if len(variances) else 0.0
+    levels, known = [], []
+    for index in range(len(ACTIVITIES) - 1):
+        members = variances[group == index]
+        if len(members) >= 40:  # fewer say little: the nearest below decides
+            # In a rare activity all windows may have changed.
+            most = max(common, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
+            levels.append(min(most, highest_of_noise(members)))
+            known.append(index)
+    if not known:
+        return np.zeros(256, np.float32), 0.0
+    nearest = np.searchsorted(known, np.arange(len(ACTIVITIES) - 1), side="right") - 1
+    rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
+    by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
+    return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
+
+
+def light_terms(value: Image, across: Image, down: Image) -> Image:
+    """What the second picture's values are a weighted sum of: (n, 9) float64.
+
+    value: (n,) of the first picture, in levels, at the place across and down, from -1
+    to 1. Six terms are a quadric gain; the other three bend the tone curve: an offset,
+    a square, and v log v, the first term of a gamma.
+    """
+    place = [1, across, down, across**2, across * down, down**2]
+    gains = [value * term for term in place]
+    share = value / 255
+    tones = [np.ones_like(value), value * share, value * np.log(share + 1e-3)]
+    return np.stack([*gains, *tones], axis=1)
+
+
+def robust_fit(terms: Image, target: Image) -> Image:
+    """The (m,) weights with which (n, m) terms sum to the (n,) target, in levels.
+
+    Iteratively reweighted least squares with Cauchy's weights: what has changed lies
+    far off, and counts little.
+    """
+    trust = np.ones(len(target))
+    for _ in range(12):
+        trusted = terms * trust[:, None]
+        normal, right = terms.T @ trusted, trusted.T @ target
+        fit = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
+        off = np.abs(target - terms @ fit)
+        typical = max(1.0, 1.5 * float(np.median(off)))
+        trust = 1 / (1 + (off / typical) ** 2)
+    return fit
+
+
+class ChannelLight(NamedTuple):
+    """How one channel is lit, but for what is local; and how far off that is."""
+
+    gain: Image  # (h, w) float64
+    tone: Image  # (256,) float64
+    off: float  # mean of what is left, in levels, of which more than 16 counts as 16
+
+
+def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
+    """Fit the quadric gain of a channel and, if it bends, its tone curve.
+
+    x, y: (h, w) means of cells, in levels; inside: those that are neither ignored nor
+    saturated.
+    """
+    height, width = x.shape
+    down = np.repeat((2 * np.arange(height) + 1) / height - 1, width)
+    across = np.tile((2 * np.arange(width) + 1) / width - 1, height)
+    terms = light_terms(np.ones(x.size), across, down)
+    chosen = np.flatnonzero(inside)
+    chosen = chosen[:: max(1, len(chosen) // 5000)]
+    value = x.ravel()[chosen].astype(float)
+    sums = light_terms(value, across[chosen], down[chosen])[:, : 9 if bends else 6]
+    weights = robust_fit(sums, y.ravel()[chosen] - value)
+    gain = 1 + (terms[:, :6] @ weights[:6]).reshape(x.shape)
+    tone = VALUES
+    if bends:
+        seen = np.clip(VALUES, *np.quantile(value, (0.01, 0.99)))
+        bend = light_terms(seen, seen, seen)[:, 6:] @ weights[6:]
+        tone = VALUES + bend / gain.mean()
+    left = np.abs(y - gain * np.interp(x, VALUES, tone))[inside]
+    return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
+
+
+STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
+
+
+NARROWEST = 64  # pixels that a shadow is wide
+AROUND_CELL = np.ones((3, 3))
+
+
+def limit_slope(values: Image) -> Image:
+    """(h, w) values of cells, none negative, less what is steeper than light is."""
+    limited = values
+    for _ in range(40):
+        neighbours = cv2.erode(limited, AROUND_CELL)
+        limited = cv2.min(limited, neighbours + LIT_CELL * STEEPEST)
+    return limited
+
+
+def what_is_wide(values: Image) -> Image:
+    """(h, w) values of cells, none negative, less peaks narrower than light is.
+
+    A shadow is as wide as NARROWEST and as an eighth of the picture, and a smaller
+    thing that is brighter has changed.
+    """
+    side = max(NARROWEST // LIT_CELL, min(values.shape) // 8)
+    seen = (values > 0.02).astype(np.uint8)
+    _, labels = cv2.connectedComponents(seen)
+    wide = cv2.erode(seen, np.ones((side, side))) > 0
+    is_narrow = ~np.isin(labels, labels[wide]) & (seen > 0)
+    return np.where(is_narrow, 0, values)
+
+
+def local_light(before: Image, after: Image, inside: Image) -> Image:
+    """The (h, w) gain of what is local and smooth, as a shadow, beyond a global fit.
+
+    before, after: (h, w, 3) means of cells in one light but for that. A shadow takes of
+    all channels alike; another hue is a change. The edge of a thing is steeper than
+    that of a shadow, so a thing's middle alone can pass for light, and its edge stays.
+    """
+    ratio = np.log((after + 2) / np.maximum(before + 2, 1)).mean(axis=2)
+    far = 9.0  # where nothing is known the neighbours decide
+    brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
+    darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
+    smooth = what_is_wide(brighter) - what_is_wide(darker)
+    known = (brighter < 2) & (darker < 2) & (after.max(axis=2) < 250)
+    return np.exp(np.where(known, smooth, 0))
+
+
+def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
+    """How the light of a second picture differs; None where it hardly does.
+
+    x, y: (h, w, 3) float32, the means of their cells in levels. counted: (h, w) bool.
+    A tone curve is taken where it leaves less than half of what the gain alone does:
+    else it would explain what a shadow does to bright things.
+    """
+    fits = []
+    everywhere = counted
+    for channel in range(3):
+        before, after = x[..., channel], y[..., channel]
+        inside = counted & (np.minimum(before, after) > 3)
+        inside &= np.maximum(before, after) < 250
+        everywhere = everywhere & inside
+        if np.count_nonzero(inside) < 100:
+            return None
+        fit = fit_light(before, after, inside, False)
+        bent = fit_light(before, after, inside, True)
+        fits.append(bent if bent.off < 0.5 * fit.off else fit)
+    gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
+    tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
+    gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
+    lit = gain * toned(x, tone)
+    if np.mean(np.abs(cv2.blur(lit - x, (4, 4))).max(axis=2) > 2) < 0.02:
+        return None
+    ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
+    least, most = np.quantile(ratios, (0.01, 0.99))
+    return LightModel(gain, tone, (float(least), float(most)))
+
+
+def toned(image: Image, tone: Image) -> Image:
+    """An (H, W, 3) image in levels by its tone curves, (256, 3): float32."""
+    if image.dtype == np.uint8:
+        return cv2.LUT(image, tone[None])
+    channels = [np.interp(image[..., c], VALUES, tone[:, c]) for c in range(3)]
+    return np.dstack(channels).astype(np.float32)
+
+
+def relit(a: Image, b: Image, span: Span, light: LightModel) -> Image:
+    """A tile of the first picture in the light of the second: (H, W, 3) float32.
+
+    a, b: the tiles of both in levels, at that span. What is saturated in the first may
+    have been anything beyond, so there it becomes the second's.
+    """
+    size = span.right - span.left, span.bottom - span.top
+    centre = (LIT_CELL - 1) / 2
+    left, top = (span.left - centre) / LIT_CELL, (span.top - centre) / LIT_CELL
+    to_cells = np.array([[1 / LIT_CELL, 0, left], [0, 1 / LIT_CELL, top]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    edge = cv2.BORDER_REPLICATE
+    gain = cv2.warpAffine(light.gain, to_cells, size, flags=flags, borderMode=edge)
+    lit = np.clip(toned(a, light.tone) * gain, 0, 255)
+    beyond = ((a >= 254) & (b > lit)) | ((a <= 1) & (b < lit))
+    return np.where(beyond, b, lit).astype(np.float32)
+
+
+LARGEST_SHIFT = 16  # levels: +10 is another exposure, +30 a change
+
+
+def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
+    """What each value of one picture mostly is in another: (256,) uint8.
+
+    Neighbouring values shift nearly alike, so the median of 33 tells: a value that is
+    seen in what has changed alone says nothing.
+    """
+    pairs = a.ravel().astype(np.intp) * 256 + b.ravel()
+    counts = np.bincount(pairs, minlength=256 * 256).reshape(256, 256)
+    seen = np.flatnonzero(counts.sum(axis=1) > a.size / 5000)
+    seen = seen[(seen > 0) & (seen < 255)] if len(seen) > 2 else seen
+    shifts = counts[seen].argmax(axis=1) - seen
+    nearest = np.abs(seen[None] - VALUES[:, None]).argsort(axis=1)[:, :33]
+    shift = np.median(shifts[nearest], axis=1)
+    return np.asarray(np.clip(VALUES + shift, 0, 255), np.uint8)
+
+
+def find_tone(a: Image, b: Image) -> Tone | None:
+    """The tone curve that all of a digital picture has changed by; None for none.
+
+    a, b: (H, W, 3) in levels. Text and ground shift alike, or at least three colours
+    do. Where something keeps its brightness, what shifts has changed. Four of five
+    cells show it, and four of five with contrast, as the others may have changed.
+    """
+    if a.dtype != np.uint8:
+        return None
+    unsaturated = (a > 0) & (a < 255)
+    if np.count_nonzero(a[unsaturated] != b[unsaturated]) < 0.5 * unsaturated.sum():
+        return None
+    few_a, few_b = a[::4, ::4], b[::4, ::4]
+    tone = Tone(likeliest_values(few_a, few_b), likeliest_values(few_b, few_a))
+    if np.mean(tone.difference(few_a, few_b) <= 1) < 0.7:  # most pairs with noise
+        return None
+    conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=2) > 0.95
+    x = in_cells(gray(a))
+    contrast = np.ptp(x, axis=2)
+    has_contrast = contrast > 16
+    if np.count_nonzero(has_contrast) < 4:
+        return None
+    if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
+        return None
+    keeps = in_cells(((a == b) & unsaturated).all(axis=2)).all(axis=2)
+    if keeps.mean() > 0.02:
+        return None
+    values = np.unique(x[conforms])
+    far = np.minimum(values, 255 - values) > LARGEST_SHIFT  # from being saturated
+    shifts = (tone.forward - VALUES)[values[far]]
+    if not len(shifts) or not 0 < np.abs(shifts).max() <= LARGEST_SHIFT:
+        return None
+    if shifts.min() < 0 < shifts.max():
+        return None
+    flat = [in_cells(channel)[contrast <= 2, 0] for channel in cv2.split(a)]
+    colours = np.bincount(np.concatenate(flat), minlength=256) > contrast.size / 500
+    moved = np.count_nonzero(colours & (tone.forward != VALUES))
+    return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
+
+
+def is_drawn(x: Image, y: Image, camera: bool) -> bool:
+    """Whether so many cells are flat that the pictures are drawn, not photographed.
+
+    x, y: (H, W) gray. Light falls on what is photographed alone.
+    """
+    spread = spread_of(x, y)
+    flat = float(np.mean(np.minimum(spread.x, spread.y) == 0))
+    return flat > (0.3 if camera else 0.2)
+
+
+def may_be_lit(a: Image, b: Image, camera: bool, options: Options) -> bool:
+    """Whether light may differ between two (H, W, 3) samples in levels."""
+    if options.light == "compare":
+        return False
+    off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
+    # A small part of a digital picture has changed; it has no light of its own.
+    least_lit = 0.02 if camera else 0.3
+    if np.mean(off > 2) <= least_lit:
+        return False
+    return options.light == "ignore" or not is_drawn(gray(a), gray(b), camera)
+
+
+def light_of_pair(
+    first: Image, second: Image, ignored: Gray8 | None, scale: Scale
+) -> LightModel | None:
+    """`find_light` by all cells of a pair, but for what is ignored."""
+    x, y = cell_means(scale(first)), cell_means(scale(second))
+    counted = np.ones(x.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
+    return find_light(x, y, counted)
+
+
+def explain(
+    first: Image,
+    second: Image,
+    ignored: Gray8 | None,
+    options: Options,
+    interpolated: bool = False,
+) -> Explanation:
+    """What noise and light there are between two pictures, (H, W, 3) of one type.
+
+    A digital pair, without noise of its own, is forgiven nothing but a tone curve that
+    all of it has changed by, unless it is photographed. What interpolation does to a
+    pair is noise. ignored: (H, W) uint8, 255 = does not count.
+    """
+    bands = sampled_bands(*first.shape[:2])
+    if not bands or bands[0].right == 0:
+        return Explanation()
+    low, high = value_range(first, second)
+    white = used_white(first, second, high)
+    scale = partial(in_levels, low=low, white=white)
+    a = scale(np.vstack([band.of(first) for band in bands]))
+    b = scale(np.vstack([band.of(second) for band in bands]))
+    counted = np.ones(a.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = np.vstack([band.of(ignored) for band in bands]) == 0
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+
+    camera = interpolated
+    if not interpolated:
+        tone = find_tone(a, b) if options.light != "compare" else None
+        if tone or not show_the_same(x, y):
+            return Explanation(tone=tone)
+        difference = largest_channel(cv2.absdiff(a, b))
+        camera = have_own_noise(x, y, difference, counted) and not is_blurred(x, y)
+    camera = camera and options.noise == "auto"
+
+    light = None
+    if may_be_lit(a, b, camera, options):
+        light = light_of_pair(first, second, ignored, scale)
+    if not camera:
+        return Explanation(light=light)
+    if light:
+        tiles = [
+            relit(scale(band.of(first)), scale(band.of(second)), band, light)
+            for band in bands
+        ]
+        x = gray(np.vstack(tiles))
+    noise, sigma = noise_by_activity(x, y, counted)
+    return Explanation(True, interpolated, noise, sigma, light)
+
+
+SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
+SIGNIFICANT = 3.0  # times its variance, beyond which what is left is no outlier
+SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
+LIGHT_ERROR = (
+    0.03  # of a value in another light, and a level more: how well it is known
+)
 
 
 def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
@@ -2374,41 +3014,55 @@ def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
+# Cr and Cb of ITU-R BT.601 from blue, green and red.
+TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
+
+
 def chroma_similarity(a: Image, b: Image) -> Image:
-    """`mean_similarity` of Cr and Cb between two (H, W, 3) uint8 BGR tiles."""
-    chroma_a = cv2.cvtColor(a, cv2.COLOR_BGR2YCrCb)
-    chroma_b = cv2.cvtColor(b, cv2.COLOR_BGR2YCrCb)
-    _, cr, cb = cv2.split(cv2.subtract(chroma_a, chroma_b, dtype=cv2.CV_16S))
+    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
+    d = cv2.subtract(a, b, dtype=cv2.CV_32F)
+    cr, cb = cv2.split(cv2.transform(d, TO_CHROMA))
     sum_cr = window_sum(cr)
     sum_cb = window_sum(cb)
     mean_square = cv2.add(cv2.multiply(sum_cr, sum_cr), cv2.multiply(sum_cb, sum_cb))
-    cr_square = cv2.multiply(cr, cr, dtype=cv2.CV_32F)
-    cb_square = cv2.multiply(cb, cb, dtype=cv2.CV_32F)
-    sum_square = window_sum(cv2.add(cr_square, cb_square))
+    sum_square = window_sum(cv2.add(cv2.multiply(cr, cr), cv2.multiply(cb, cb)))
     variance = cv2.addWeighted(sum_square, N, mean_square, -1, 0)
     mean_change = cv2.sqrt(mean_square).astype(np.float32)
-    return mean_similarity(mean_change, variance.astype(np.float32))
+    return mean_similarity(mean_change, positive(variance.astype(np.float32)))
 
 
-def explain_noise(ssim: Image, terms: WindowTerms, noise: Noise) -> Image:
-    """SSIM without what the noise explains, and with the means that SSIM is blind to.
+# A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
+# levels; at 2 a clean edit by hand gets a second box for a rim that nobody sees.
+VISIBLE = 3.0
+MASKED = 0.2  # of the deviation that both pictures share: texture hides differences
 
-    An offset may explain any mean of d between it and 0, as dark and saturated pixels
-    move less. Sigma comes off the mean of d, and off its variance: what remains of both
-    changes goes into SSIM's own quotient. ssim: (H, W) float64; returns (H, W) float32.
+
+def hidden_by(terms: WindowTerms) -> Image:
+    """The levels up to which texture hides a difference: (H, W) float32."""
+    c2 = N * (N - 1) * (0.03 * 255) ** 2
+    shared = (terms.structure - c2) / (2 * N * (N - 1))
+    texture = cv2.sqrt(positive(shared.astype(np.float32)))
+    return VISIBLE + MASKED * texture
+
+
+def explain_noise(
+    terms: WindowTerms, variance: Image, uncertain: Image, interpolated: bool
+) -> Image:
+    """SSIM without what noise explains, and with the means that SSIM is blind to.
+
+    variance: (H, W) float32 of the noise, levels^2. uncertain: (H, W) float32, by how
+    many levels the light may be off. Both come off the mean of d, and the noise off its
+    variance: what remains of either change goes into SSIM's own quotient. Returns (H,
+    W) float32.
     """
-    offset, sigma = noise
-    sum_d = terms.sum_d.astype(np.float32)
     structure_change = terms.structure_change.astype(np.float32)
-    beyond_offset = np.abs(sum_d - N * offset / 2) - N * abs(offset) / 2
-    mean_change = positive(beyond_offset)
+    off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
+    mean_change = positive(off)
     similarity = mean_similarity(mean_change, structure_change)
-    if not (offset or sigma):
-        return cv2.min(similarity, ssim.astype(np.float32))
-    mean_left = positive(mean_change - N * sigma)
-    structure_left = positive(structure_change - SPREAD * N * (N - 1) * sigma**2)
+    mean_left = positive(mean_change - N * cv2.sqrt(variance))
+    structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
-        return cv2.threshold(similarity, 1, 0, cv2.THRESH_TRUNC)[1]
+        return similarity
     # mean(x)^2 + mean(y)^2 stays as it was: where less of it is change, more is common
     # to both, which is 2 mean(x) mean(y). So with the variances and the covariance.
     luminance_left = mean_left * mean_left
@@ -2421,36 +3075,104 @@ def explain_noise(ssim: Image, terms: WindowTerms, noise: Noise) -> Image:
         common_structure.astype(np.float32) - structure_left / 2,
         structure_left,
     )
-    return cv2.min(similarity, ssim_of(left))
+    similarity = cv2.min(similarity, ssim_of(left))
+    if interpolated:  # edges differ visibly, and are no difference
+        return similarity
+    square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
+    is_seen = cv2.sqrt(square_left) > hidden_by(terms)
+    is_seen &= square_left > SIGNIFICANT * variance
+    faint = np.minimum(similarity, np.float32(CEILING))
+    return np.where(is_seen, faint, similarity)
 
 
-class TileSettings(NamedTuple):
-    """How all tiles of a pair are compared."""
+def visible_similarity(
+    terms: WindowTerms, difference: Image, uncertain: Image
+) -> Image:
+    """Similarity below CEILING where a difference can be seen, and above elsewhere.
 
-    low: float  # black
-    high: float  # white
-    noise: Noise | None  # None: plain SSIM is the evidence
-    gray: bool  # brightness alone
+    difference: (H, W), in levels. uncertain: as in `explain_noise`. One pixel that is
+    seen marks the windows around it. Returns (H, W) float32.
+    """
+    ssim = ssim_of(terms).astype(np.float32)
+    hidden = hidden_by(terms) + uncertain
+    excess = positive(difference.astype(np.float32) - hidden)
+    seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
+    where_seen = np.minimum(ssim, np.float32(CEILING))
+    where_hidden = np.maximum(ssim, np.float32(CEILING + 0.01))
+    return np.where(seen, where_seen, where_hidden)
 
 
-def compare_tile(a: Image, b: Image, settings: TileSettings) -> tuple[Image, Image]:
-    """SSIM and its evidence, of two (H, W, 3) tiles: (H, W) float64 and float32."""
-    low, high, noise, gray_alone = settings
-    x, y = gray(a), gray(b)
-    if x.dtype != np.uint8:
-        ssim = deep_ssim(x, y, high - low)
-        similarity = ssim.astype(np.float32)
+def similarity_of(
+    a: Image,
+    b: Image,
+    terms: WindowTerms,
+    noise: Image | None,
+    uncertain: Image,
+    explanation: Explanation,
+    gray_alone: bool,
+) -> Image:
+    """How similar two (H, W, 3) tiles in levels are, but for what explains them.
+
+    terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
+    """
+    if noise is not None:
+        interpolated = explanation.interpolated
+        similarity = explain_noise(terms, noise, uncertain, interpolated)
+        if gray_alone:
+            return similarity
+        return cv2.min(similarity, chroma_similarity(a, b))
+    if gray_alone:
+        a, b = gray(a), gray(b)
+    if explanation.tone:
+        difference = explanation.tone.difference(a, b)
     else:
-        terms = window_terms(x, y)
-        ssim = ssim_of(terms)
-        if noise is None:
-            similarity = ssim.astype(np.float32)
-        else:
-            similarity = explain_noise(ssim, terms, noise)
-    if not gray_alone:
-        chroma = chroma_similarity(to_8_bits(a, low, high), to_8_bits(b, low, high))
-        return ssim, cv2.min(similarity, chroma)
-    return ssim, similarity
+        difference = largest_channel(cv2.absdiff(a, b))
+    return visible_similarity(terms, difference, uncertain)
+
+
+def noise_around(
+    first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
+) -> Image:
+    """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
+    height, width = first.shape[:2]
+    wide = span.grown(height, width, REACH)
+    activity = activity_of(gray(scale(wide.of(first))), gray(scale(wide.of(second))))
+    return cv2.LUT(span.within(wide).of(activity), by_activity)
+
+
+def compare_tile(
+    first: Image, second: Image, span: Span, settings: Settings
+) -> tuple[Image, Image]:
+    """SSIM of a tile, (H, W) float64, and what is evidence of it, (H, W) float32.
+
+    Here the explanations meet: the pair is compared as it is and, if that differs, in
+    one light, and the better of both counts. What a border of MARGIN pixels holds is
+    not exact.
+    """
+    low, high, white, explanation, gray_alone = settings
+    a, b = span.of(first), span.of(second)
+    terms = window_terms(gray(a), gray(b), high - low)
+    ssim = ssim_of(terms)
+    if explanation is None:
+        return ssim, ssim.astype(np.float32)
+    scale = partial(in_levels, low=low, white=white)
+    if a.dtype != np.uint8:
+        a, b = scale(a), scale(b)
+        terms = window_terms(gray(a), gray(b), 255)
+    noise = None
+    if explanation.noise is not None:
+        noise = noise_around(first, second, span, explanation.noise, scale)
+    certain = np.zeros(a.shape[:2], np.float32)
+    similarity = similarity_of(a, b, terms, noise, certain, explanation, gray_alone)
+    if explanation.light is None:
+        return ssim, similarity
+    lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
+    terms = window_terms(gray(lit), gray(b), 255)
+    uncertain = 1 + LIGHT_ERROR * gray(b)
+    in_one_light = similarity_of(
+        lit, b, terms, noise, uncertain, explanation, gray_alone
+    )
+    return ssim, cv2.max(similarity, in_one_light)
 
 
 def unequal_mask(a: Image, b: Image) -> Gray8:
@@ -2475,7 +3197,6 @@ class Measured(NamedTuple):
 
     score: float
     ssim_loss: Gray8
-    noise: Noise
     evidence: Gray8
     unequal_pixels: int | None
     largest_difference: float | None
@@ -2484,20 +3205,21 @@ class Measured(NamedTuple):
 def measure(
     first: Image,
     second: Image,
-    noise: Noise | None,
+    explanation: Explanation | None,
     gray_alone: bool,
     ignored: Gray8 | None = None,
 ) -> Measured:
     """Compare two images by SSIM and find the evidence, tile by tile on all cores.
 
-    first, second: (H, W, 3) BGR, or (H, W) if gray alone counts, of one size and type.
-    noise: None leaves SSIM as it is. ignored: (H, W) uint8, 255 where unequal pixels
-    do not count. The score is the mean of the map without its border of 3 pixels, as
-    scikit-image has it. Tiles that are equal cost nothing.
+    first, second: (H, W, 3) BGR of one size and type. explanation: None leaves SSIM as
+    it is. ignored: (H, W) uint8, 255 where unequal pixels do not count. The score is
+    the mean of the map without its border of 3 pixels, as scikit-image has it. Tiles
+    that are equal cost nothing.
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
-    settings = TileSettings(low, high, noise, gray_alone)
+    white = used_white(first, second, high)
+    settings = Settings(low, high, white, explanation, gray_alone)
     scored = Span(MARGIN, height - MARGIN, MARGIN, width - MARGIN)
     ssim_loss = np.zeros((height, width), np.uint8)  # takes memory where it is filled
     evidence = np.full((height, width), 255, np.uint8)
@@ -2512,10 +3234,8 @@ def measure(
         unequal = unequal_mask(a, b)
         part = around.windows_of(unequal).overlap(tile)
         around_part = part.grown(height, width)
-        ssim, similarity = compare_tile(
-            around_part.of(first), around_part.of(second), settings
-        )
         inner = part.within(around_part)
+        ssim, similarity = compare_tile(first, second, around_part, settings)
         part.of(ssim_loss)[:] = as_loss(inner.of(ssim))
         part.of(evidence)[:] = as_levels(inner.of(similarity))
         scored_part = part.overlap(scored).within(around_part)
@@ -2541,7 +3261,6 @@ def measure(
     return Measured(
         score=1 - math.fsum(tally.missing for tally in tallies) / scored_size,
         ssim_loss=ssim_loss,
-        noise=noise or NO_NOISE,
         evidence=evidence,
         unequal_pixels=sum(tally.unequal for tally in tallies),
         largest_difference=largest * 255 / (high - low),
@@ -2575,27 +3294,209 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
 
 
 def tolerate(
-    first: Image, second: Image, measured: Measured, options: Options, reach: float
+    first: Image,
+    second: Image,
+    explanation: Explanation,
+    options: Options,
+    reach: float,
 ) -> Gray8:
-    """The (H, W) evidence less what a shift of at most `reach` pixels explains.
+    """The (H, W) evidence of a pair with noise, or that was resampled, less shifts.
 
     Each picture is compared with its own values, clipped to the local range of the
-    other. That is done both ways: where a thin line is gone, the white of the second
-    picture lies within the range of the first, which has the line and white around it.
-    Clipping takes the rim off a change, and in a texture most of its inside. So what
-    remains, but for specks below 3x3 pixels, counts with all that differs around it.
+    other, within `reach` pixels: what that leaves tells the noise. It is done both
+    ways: where a thin line is gone, the white of the second picture lies within the
+    range of the first, which has the line and white around it. Clipping takes the rim
+    off a change, and in a texture most of its inside. So what remains, but for specks
+    below 3x3 pixels, counts with all that differs around it.
     """
-    remains = np.full_like(measured.evidence, 255)
     clipped_first = clip_to_range(first, second, reach)
     clipped_second = clip_to_range(second, first, reach)
-    for x, y in ((first, clipped_first), (clipped_second, second)):
-        # The offset is the pair's: here it is within the range where there is texture.
-        noise = Noise(measured.noise.offset, estimate_noise(x, y).sigma)
-        remains = cv2.min(remains, measure(x, y, noise, options.gray).evidence)
+    pairs = (first, clipped_first), (clipped_second, second)
+    clipped = explanation
+    if explanation.noise is not None:
+        left = [explain(x, y, None, options, True).noise for x, y in pairs]
+        noise = np.max([noise for noise in left if noise is not None], axis=0)
+        clipped = explanation._replace(noise=noise)
+    if explanation.interpolated:
+        explanation = clipped
+    remains: Gray8 = np.full(first.shape[:2], 255, np.uint8)
+    for x, y in pairs:
+        remains = cv2.min(remains, measure(x, y, clipped, options.gray).evidence)
+    evidence = measure(first, second, explanation, options.gray).evidence
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
     around_remains = cv2.erode(no_specks, np.ones((side, side)))
-    return cv2.max(measured.evidence, around_remains)
+    return cv2.max(evidence, around_remains)
+
+
+AROUND = 4  # pixels around a difference that a shift must not make worse
+
+
+def shifted(image: Image, across: float, down: float) -> Image:
+    """An (H, W) float32 image moved by parts of a pixel, by cubics."""
+    height, width = image.shape
+    move = np.array([[1, 0, across], [0, 1, down]], float)
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpAffine(image, move, (width, height), None, cv2.INTER_CUBIC, edge)
+
+
+def shifts_up_to(reach: float) -> list[tuple[float, float]]:
+    """Shifts of at most `reach` pixels across and down, on a lattice of 81 or fewer."""
+    steps = np.linspace(-reach, reach, 9)
+    return [(float(x), float(y)) for y in steps for x in steps]
+
+
+class Differences(NamedTuple):
+    """Connected differences, each with what is AROUND it; n pixels in all."""
+
+    near: Image  # (H, W) bool: the pixels
+    labels: Image  # (n,) int: the difference that each belongs to
+    own: Image  # (n,) bool: of the difference itself, not around it
+
+    def energy(self, x: Image, y: Image, weight: Image | float = 1.0) -> Image:
+        """The sum, of each difference, of (x - y)^2 of two (H, W) images."""
+        off = x[self.near] - y[self.near]
+        return np.bincount(self.labels, off * off * weight)
+
+
+def find_differences(seen: Image) -> Differences:
+    """The connected parts of an (H, W) bool mask in which some pixel is set."""
+    differences = cv2.dilate(seen.view(np.uint8), np.ones((3, 3)))
+    by_difference = cv2.DIST_LABEL_CCOMP
+    distance, labels = cv2.distanceTransformWithLabels(
+        1 - differences, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=by_difference
+    )
+    near = distance <= AROUND
+    return Differences(near, labels[near], differences[near] > 0)
+
+
+class ShiftFit(NamedTuple):
+    """The shifts that explain k differences best."""
+
+    shift: Image  # (k, 2) float: across and down, half of it in each picture
+    left: Image  # (k,) float: the share of the squared difference that is left
+
+
+def fit_shifts(x: Image, y: Image, differences: Differences, reach: float) -> ShiftFit:
+    """Find the shift within `reach` pixels that leaves least of each difference.
+
+    Both pictures are moved by half of it, towards each other: moving one alone would
+    blur that one, and a thin line that is gone would count as moved.
+    """
+    shifts = np.array(shifts_up_to(reach / 2))
+    lefts = []
+    for across, down in shifts:
+        moved = shifted(x, across, down)
+        apart = differences.energy(moved, shifted(y, -across, -down))
+        along = differences.energy(moved, shifted(y, across, down))
+        lefts.append(apart / np.maximum(along, 1))
+    left = np.array(lefts)
+    return ShiftFit(shifts[left.argmin(axis=0)], left.min(axis=0))
+
+
+LETTER = 9  # pixels
+UNLIKE = 0.75  # of the squared difference that is left of what has not moved alike
+
+
+def not_moved_alike(
+    x: Image, y: Image, differences: Differences, fit: ShiftFit, moved: Image
+) -> Image:
+    """Of differences that moved as a whole, the pixels at which something did not.
+
+    moved: (k,) bool. Returns (n,) bool. A gap in a line that moved is a difference.
+    """
+    unlike = np.zeros(differences.labels.shape, np.bool_)
+    size = LETTER, LETTER
+    for shift in np.unique(fit.shift[moved], axis=0):
+        across, down = shift
+        moved_x = shifted(x, across, down)
+        apart = moved_x - shifted(y, -across, -down)
+        along = moved_x - shifted(y, across, down)
+        left = cv2.blur(apart * apart, size)
+        is_left = left > UNLIKE * cv2.blur(along * along, size)
+        by_this = moved & (fit.shift == shift).all(axis=1)
+        here = by_this[differences.labels]
+        unlike[here] = is_left[differences.near][here]
+    return unlike
+
+
+SLIGHT = 0.05  # of what a shift by the whole tolerance would differ by is no change
+
+
+def are_slight(x: Image, y: Image, differences: Differences, reach: float) -> Image:
+    """Which differences are slight beside what the whole tolerance would make: (k,)."""
+    own = differences.own
+    before = differences.energy(x, y, own)
+    most = np.zeros_like(before)
+    for across, down in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
+        for image in (x, y):
+            moved = shifted(image, across, down)
+            most = np.maximum(most, differences.energy(moved, image, own))
+    return before < SLIGHT * most
+
+
+LINES = 65  # pixels: a few lines of text
+AGREE = 0.7  # of the busy pixels around differ where all text is drawn anew
+BEYOND = 0.15  # of the squared difference may be beyond the other's range; 0.2: a
+# paragraph that moved by 3 pixels is lost, 0.1: public pages of two systems get 10
+# boxes for 8
+
+
+def are_redrawn(x: Image, y: Image, differences: Differences, reach: float) -> Image:
+    """Which differences are of letters that another system has drawn: (k,) bool.
+
+    There all that is busy around differs too, and little of it is beyond the range of
+    the other picture within `reach` pixels. Of one changed digit the neighbours agree.
+    """
+    gradient = cv2.morphologyEx(cv2.min(x, y), cv2.MORPH_GRADIENT, np.ones((3, 3)))
+    busy = (gradient > 32).astype(np.float32)
+    is_own = np.zeros(x.shape, np.float32)
+    is_own[differences.near] = differences.own
+    around = LINES, LINES
+    busy_around = cv2.boxFilter(busy, -1, around, normalize=False)
+    differs_around = cv2.boxFilter(busy * is_own, -1, around, normalize=False)
+    agrees = (busy_around > 600) & (differs_around > AGREE * busy_around)
+    own, labels = differences.own, differences.labels
+    count = np.maximum(np.bincount(labels, own), 1)
+    share = np.bincount(labels, own & agrees[differences.near]) / count
+    beyond_y = differences.energy(x, clip_to_range(x, y, reach), own)
+    beyond_x = differences.energy(y, clip_to_range(y, x, reach), own)
+    beyond = np.maximum(beyond_x, beyond_y)
+    return (share > 0.5) & (beyond < BEYOND * differences.energy(x, y, own))
+
+
+EXPLAINED = 0.5  # of its squared difference a shift may leave
+WELL = 0.2  # may be left where all but a part has moved
+
+
+def explain_shifts(
+    first: Image, second: Image, evidence: Gray8, settings: Settings, reach: float
+) -> Gray8:
+    """The (H, W) evidence of a digital pair, less differences that a shift explains.
+
+    A connected difference is explained as a whole, by one shift within `reach` pixels
+    that leaves little of it and of what is around it: strokes of 1 to 3 pixels lie
+    within the local range of another digit, and a shift that turns one digit into
+    another moves the strokes beside it.
+    """
+    a = in_levels(first, settings.low, settings.white)
+    b = in_levels(second, settings.low, settings.white)
+    seen = evidence <= CEILING * 255
+    seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
+    if not seen.any():
+        return evidence
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    differences = find_differences(seen)
+    fit = fit_shifts(x, y, differences, reach)
+    explained = fit.left < EXPLAINED
+    explained |= are_slight(x, y, differences, reach)
+    explained |= are_redrawn(x, y, differences, reach)
+    remains = ~explained[differences.labels]
+    moved_well = fit.left < WELL
+    remains |= not_moved_alike(x, y, differences, fit, moved_well)
+    seen[differences.near] &= remains
+    kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
+    return np.where(kept, evidence, np.uint8(255))
 
 
 def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
@@ -2610,18 +3511,23 @@ def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
 
 def find_plain_evidence(
     first: Image, second: Image, ignored: Gray8 | None, options: Options
-) -> Measured:
+) -> tuple[Measured, Explanation]:
     """`find_evidence` of a pair of which nothing was interpolated."""
     seen = without(ignored, first, second)
-    noise = estimate_noise(first, seen, ignored)
-    measured = measure(first, seen, noise, options.gray)
+    explanation = explain(first, seen, ignored, options)
+    measured = measure(first, seen, explanation, options.gray)
+    evidence = measured.evidence
     if ignored is not None:  # what is not evidence is of the pair as it is
-        whole = measure(first, second, None, True, ignored)
-        measured = whole._replace(noise=noise, evidence=measured.evidence)
-    if options.tolerance:
-        evidence = tolerate(first, seen, measured, options, options.tolerance)
-        measured = measured._replace(evidence=evidence)
-    return measured
+        measured = measure(first, second, None, True, ignored)
+    if options.tolerance and explanation.camera:
+        reach = options.tolerance
+        evidence = tolerate(first, seen, explanation, options, reach)
+    elif options.tolerance:
+        low, high = value_range(first, second)
+        white = used_white(first, second, high)
+        settings = Settings(low, high, white, explanation, options.gray)
+        evidence = explain_shifts(first, seen, evidence, settings, options.tolerance)
+    return measured._replace(evidence=evidence), explanation
 
 
 def find_resampled_evidence(
@@ -2630,7 +3536,7 @@ def find_resampled_evidence(
     uncovered: Gray8 | None,
     ignored: Gray8 | None,
     options: Options,
-) -> Measured:
+) -> tuple[Measured, Explanation]:
     """`find_evidence` of a second picture that was interpolated to lie over the first.
 
     Interpolation loses lines of one pixel and one apart, so both pictures are smoothed
@@ -2645,17 +3551,16 @@ def find_resampled_evidence(
     smooth_first = cv2.GaussianBlur(first, (3, 3), 0)
     seen = without(ignored, first, second)
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
-    noise = estimate_noise(smooth_first, smooth_second, ignored)
-    measured = measure(smooth_first, smooth_second, noise, options.gray)
+    explanation = explain(smooth_first, smooth_second, ignored, options, True)
     reach = max(options.tolerance, RESAMPLED)
-    return Measured(
+    evidence = tolerate(smooth_first, smooth_second, explanation, options, reach)
+    measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
-        ssim_loss=plain.ssim_loss,
-        noise=noise,
-        evidence=tolerate(smooth_first, smooth_second, measured, options, reach),
+        evidence=evidence,
         unequal_pixels=None,
         largest_difference=None,
     )
+    return measured, explanation
 
 
 def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
@@ -2674,21 +3579,24 @@ def find_evidence(
     ignored: Gray8 | None,
     alignment: Alignment | None,
     options: Options,
-) -> Measured:
-    """SSIM of a pair, and the evidence: what noise and small shifts do not explain.
+) -> tuple[Measured, Explanation]:
+    """SSIM of a pair, and the evidence: what noise, light and shifts do not explain.
 
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
     if alignment is None or alignment.transform is None:  # nothing was interpolated
-        measured = find_plain_evidence(first, second, ignored, options)
+        measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
         measured = measured._replace(score=score)
     else:
-        measured = find_resampled_evidence(first, second, uncovered, ignored, options)
-    if ignored is None:
-        return measured
-    return measured._replace(evidence=cv2.bitwise_or(measured.evidence, ignored))
+        measured, explanation = find_resampled_evidence(
+            first, second, uncovered, ignored, options
+        )
+    if ignored is not None:
+        evidence = cv2.bitwise_or(measured.evidence, ignored)
+        measured = measured._replace(evidence=evidence)
+    return measured, explanation
 
 
 # --- Threshold and regions ------------------------------------------------------------
@@ -2757,33 +3665,65 @@ def find_ignored(
     return union(asked, first, second, laid.left_out)
 
 
-CEILING = 0.65  # of Otsu's threshold in 8 bits; 0.7: 0.6 false boxes a picture at +10
+def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | None]:
+    """The threshold of strong differences, and of faint ones; an SSIM in [0, 1] each.
 
-
-def find_threshold(evidence: Gray8, ceiling: float, options: Options) -> float:
-    """The threshold that is asked for, or Otsu's up to the ceiling; an SSIM in [0, 1].
-
-    Otsu 1979, https://doi.org/10.1109/TSMC.1979.4310076. It always splits, so without
-    the ceiling a pair that differs by nothing but faint noise would be cut in two.
+    The strong one is Otsu's (1979, https://doi.org/10.1109/TSMC.1979.4310076), the
+    faint one the least that counts: Otsu's always splits, so it is no higher. One that
+    is asked for is the only one.
     """
     if options.threshold is not None:
-        return options.threshold
+        return options.threshold, None
+    faint = int(CEILING * 255)
     flags = cv2.THRESH_OTSU | cv2.THRESH_DRYRUN
     otsu, _ = cv2.threshold(evidence, 0, 255, flags)
     if otsu == 0:  # Otsu's answer for values that are all alike, too
         least = int(evidence.min())
         otsu = 0 if least == 255 else least
-    return int(min(otsu, ceiling * 255)) / 255
+    return min(int(otsu), faint) / 255, faint / 255
 
 
-def find_mask(evidence: Gray8, threshold: float) -> Gray8:
-    """What differs: evidence at or below the threshold; (H, W) uint8, 255 = differs.
+def at_most(evidence: Gray8, threshold: float) -> Gray8:
+    """Where evidence is at or below a threshold: (H, W) uint8, 255 there.
 
     The threshold works in steps of 1/255. Where windows are equal nothing differs, even
     at 1.
     """
     level = min(int(threshold * 255 + 0.5), 254)
     return cv2.threshold(evidence, level, 255, cv2.THRESH_BINARY_INV)[1]
+
+
+def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
+    """What an outer contour holds of the mask, in the span of its bounding box."""
+    height, width = span.bottom - span.top, span.right - span.left
+    patch = np.zeros((height, width), np.uint8)
+    offset = -span.left, -span.top
+    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
+    patch &= span.of(mask)
+    return patch
+
+
+def find_mask(
+    evidence: Gray8, threshold: float, faint_threshold: float | None
+) -> Gray8:
+    """What differs: what is strong, and what is faint and holds nothing strong.
+
+    So a large change hides no faint one, and a strong one keeps its bounds. evidence:
+    (H, W) uint8. Returns (H, W) uint8, 255 = differs.
+    """
+    mask = at_most(evidence, threshold)
+    if faint_threshold is None or faint_threshold <= threshold:
+        return mask
+    faint = at_most(evidence, faint_threshold)
+    contours, _ = cv2.findContours(faint, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for contour in contours:
+        x, y, width, height = cv2.boundingRect(contour)
+        span = Span(y, y + height, x, x + width)
+        patch = patch_of(contour, span, faint)
+        strong = cv2.bitwise_and(patch, span.of(mask))
+        if not cv2.hasNonZero(strong):
+            span.of(mask)[patch > 0] = 255
+    return mask
 
 
 class Box(NamedTuple):
@@ -2794,7 +3734,7 @@ class Box(NamedTuple):
     right: int  # before which it ends
     bottom: int
     area: int  # count of different pixels
-    evidence: float  # its sum over them
+    loss: float  # the sum of 1 - SSIM over them, in steps of 1/255
 
     def joined(self, other: Box) -> Box:
         """The box around both."""
@@ -2804,7 +3744,7 @@ class Box(NamedTuple):
             max(self.right, other.right),
             max(self.bottom, other.bottom),
             self.area + other.area,
-            self.evidence + other.evidence,
+            self.loss + other.loss,
         )
 
 
@@ -2847,23 +3787,13 @@ def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
     return merged
 
 
-def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
-    """What an outer contour holds of the mask, in the span of its bounding box."""
-    height, width = span.bottom - span.top, span.right - span.left
-    patch = np.zeros((height, width), np.uint8)
-    offset = -span.left, -span.top
-    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
-    patch &= span.of(mask)
-    return patch
-
-
 def find_regions(
-    mask: Gray8, evidence: Gray8, options: Options
+    mask: Gray8, ssim_loss: Gray8, options: Options
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The regions of a mask, and the mask of these regions alone.
 
     A region is what an outer contour holds, from the smallest area up: what lies inside
-    a ring belongs to the ring. mask, evidence: (H, W) uint8. The regions come top to
+    a ring belongs to the ring. mask, ssim_loss: (H, W) uint8. The regions come top to
     bottom, then left to right. The mask is taken over, and what is too small is erased
     from it: another of 37 megapixels costs 90 ms, a tenth of the whole comparison.
     """
@@ -2880,7 +3810,7 @@ def find_regions(
         if area < options.min_area:
             specks.append(contour)
             continue
-        total = area * cv2.mean(span.of(evidence), patch)[0]
+        total = area * cv2.mean(span.of(ssim_loss), patch)[0]
         boxes.append(Box(span.left, span.top, span.right, span.bottom, area, total))
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     if options.merge:
@@ -2892,7 +3822,7 @@ def find_regions(
             width=box.right - box.left,
             height=box.bottom - box.top,
             area=box.area,
-            ssim=(box.evidence / box.area + 0.5) / 255,  # as evidence is rounded down
+            ssim=1 - box.loss / box.area / 255,
         )
         for box in boxes
     ]
@@ -2964,12 +3894,12 @@ def add_bands(
 def regions_on(
     laid: Laid | Comparison,
     mask: Gray8,
-    evidence: Gray8,
+    ssim_loss: Gray8,
     ignored: Gray8 | None,
     options: Options,
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """`find_regions` on the canvas, less spacing, with what only one picture has."""
-    mask, regions = find_regions(mask, evidence, options)
+    mask, regions = find_regions(mask, ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, laid)
     return add_bands(mask, regions, laid, ignored)
 
@@ -3041,6 +3971,20 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
+def light_of(explanation: Explanation) -> Light | None:
+    """The light that an explanation has, as it is told."""
+    if explanation.light:
+        return Light(explanation.camera, explanation.light.ratios, 0)
+    tone = explanation.tone
+    if tone is None:
+        return None
+    shifts = (tone.forward - VALUES)[64:192]
+    if np.ptp(shifts) <= 1:
+        return Light(explanation.camera, (1.0, 1.0), int(np.median(shifts)))
+    ratios = tone.forward[16:240] / VALUES[16:240]
+    return Light(explanation.camera, (float(ratios.min()), float(ratios.max())), 0)
+
+
 def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
     """The two kinds of parts that are left out: paths of masks, and rectangles."""
     paths = [part for part in options.ignore if isinstance(part, str)]
@@ -3102,13 +4046,12 @@ def compare_images(
     left_out = find_ignored(laid, rectangles, masks, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(left_out, laid.uncovered)
-    measured = find_evidence(
+    measured, explanation = find_evidence(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
-    ceiling = CEILING if first.dtype == np.uint8 else 1.0
-    threshold = find_threshold(measured.evidence, ceiling, options)
-    mask = find_mask(measured.evidence, threshold)
-    mask, regions = regions_on(laid, mask, measured.evidence, left_out, options)
+    threshold, faint_threshold = find_threshold(measured.evidence, options)
+    mask = find_mask(measured.evidence, threshold, faint_threshold)
+    mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
 
     return Comparison(
         first=laid.first,
@@ -3120,7 +4063,10 @@ def compare_images(
         strips=laid.strips,
         lanes=laid.lanes,
         ignored=left_out,
+        light=light_of(explanation),
+        noise=explanation.sigma,
         threshold=threshold,
+        faint_threshold=faint_threshold,
         mask=mask,
         regions=regions,
         options=options,
@@ -3129,15 +4075,21 @@ def compare_images(
 
 
 def with_threshold(
-    comparison: Comparison, threshold: float, min_area: int
+    comparison: Comparison, threshold: float | None, min_area: int
 ) -> Comparison:
     """The comparison at another threshold and smallest area, from the evidence on."""
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
-    mask = find_mask(comparison.evidence, threshold)
-    evidence, ignored = comparison.evidence, comparison.ignored
-    mask, regions = regions_on(comparison, mask, evidence, ignored, options)
+    threshold, faint_threshold = find_threshold(comparison.evidence, options)
+    mask = find_mask(comparison.evidence, threshold, faint_threshold)
+    loss, ignored = comparison.ssim_loss, comparison.ignored
+    mask, regions = regions_on(comparison, mask, loss, ignored, options)
     return replace(
-        comparison, options=options, threshold=threshold, mask=mask, regions=regions
+        comparison,
+        options=options,
+        threshold=threshold,
+        faint_threshold=faint_threshold,
+        mask=mask,
+        regions=regions,
     )
 
 
@@ -3159,12 +4111,15 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
     return np.where(white, np.uint8(255), np.uint8(0))
 
 
-def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
-    """What to tell of files beside the result: what of them was not compared."""
+def notes_on(pictures: Sequence[Picture], unnamed: bool) -> Iterator[str]:
+    """What to tell of files beside the result: what of them was not compared.
+
+    unnamed: no page was asked for, so that the first was compared.
+    """
     left_out = [
         f"{picture.pages - 1} of {picture.file.path}"
         for picture in pictures
-        if picture.pages > 1
+        if picture.pages > 1 and unnamed
     ]
     if left_out:
         counts = ", ".join(dict.fromkeys(left_out))
@@ -3175,15 +4130,28 @@ def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
 
 
 def compare_files(
-    first: PathLike, second: PathLike, options: Options | None = None, **changes: Any
+    first: PathLike,
+    second: PathLike,
+    options: Options | None = None,
+    *,
+    first_page: int | None = None,
+    second_page: int | None = None,
+    **changes: Any,
 ) -> Comparison:
-    """`compare_images` of two picture files.
+    """`compare_images` of two picture files, or of pages of documents, from 1.
 
+    Where no page is named it is the first, and the notes tell how many are left out.
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
     paths, rectangles = masks_and_rectangles(options)
-    one, other, *masks = read_images(first, second, *paths)
+    masks_first = [(path, 1) for path in paths]
+    places = [(first, first_page), (second, second_page), *masks_first]
+    with contextlib.ExitStack() as stack:
+        sources = [
+            open_source(stack, path, page or 1, options.dpi) for path, page in places
+        ]
+        one, other, *masks = read_sources(sources)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -3194,9 +4162,9 @@ def compare_files(
     return replace(
         comparison,
         options=options,
-        first_file=one.file,
-        second_file=other.file,
-        notes=tuple(dict.fromkeys(notes_on([one, other]))),
+        first_file=one.file._replace(page=first_page),
+        second_file=other.file._replace(page=second_page),
+        notes=tuple(dict.fromkeys(notes_on([one, other], first_page is None))),
     )
 
 
@@ -3231,10 +4199,15 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     return first, second
 
 
-def draw_boxes(image: Image, regions: Sequence[Region]) -> Image:
-    """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region."""
+def draw_boxes(
+    image: Image, regions: Sequence[Region], thickness: int | None = None
+) -> Image:
+    """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region.
+
+    Without a thickness in pixels the lines are seen when all is scaled to a screen.
+    """
     picture = image.copy()
-    thickness = max(2, round(max(picture.shape) / 800))  # seen when scaled to a screen
+    thickness = thickness or max(2, round(max(picture.shape) / 800))
     for region in regions:
         box = region.x, region.y, region.width, region.height
         cv2.rectangle(picture, box, RED, thickness)
@@ -3269,13 +4242,26 @@ def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
     return hatch(picture, lacking)
 
 
-def draw(comparison: Comparison, title: str) -> Image:
+def with_bands(comparison: Comparison, title: str) -> Image:
+    """One picture of a comparison, its bands tinted or hatched: (H, W, 3) uint8 BGR.
+
+    title: "Original" or "Modified". It may be the picture that is compared itself.
+    """
+    first, second = clean_pictures(comparison)
+    picture = first if title == "Original" else second
+    if comparison.of_one:
+        return draw_bands(picture, comparison.of_one, title)
+    return picture
+
+
+def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Image:
     """One of the four pictures of a comparison, a new array of uint8.
 
     title: "Original" or "Modified" gives the first or second picture with red boxes,
     (H, W, 3) BGR; "Diff" the SSIM map, 255 = same, and "Thresh" the mask, 255 =
     differs, both (H, W). What is ignored is hatched; so is what a picture does not
-    have, which the other shows tinted. Raises ImageDiffError for another title.
+    have, which the other shows tinted. thickness: of the boxes, in pixels. Raises
+    ImageDiffError for another title.
     """
     if title not in TITLES:
         fault = f"there is no picture {title!r}"
@@ -3285,11 +4271,8 @@ def draw(comparison: Comparison, title: str) -> Image:
     elif title == "Thresh":
         picture = comparison.mask.copy()
     else:
-        first, second = clean_pictures(comparison)
-        picture = first if title == "Original" else second
-        if comparison.of_one:
-            picture = draw_bands(picture, comparison.of_one, title)
-        picture = draw_boxes(picture, comparison.regions)
+        picture = with_bands(comparison, title)
+        picture = draw_boxes(picture, comparison.regions, thickness)
     if comparison.ignored is None:
         return picture
     return hatch(picture, comparison.ignored)
@@ -3301,6 +4284,13 @@ def side_by_side(comparison: Comparison) -> Image:
     modified = draw(comparison, "Modified")
     between = np.full((len(original), 8, 3), 255, np.uint8)
     return np.hstack([original, between, modified])
+
+
+def overlay(first: Image, mask: Gray8) -> Image:
+    """The first picture faded to gray, and red what differs: (H, W, 3) uint8 BGR."""
+    faded = cv2.addWeighted(gray(first), 0.4, gray(first), 0, 0.6 * WHITE)
+    rest = cv2.min(faded, cv2.bitwise_not(mask))
+    return cv2.merge([rest, rest, faded])
 
 
 def thumbnail(image: Image, regions: Sequence[Region]) -> Image:
@@ -3326,21 +4316,39 @@ EMPTY: Record = {  # a result as JSON without any value, its keys in order
     "name": None,
     "first": None,
     "second": None,
+    "first_page": None,
+    "second_page": None,
     "width": None,
     "height": None,
     "second_width": None,
     "second_height": None,
     "ssim": None,
     "threshold": None,
+    "faint_threshold": None,
     "unequal_pixels": None,
     "largest_difference": None,
     "different_pixels": None,
     "different_fraction": None,
     "regions": [],
     "alignment": None,
+    "light": None,
     "noise": None,
     "error": None,
 }
+
+
+def to_json(value: Any) -> str:
+    """A record as one line of JSON."""
+    import json
+
+    return json.dumps(value)
+
+
+def from_json(text: str) -> Any:
+    """What a text of JSON holds; ValueError where it is none."""
+    import json
+
+    return json.loads(text)
 
 
 def printable(text: str) -> str:
@@ -3393,19 +4401,23 @@ def as_record(comparison: Comparison) -> Record:
         "status": comparison.status,
         "first": first_file.path if first_file else None,
         "second": second_file.path if second_file else None,
+        "first_page": first_file.page if first_file else None,
+        "second_page": second_file.page if second_file else None,
         "width": width,
         "height": height,
         "second_width": second_width,
         "second_height": second_height,
         "ssim": comparison.score,
         "threshold": comparison.threshold,
+        "faint_threshold": comparison.faint_threshold,
         "unequal_pixels": comparison.unequal_pixels,
         "largest_difference": comparison.largest_difference,
         "different_pixels": comparison.different_pixels,
         "different_fraction": comparison.different_fraction,
         "regions": region_records(comparison),
         "alignment": alignment_record(comparison),
-        "noise": comparison.noise.sigma or None,
+        "light": comparison.light._asdict() if comparison.light else None,
+        "noise": comparison.noise,
     }
 
 
@@ -3520,6 +4532,14 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
 
 
+def light_text(light: Light) -> str:
+    """How the second picture is lit otherwise, in words."""
+    if light.offset:
+        return f"{light.offset:+} of 255 throughout"
+    least, most = light.gain
+    return f"light x{least:.2f} to x{most:.2f}"
+
+
 def explanations(comparison: Comparison) -> Iterator[str]:
     """What was taken out before the pictures were compared, a line each."""
     yield from layout_text(comparison)
@@ -3529,14 +4549,13 @@ def explanations(comparison: Comparison) -> Iterator[str]:
             for row in comparison.alignment.transform
         ]
         yield f"{registration(comparison.alignment)}, transform {'; '.join(rows)}"
-    offset, sigma = comparison.noise
     explained = []
-    if sigma:
-        explained.append(f"noise of sigma {sigma:.2g}")
-    if offset:
-        explained.append(f"{-offset:+.3g} of brightness")
+    if comparison.noise:
+        explained.append(f"noise of sigma {comparison.noise:.2g} of 255")
+    if comparison.light:
+        explained.append(light_text(comparison.light))
     if explained:
-        yield f"not counted: {' and '.join(explained)}, in levels of 255"
+        yield f"not counted: {' and '.join(explained)}"
 
 
 def as_text(comparison: Comparison) -> str:
@@ -3575,8 +4594,12 @@ def as_facts(record: Record) -> str:
 
 # --- Pages ----------------------------------------------------------------------------
 
-# The thumbnails in the folder of a pair of many, and the picture that each is made of.
-SMALL = {"original_small.jpg": "first", "modified_small.jpg": "second"}
+# The small pictures in the folder of a pair of many, for the overview.
+SMALL = {
+    "first": "original_small.jpg",
+    "second": "modified_small.jpg",
+    "overlay": "overlay_small.jpg",
+}
 # In the output of many the pages of the pairs, each in a folder of its name, have one
 # of their own: so no name is that of a file of the run.
 PAIRS_FOLDER = "pairs"
@@ -3591,155 +4614,285 @@ PAGE_HEAD = """\
  base-uri 'none'; form-action 'none'">
 <style>
 :root {
-  color-scheme: light dark;
-  --line: #8886; --soft: #8882; --mark: #f0142f; --pick: #1f6bd0;
+  --soft: light-dark(#eee, #2c2c2c); --mark: #e0002b; --pick: #1a62c4;
+  color-scheme: light dark; background: Canvas;
 }
-body {
-  margin: 0;
-  font: 16px/1.5 system-ui, sans-serif;
-  font-variant-numeric: tabular-nums;
-}
-header, nav, main, section { padding: 12px max(12px, 2vw); }
-h1, p { margin: 4px 0; }
-h1 { font-size: 20px; overflow-wrap: anywhere; }
-nav {
-  position: sticky; top: 0; z-index: 1;
-  background: Canvas; outline: 1px solid var(--line);
-}
-nav, fieldset { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
-fieldset { border: 0; padding: 0; margin: 0 12px 0 0; }
-label {
-  padding: 4px 10px; border-radius: 6px;
-  cursor: pointer; background: var(--soft);
+* { box-sizing: border-box; margin: 0; overflow-wrap: anywhere; }
+body { font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+header, nav, #legend { padding: 4px max(12px, 1vw); }
+h1 { font-size: 17px; }
+a { color: light-dark(#0b57b5, #8ab8ff); }
+nav, fieldset, #facts { display: flex; flex-wrap: wrap; align-items: center; gap: 9px; }
+#facts { row-gap: 0; }
+fieldset { border: 0; padding: 0; margin-right: 8px; }
+label, button, select, [type=search] {
+  font: inherit; padding: 3px 9px; min-height: 28px; border: 0; border-radius: 6px;
+  color: CanvasText; background: var(--soft);
 }
 label:has(:checked) { background: var(--pick); color: #fff; }
-label:focus-within { outline: 2px solid; outline-offset: 1px; }
-label input { position: absolute; opacity: 0; pointer-events: none; }
+label input { position: absolute; opacity: 0; }
+:focus-visible, label:has(:focus-visible) { outline: 3px solid light-dark(#06c, #8bf); }
+#verdict b { padding: 1px 8px; border-radius: 6px; color: #fff; background: #23753a; }
+#verdict .different { background: #c8002a; }
+"""
+# What both scripts share.
+HELPERS = """
+const by = id => document.getElementById(id);
+const data = JSON.parse(by("data").textContent);
+const query = new URLSearchParams(location.hash.slice(1));
+function make(tag, values, ...children) {
+  const element = Object.assign(document.createElement(tag), values);
+  element.append(...children);
+  return element;
+}
+function radios(name, values, text, onchange) {
+  const chosen = values.includes(query.get(name)) ? query.get(name) : values[0];
+  by(name).append(...values.map((value, index) => {
+    const id = name + (index + 1), checked = value == chosen;
+    const radio = make("input", { type: "radio", id, name, value, checked, onchange });
+    return make("label", {}, radio, text(value));
+  }));
+}
+const choice = name => document.querySelector(`[name=${name}]:checked`).value;
+const { word, verdict, facts } = data;
+by("verdict").append(make("b", { className: word }, word), " " + verdict);
+for (const [name, value, title = ""] of facts) {
+  by("facts").append(make("span", { title }, name + " ", make("b", {}, value)));
+}
+by("facts").append("written " + new Date(document.lastModified).toLocaleString());
+const lost = ({ alt, className }) =>
+  make("p", { className }, `${alt || "picture"} is missing or damaged`);
+addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
 
-# Over all pictures lie the boxes, the swipe's slider and the toggle's switch: mouse,
-# touch and keyboard are the browser's. `body:has`, as `:has` alone takes 4 times as
-# long with 2000 regions.
+# Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
+# still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
+# the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
-main { display: grid; gap: 0 16px; justify-items: center; isolation: isolate; }
-figure { position: relative; grid-area: 1 / 1; margin: 32px 0 0; line-height: 0; }
-figure::before {
-  content: attr(class);
-  position: absolute; inset: auto 0 calc(100% + 1px);
-  line-height: 24px; background: Canvas;
+body { display: grid; height: 100vh; grid-template-rows: repeat(3, auto) 1fr; }
+main { display: grid; grid-template-columns: 1fr auto; min-height: 0; }
+#stage {
+  position: relative; display: flex; gap: 8px; overflow: hidden; min-height: 62vh;
+  touch-action: none; user-select: none; cursor: grab;
 }
-figure > :not(img) {
-  position: absolute; inset: 0; z-index: 1; width: 100%; height: 100%;
+figure { position: relative; flex: 1; overflow: hidden; background: var(--soft); }
+figcaption { position: absolute; padding: 0 8px; background: Canvas; }
+.sheet, .sheet > *, .tint > * { position: absolute; width: 100%; height: 100%; }
+.sheet { background: #fff; color: #000; isolation: isolate; }
+.near img, .crop.near { image-rendering: pixelated; }
+.two, .diff, .tint { display: none; inset: 0; }
+.side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
+.swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
+.swipe .two figcaption, .blend .two figcaption { right: 0; }
+.diff figcaption, .thresh figcaption { display: none; }
+.swipe .two { clip-path: inset(0 0 0 var(--at)); }
+.blend .two { opacity: var(--at); }
+.overlay .first { filter: grayscale(1) opacity(.4); }
+.overlay .tint { background: red; mix-blend-mode: multiply; }
+.overlay .thresh { mix-blend-mode: lighten; }
+.overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
+#at, #grip { display: none; position: absolute; }
+.swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
+.swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
+#grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
+.box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
+.box::before {
+  content: attr(data-number); position: absolute; left: -2px; bottom: calc(100% + 2px);
+  padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
-img { max-width: 100%; height: auto; outline: 1px solid var(--line); }
-figure:has(:focus-visible) img { outline: 2px solid var(--pick); }
-svg { fill: none; stroke: var(--mark); stroke-width: 2; pointer-events: none; }
-rect { vector-effect: non-scaling-stroke; }
-polygon, .lacking { fill: url(#hatch); stroke: none; }
-.inserted { fill: #28a05040; stroke: none; }
-.removed { fill: #dc464640; stroke: none; }
-body:has(#boxes:not(:checked)) :is(#all, use) { visibility: hidden; }
-.second, .diff, .thresh, #at, #other { display: none; }
-body:has(#side:checked) {
-  main { grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); }
-  .second { display: block; grid-area: auto; }
+.small::after {
+  content: ""; position: absolute; inset: calc(50% - 14px); width: 28px; height: 28px;
+  border: 2px solid var(--mark); border-radius: 50%;
 }
-body:has(#swipe:checked, #blend:checked) {
-  .second, #at { display: block; }
-  .second::before { left: auto; }
-}
-body:has(#swipe:checked) {
-  .second { clip-path: inset(-28px 0 0 var(--at)); }
-  .first svg {
-    background: linear-gradient(var(--pick) 0 0) var(--at) / 2px no-repeat;
-  }
-  #at {
-    left: -12px; width: calc(100% + 24px); margin: 0;
-    opacity: 0; cursor: ew-resize; appearance: none;
-    &::-webkit-slider-thumb { appearance: none; width: 24px; height: 100%; }
-  }
-}
-body:has(#blend:checked) {
-  .second { opacity: var(--at); }
-  #at {
-    position: sticky; top: 92px; width: 0; min-width: 50%; height: 24px;
-    margin: -27px auto 3px;
-  }
-}
-body:has(#toggle:checked) {
-  #other, &:has(#other:checked) .second { display: block; }
-}
-#other { margin: 0; opacity: 0; cursor: pointer; }
-body:has(#diff:checked) .diff, body:has(#thresh:checked) .thresh { display: block; }
-table {
-  border-collapse: collapse; margin: 12px 0;
-  font-size: clamp(13px, 3.4vw, 16px);
-}
-th, td { padding: 4px .4em; text-align: right; border-bottom: 1px solid var(--line); }
-tbody tr { position: relative; }
-tbody tr:is(:hover, :focus-within) { background: var(--soft); }
-td a::after { content: ""; position: absolute; inset: 0; }
-section { overflow-x: auto; }
+.many .box:not([aria-current])::before, .bare .boxes { display: none; }
+#regions { width: min(100vw, 330px); padding: 0; overflow: auto; list-style: none; }
+#regions li { padding: 4px; content-visibility: auto; contain-intrinsic-height: 130px; }
+.row { display: grid; grid-template-columns: 2em 1fr 1fr; gap: 5px; width: 100%; }
+[aria-current] { outline: 4px solid var(--pick); }
+.row small { grid-column: 2 / -1; text-align: left; }
+@media (max-width: 760px) { body, main { display: block; } }
+@media (max-width: 760px) { .side { flex-direction: column; } }
 </style>
-<header><h1>$title</h1>$back<p><b>SSIM $ssim</b>, threshold $threshold
-<p>$verdict, $width x $height<p>$registration</header>
-<nav><fieldset aria-label="view">
-<label><input type="radio" name="view" id="side" checked>side</label>
-<label><input type="radio" name="view" id="swipe">swipe</label>
-<label><input type="radio" name="view" id="blend">blend</label>
-<label><input type="radio" name="view" id="toggle">toggle</label>
-<label><input type="radio" name="view" id="diff">diff</label>
-<label><input type="radio" name="view" id="thresh">thresh</label></fieldset>
-<label><input type="checkbox" id="boxes" checked>boxes</label></nav>
-<main><figure class="first">
-<input type="range" id="at" step="any" aria-label="place of the swipe and the blend">
-<img src="first.png" alt="first">
-<svg viewBox="0 0 $canvas" aria-hidden="true">
-<pattern id="hatch" width="8" height="8" patternUnits="userSpaceOnUse">
-<path d="M0 8L8 0" stroke="#888"/></pattern>
-$first_bands<g id="all">$shapes</g><use class="flash"/></svg>
-<input type="checkbox" id="other" aria-label="second"></figure>
-<figure class="second"><img src="second.png" alt="second">
-<svg viewBox="0 0 $canvas" aria-hidden="true">$second_bands
-<use href="#all"/><use class="flash"/></svg></figure>
-<figure class="diff"><img src="diff.png" alt="diff"></figure>
-<figure class="thresh"><img src="thresh.png" alt="thresh"></figure></main>
-<section><p>Keys: 1 to 6 choose the view, left and right move the swipe and the blend,
-space toggles, b shows and hides the boxes. A click on a region shows where it is.
-<table><thead><tr><th>region<th>x<th>y<th>width<th>height<th>different<th>SSIM
-<tbody>$rows</table>
-</section><script>$script</script></html>
+<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div>
+<p id="ways"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
+<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></header>
+<nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
+<label id="switch"><input type="checkbox" id="other">second</label>
+<label><input type="checkbox" id="b" checked>boxes</label>
+<button id="f">fit</button><button id="0">1:1</button>
+<button id="-" aria-label="out">-</button><button id="+" aria-label="in">+</button>
+<button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
+<button id="n" aria-label="next region">&gt;</button></nav>
+<p id="legend" role="status"></p>
+<main><div id="stage"><div id="grip"></div>
+<input type="range" id="at" step="any" aria-label="line"></div>
+<ol id="regions" aria-label="regions"></ol></main>
+<svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
+patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
+</pattern></svg><script type="application/json" id="data">$data</script>
+<script>$script</script></html>
 """
 SCRIPT = """
-const [at, boxes, other] =
-  ["at", "boxes", "other"].map(id => document.getElementById(id));
-const views = document.getElementsByName("view");
-onpageshow = at.oninput =
-  () => document.body.style.setProperty("--at", at.value + "%");
-onclick = event => {
-  const region = event.target.hash;
-  if (!region) return;
-  event.preventDefault();  // the focus stays in the table
-  boxes.checked = true;
-  document.querySelector(region)
-    .scrollIntoView({ block: "center", behavior: "smooth" });
-  for (const use of document.querySelectorAll(".flash")) {
-    use.setAttribute("href", region);
-    use.animate({ stroke: "#1f6bd0", strokeWidth: 8, fill: "#1f6bd055", offset: .5 },
-      { duration: 500, iterations: 4 });
+const { boxes, size: [width, height] } = data;
+const [stage, at, list] = ["stage", "at", "regions"].map(by);
+const look = { scale: 1, x: 0, y: 0, fits: true };
+let chosen = 0, dragged = false, held;
+function pane(name, which, ...pictures) {
+  const marks = boxes.map(([x, y, wide, high], index) => {
+    const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
+      top: ${100 * y / height}%; height: ${100 * high / height}%`;
+    const box = make("div", { className: "box", style, most: Math.max(wide, high) });
+    box.dataset.number = index + 1;
+    return box;
+  });
+  const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
+  const sheet = make("div", { className: "sheet" }, ...pictures, layer);
+  layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
+    <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
+    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/></svg>`);
+  const caption = make("figcaption", {}, `${which}: ${data[which]}`);
+  return make("figure", { className: name }, sheet, caption);
+}
+const picture = name => make("img", { className: name, src: name + ".png", alt: name });
+const tint = make("div", { className: "tint" }, picture("thresh"));
+const one = pane("one", "first", picture("first"), picture("diff"), tint);
+stage.prepend(one, pane("two", "second", picture("second")));
+const room = () => one.getBoundingClientRect();
+function place(scale, x, y, fits = false) {
+  const within = (at, half, length) => Math.round(length < 2 * half
+    ? half - length / 2 : Math.min(half, Math.max(half - length, at)));
+  x = within(x, room().width / 2, scale * width);
+  y = within(y, room().height / 2, scale * height);
+  Object.assign(look, { scale, x, y, fits });
+  for (const { firstChild: sheet } of stage.querySelectorAll("figure")) {
+    sheet.style = `width: ${scale * width}px; height: ${scale * height}px;
+      translate: ${x}px ${y}px`;
+    for (const box of sheet.lastChild.children) {
+      box.classList.toggle("small", scale * box.most < 12);
+    }
   }
+  stage.style = `--at: ${at.value}%`;
+  stage.classList.toggle("near", scale > 2);
+  by("stripes").setAttribute("patternTransform", `scale(${1 / scale})`);
+}
+function whole() {
+  const scale = Math.min(room().width / width, room().height / height);
+  return scale < 1 ? scale : Math.min(16, Math.floor(scale));
+}
+const settle = () => place(look.fits ? whole() : look.scale, look.x, look.y, look.fits);
+function zoom(factor, pointer) {
+  const { left, top, width: across, height: down } = room();
+  const x = pointer ? (pointer.x - left) % (across + 8) : across / 2;
+  const y = pointer ? (pointer.y - top) % (down + 8) : down / 2;
+  const scale = Math.min(32, Math.max(Math.min(1, whole()), look.scale * factor));
+  const ratio = scale / look.scale;
+  place(scale, x - ratio * (x - look.x), y - ratio * (y - look.y));
+}
+stage.onwheel = event => {
+  zoom(2 ** (-event.deltaY / (event.ctrlKey ? 30 : 300)), event);
+  return false;
+};
+const fingers = new Map();
+stage.onpointerdown = event => {
+  [dragged, held] = [false, event.target];
+  if (event.target != at) fingers.set(event.pointerId, event);
+};
+stage.onpointermove = event => {
+  const before = fingers.get(event.pointerId);
+  const [x, y] = [event.x - before?.x, event.y - before?.y];
+  if (!before || !dragged && Math.hypot(x, y) < 4) return;
+  dragged = true;
+  stage.setPointerCapture(event.pointerId);
+  fingers.set(event.pointerId, event);
+  const other = [...fingers.values()].find(finger => finger != event);
+  const apart = finger => Math.hypot(finger.x - other.x, finger.y - other.y);
+  if (held == by("grip")) {
+    at.value = 100 * (event.x - room().left) / room().width;
+    settle();
+  } else if (other) zoom(apart(event) / apart(before), other);
+  else place(look.scale, look.x + x, look.y + y);
+};
+stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
+function show() {
+  const view = choice("views");
+  stage.className = view;
+  stage.classList.toggle("other", by("other").checked);
+  stage.classList.toggle("bare", !by("b").checked);
+  stage.classList.toggle("many", boxes.length > 100);
+  by("switch").hidden = view != "toggle";
+  by("legend").textContent = data.views[view];
+  settle();
+}
+radios("views", Object.keys(data.views), view => view, show);
+by("other").onchange = by("b").onchange = show;
+at.oninput = settle;
+function crop(name, [x, y, wide, high]) {
+  const scale = Math.min(4, 130 / (wide + 20), 72 / (high + 20));
+  const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
+  const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
+  const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
+  return make("span", { className: scale > 2 ? "crop near" : "crop", style });
+}
+list.append(...data.rows.map((text, index) => {
+  const button = make("button", { className: "row", onclick: () => go(index + 1) },
+    make("b", {}, index + 1), crop("first", boxes[index]), crop("second", boxes[index]),
+    make("small", {}, text));
+  button.dataset.number = index + 1;
+  return make("li", {}, button);
+}));
+function choose(number) {
+  chosen = number;
+  by("place").textContent = `${number || "-"} of ${boxes.length}`;
+  for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
+  const items = document.querySelectorAll(`[data-number="${number}"]`);
+  for (const item of items) item.ariaCurrent = "true";
+  list.children[number - 1]?.scrollIntoView({ block: "nearest" });
+}
+function go(number) {
+  const [x, y, wide, high] = boxes[number - 1];
+  const { width: across, height: down } = room();
+  const close = Math.min(8, across / wide / 3, down / high / 3);
+  const scale = Math.max(close, Math.min(1, whole()));
+  choose(number);
+  place(scale, across / 2 - scale * (x + wide / 2), down / 2 - scale * (y + high / 2));
+  if (!by("b").checked) by("b").click();
+  stage.scrollIntoView({ block: "nearest" });
+}
+by("n").onclick = () => go(chosen % boxes.length + 1);
+by("p").onclick = () => go((chosen || 1) - 1 || boxes.length);
+by("f").onclick = () => place(whole(), 0, 0, true);
+by("0").onclick = () => zoom(1 / look.scale);
+by("+").onclick = () => zoom(2);
+by("-").onclick = () => zoom(.5);
+stage.onclick = ({ target }) => {
+  if (dragged || target == at) return;
+  if (target.dataset.number) choose(+target.dataset.number);
+  else if (choice("views") == "toggle") by("other").click();
 };
 onkeydown = event => {
-  const key = event.key, step = { ArrowLeft: -2, ArrowRight: 2 }[key];
-  const input = views[key - 1] ?? { b: boxes, " ": other }[key];
-  const switching = key == " " && event.target.type == "checkbox";
-  if (event.ctrlKey || event.metaKey || event.altKey || switching) return;
-  if (input?.offsetParent) input.click();
-  else if (step && at.offsetParent) at.value = +at.value + step;
+  const shift = { ArrowLeft: -2, ArrowRight: 2 }[event.key];
+  const control = by(event.key == " " ? "other" : event.key) ?? by("views" + event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key == " " && event.target.matches("button, input")) return;
+  if (shift && at.offsetParent) at.value = +at.value + shift;
+  else if (control?.offsetParent) control.click();
   else return;
-  at.oninput();
+  settle();
   event.preventDefault();
 };
+for (const [id, step] of [["all", 0], ["[", -1], ["]", 1]]) {
+  const values = { ...Object.fromEntries(query), from: data.name, step };
+  by(id).href = `${data.up}index.html#${new URLSearchParams(values)}`;
+}
+by("ways").append(query.get("place") ?? "");
+[by("ways").hidden, by("redo").hidden] = [!data.name, !data.command];
+by("command").textContent = data.command;
+by("copy").onclick = () => navigator.clipboard.writeText(data.command);
+for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
+choose(0);
+show();
+if (whole() < room().width / width / 3) place(Math.min(1, room().width / width), 0, 0);
+new ResizeObserver(settle).observe(one);
 """
 
 
@@ -3752,45 +4905,149 @@ def fill(page: str, script: str, values: dict[str, Any]) -> str:
     import hashlib
     from string import Template
 
+    script = HELPERS + script
     digest = hashlib.sha256(script.encode()).digest()
     script_hash = f"sha256-{base64.b64encode(digest).decode()}"
     template = Template(PAGE_HEAD + page)
     return template.substitute(values, script=script, hash=script_hash)
 
 
-def box_of(name: str, box: Region | Band) -> str:
-    """A rectangle of the overlay, in pixels of the canvas; name: its attribute."""
-    place = f'x="{box.x}" y="{box.y}"'
-    size = f'width="{box.width}" height="{box.height}"'
-    return f"<rect {name} {place} {size}/>"
+def as_data(values: object) -> str:
+    """Values as JSON that a page holds: no text ends the element around it."""
+    return to_json(values).replace("<", "\\u003c")
 
 
-def band_boxes(comparison: Comparison, title: str) -> str:
-    """What one of the pictures alone has in the overlay of "Original" or "Modified"."""
-    boxes = []
-    for band in comparison.of_one:
-        kind = "lacking" if is_lacking(band, title) else band.kind
-        boxes.append(box_of(f'class="{kind}"', band))
-    return "".join(boxes)
+def as_name(text: str) -> str:
+    """A name of any bytes as text that a page can show."""
+    return text.encode(errors="backslashreplace").decode()
 
 
-def region_row(number: int, region: Record) -> str:
-    """The row of a region in the table; its number leads to its box."""
-    place = f"<td>{region['x']}<td>{region['y']}"
-    size = f"<td>{region['width']}<td>{region['height']}"
-    facts = f"<td>{region['area']}<td>{region['ssim']:.3f}"
-    return f'<tr><td><a href="#r{number}">{number}</a>{place}{size}{facts}\n'
+def option_words(options: Options, others: Options) -> list[str]:
+    """The words of a command line for the options that differ from the others."""
+    words = []
+    for name, value in vars(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value == getattr(others, name):
+            continue
+        if value is True:
+            words.append(flag)
+        elif name == "ignore":
+            for part in value:
+                place = part if isinstance(part, str) else ",".join(map(str, part))
+                words += [flag, place]
+        else:
+            words += [flag, str(value)]
+    return words
 
 
-def ignored_outlines(ignored: Gray8) -> list[str]:
-    """The outlines of what is set in the (H, W) mask, which the overlay hatches."""
+def command_of(comparison: Comparison) -> str:
+    """The command that repeats a comparison; none, where arrays were compared.
+
+    Of pages it compares their documents.
+    """
+    import shlex
+
+    if comparison.first_file is None or comparison.second_file is None:
+        return ""
+    paths = comparison.first_file.path, comparison.second_file.path
+    words = option_words(comparison.options, Options())
+    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
+
+
+def outline(box: Band) -> str:
+    """A rectangle of the canvas as the path of an SVG."""
+    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
+
+
+def ignored_outlines(ignored: Gray8 | None) -> str:
+    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
+    if ignored is None:
+        return ""
     method = cv2.CHAIN_APPROX_SIMPLE
-    contours, _ = cv2.findContours(ignored, cv2.RETR_EXTERNAL, method)
-    outlines = []
+    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
+    paths = []
     for contour in contours:
         points = " ".join(str(number) for number in contour.ravel().tolist())
-        outlines.append(f'<polygon points="{points}"/>')
-    return outlines
+        paths.append(f"M{points}z")
+    return "".join(paths)
+
+
+def overlays(comparison: Comparison) -> Record:
+    """What the pages tint and stripe over each picture, as paths of an SVG."""
+    ignored = ignored_outlines(comparison.ignored)
+    had, lacking = {}, {}
+    for which, title in (("first", "Original"), ("second", "Modified")):
+        missing = [band for band in comparison.of_one if is_lacking(band, title)]
+        there = [band for band in comparison.of_one if not is_lacking(band, title)]
+        lacking[which] = "".join(outline(band) for band in missing) + ignored
+        had[which] = "".join(outline(band) for band in there)
+    return {"had": had, "lacking": lacking}
+
+
+def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
+    """What the head of a report tells: a name, a value and, of some, more on hover."""
+    score = math.floor(10000 * comparison.score) / 10000
+    facts = [
+        ["SSIM", f"{score:.4f}", str(comparison.score)],
+        ["threshold", f"{comparison.threshold:.4f}"],
+        ["size", "{} x {}".format(*comparison.first_size)],
+    ]
+    if record.get("faint_threshold") is not None:
+        facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.unequal_pixels and comparison.largest_difference is not None:
+        most = f"by at most {comparison.largest_difference:.3g} of 255"
+        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
+    layout = list(layout_text(comparison))
+    if comparison.alignment and comparison.alignment.transform:
+        layout.append(registration(comparison.alignment))
+    facts.extend(["aligned", line] for line in layout)
+    if record["noise"] is not None:
+        facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
+    if record.get("light") is not None:
+        facts.append(["light not counted", light_text(Light(**record["light"]))])
+    words = option_words(comparison.options, Options())
+    if words:
+        facts.append(["options", as_name(" ".join(words))])
+    return facts
+
+
+VIEWS = {  # the views of a report, and what is told of each
+    "side": "both pictures as they were compared",
+    "swipe": "the first picture left of the line, the second right: drag the grip",
+    "blend": "the second picture over the first, as dense as the slider says",
+    "toggle": "one picture at a time: space or a click shows the other",
+    "overlay": "the first picture in gray; what differs is red",
+    "diff": "how similar each place is: white is the same, dark differs",
+    "thresh": "what counts as different is white",
+}
+
+
+def region_text(region: Record) -> str:
+    """What is to be told of a region of a record in its row."""
+    moved, colours, strength = map(region.get, ("moved", "colours", "strength"))
+    kind = region.get("kind")
+    facts = [kind] if kind else []
+    size = f"{region['width']} x {region['height']}"
+    facts.append(f"{size} at {region['x']}, {region['y']}")
+    if moved:
+        facts.append(f"partner at {moved['x']}, {moved['y']}")
+    if colours:
+        facts.append(" to ".join(colours))
+    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
+    if strength is not None:
+        facts.append(f"strength {strength:.2g}")
+    return ", ".join(facts)
+
+
+def input_of(record: Record, which: str) -> str:
+    """An input as a person names it; an array has no path."""
+    path = str(record[which] or which)
+    page = record[f"{which}_page"]
+    return path if page is None else f"{path}, page {page}"
 
 
 def report_page(comparison: Comparison, record: Record) -> str:
@@ -3801,106 +5058,127 @@ def report_page(comparison: Comparison, record: Record) -> str:
     """
     from html import escape
 
-    first = record["first"] or "first"  # no path: it was given as an array
-    second = record["second"] or "second"
-    back = ""
-    if record["name"]:
-        up = "../" * (2 + record["name"].count(os.sep))
-        back = f'<p><a href="{up}index.html">all pairs</a>'
-    layout = list(layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        layout.append(registration(comparison.alignment))
-    shapes = [
-        box_of(f'id="r{number}"', region)
-        for number, region in enumerate(comparison.regions, 1)
-    ]
-    rows = [region_row(*item) for item in enumerate(record["regions"], 1)]
+    first = as_name(input_of(record, "first"))
+    second = as_name(input_of(record, "second"))
+    short = [os.path.basename(first), os.path.basename(second)]
+    if short[0] == short[1]:
+        short = [first, second]
     height, width = comparison.mask.shape
-    if comparison.ignored is not None:
-        shapes += ignored_outlines(comparison.ignored)
+    word, _, rest = verdict(comparison).partition(": ")
+    if comparison.unequal_pixels == 0 and word == "same":
+        word = "identical"
+    name = record["name"] or ""
+    striped = ""
+    if comparison.of_one or comparison.ignored is not None:
+        striped = "; striped: left out, or what this picture does not have"
+    data = {
+        "name": as_name(name),
+        "first": short[0],
+        "second": short[1],
+        "up": "../" * (2 + name.count(os.sep)),
+        "size": [width, height],
+        "rows": [region_text(region) for region in record["regions"]],
+        "boxes": [region[:4] for region in comparison.regions],
+        "word": word,
+        "verdict": rest,
+        "facts": head_facts(comparison, record),
+        "views": {view: f"{legend}{striped}" for view, legend in VIEWS.items()},
+        "command": command_of(comparison),
+    }
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "back": back,
-        "ssim": record["ssim"],
-        "threshold": f"{record['threshold']:.4f}",
-        "verdict": verdict(comparison),
-        "width": record["width"],
-        "height": record["height"],
-        "registration": "<p>".join(layout),
-        "canvas": f"{width} {height}",
-        "first_bands": band_boxes(comparison, "Original"),
-        "second_bands": band_boxes(comparison, "Modified"),
-        "shapes": "".join(shapes),
-        "rows": "".join(rows),
+        "data": as_data(data | overlays(comparison)),
     }
     return fill(PAGE, SCRIPT, values)
 
 
-# The head of the overview; the rows and the end follow.
+# The head of the overview; the rows, what is told of them, and the script follow.
 OVERVIEW = """\
-input, select { font: inherit; padding: 4px 8px; min-width: 0; }
-#name { flex: 1 1 9em; }
-#list { padding: 0 max(12px, 2vw) 24px; }
-.pair {
-  display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px;
-  border: 0 solid var(--line); border-width: 0 0 1px 4px;
-  color: inherit; text-decoration: none;
-  content-visibility: auto; contain-intrinsic-size: auto 137px;
-}
-.pair i {
-  flex: 1 1 130px; max-width: 160px; height: 120px; background: var(--soft);
-  display: grid; place-items: center;
-}
-.pair p { flex: 1 1 12em; min-width: 0; overflow-wrap: anywhere; }
-.pair img { max-width: 100%; max-height: 120px; }
-[href] b { text-decoration: underline; }
-[href]:hover { background: var(--soft); }
-.different { border-left-color: var(--mark); }
-.error { border-left-color: #e08a00; }
-.only_first, .only_second { border-left-color: var(--pick); }
-@media (max-width: 640px) { nav { position: static; } }
+ul { padding: 0 max(12px, 1vw); list-style: none; }
+ul:empty { height: calc(var(--count) * 130px); }
+.grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
+li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
+li { border: solid #2a8a45; border-width: 0 0 1px 5px; }
+.different, .error { border-color: var(--mark); }
+li p { flex: 1 1 15em; min-width: 0; }
+li > a { flex: 0 1 min(150px, 30%); height: 118px; overflow: hidden; }
+li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
 </style>
-<header><h1>$title</h1><p role="status"><span id="told"></span>$left</header>
-<nav><fieldset id="statuses" aria-label="status">
-<label><input type="radio" name="status" value=".all" checked>all</label>
-<label><input type="radio" name="status" value=".different">different</label>
-<label><input type="radio" name="status" value=".same">same</label>
-<label><input type="radio" name="status" value=".only_first">only first</label>
-<label><input type="radio" name="status" value=".only_second">only second</label>
-<label><input type="radio" name="status" value=".error">error</label></fieldset>
-<input type="search" id="name" placeholder="search by name"
-aria-label="search by name">
+<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
+<nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
+<fieldset id="forms" aria-label="form"></fieldset>
+<input type="search" id="name" placeholder="search by name" aria-label="search by name">
 <select id="order" aria-label="order"><option value="share">most different first
-<option value="name">by name<option value="low">SSIM, lowest first
-<option value="high"$ranked>SSIM, highest first</select></nav>
-<main id="list">"""
+<option value="name">by name<option value="least">least alike first
+<option value="alike"$ranked>most alike first</select>
+<span role="status" id="told"></span></nav><main id="list"></main>
+<script type="application/json" id="rows">[null"""
+# Rows are built sixty at a time, when they come near the screen.
 OVERVIEW_SCRIPT = """
-const by = id => document.getElementById(id);
-const list = by("list"), rows = [...list.children];
-const name = row => row.querySelector("b").textContent.toLowerCase();
+const rows = JSON.parse(by("rows").textContent).slice(1);
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+rows.sort((a, b) => compare(a.name, b.name));
+const { counts, words } = data;
+radios("statuses", Object.keys(counts), key => `${words[key]} ${counts[key]}`, show);
+radios("forms", ["list", "grid"], form => form, show);
+for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
+const watcher = new IntersectionObserver(entries => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
+}, { rootMargin: "900px" });
+const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
+function address(row) {
+  const state = { statuses: choice("statuses"), forms: choice("forms"),
+    name: by("name").value, order: by("order").value, place: row.place };
+  return `${row.page}#${new URLSearchParams(state)}`;
+}
+function item(row) {
+  const pictures = Object.entries(row.pictures).map(([which, src]) => {
+    const image = make("img", { src, alt: "", loading: "lazy" });
+    return make("a", { href: row.place ? address(row) : src }, image, which);
+  });
+  const name = make("a", { href: address(row) }, make("b", {}, row.name));
+  const text = make("p", {}, name, make("br"), row.text);
+  return make("li", { className: row.status }, text, ...pictures);
+}
 function show() {
-  const css = document.querySelector(":checked").value;
-  const text = by("name").value.toLowerCase();
-  const shown = rows.filter(row => row.matches(css) && name(row).includes(text));
-  const key = row => +row.dataset[by("order").value] || 0;
-  const fragment = new DocumentFragment();  // at once: row by row takes 6 times as long
-  shown.sort((a, b) => key(b) - key(a)).forEach(row => fragment.append(row));
-  list.replaceChildren(fragment);
+  const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
+  const key = row => row[by("order").value];
+  const shown = rows.filter(row => (status == "all" || row.status == status)
+    && row.name.toLowerCase().includes(name));
+  if (by("order").value != "name") shown.sort((a, b) => key(b) - key(a));
+  const stops = shown.filter(row => row.status == "different");
+  stops.forEach((row, index) =>
+    row.place = `${index + 1} of ${stops.length} that differ`);
   by("told").textContent = `${shown.length} of ${rows.length} pairs`;
+  by("list").className = choice("forms");
+  by("list").replaceChildren();
+  for (let start = 0; start < shown.length; start += 60) {
+    const chunk = make("ul", { rows: shown.slice(start, start + 60) });
+    chunk.style = `--count: ${chunk.rows.length}`;
+    by("list").append(chunk);
+    watcher.observe(chunk);
+  }
+  return [shown, stops];
 }
-list.addEventListener("error", event => {
-  event.target.hidden = true;  // no torn icon
-}, true);
-rows.sort((a, b) => name(a).localeCompare(name(b), undefined, { numeric: true }));
-for (const radio of document.getElementsByName("status")) {
-  const count = rows.filter(row => row.matches(radio.value)).length;
-  radio.parentNode.hidden = !count;
-  radio.parentNode.append(" " + count);
+by("order").onchange = by("name").oninput = show;
+const [shown, stops] = show(), step = +query.get("step");
+const place = rows => rows.findIndex(row => row.name == query.get("from"));
+if (step && stops.length) {
+  location.replace(address(stops.at((place(stops) + step) % stops.length)));
+} else if (place(shown) >= 0) {
+  const chunk = by("list").children[Math.floor(place(shown) / 60)];
+  build(chunk);
+  chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
 }
-by("statuses").onchange = by("order").onchange = by("name").oninput = onpageshow = show;
 """
-OVERVIEW_END = f"</main><script>{OVERVIEW_SCRIPT}</script></html>\n"
-
+STATUSES = {  # of a pair of many, in the words that people know
+    "all": "all",
+    "different": "different",
+    "same": "same",
+    "only_first": "only first (removed)",
+    "only_second": "only second (new)",
+    "error": "error",
+}
 # Among the most different come first those that have no share of different pixels.
 WEIGHTS = {"error": 4, "only_first": 3, "only_second": 2}
 
@@ -3912,80 +5190,93 @@ def address_of(path: str) -> str:
     return quote(os.fsencode(path.replace(os.sep, "/")))
 
 
-def overview_pictures(record: Record, folder: str) -> str:
-    """The two small pictures in the row of a pair; the place of a missing one is empty.
+def of_document(record: Record) -> bool:
+    """Whether a pair of many is of pages of documents."""
+    return bool(record["first_page"] or record["second_page"])
 
-    A different pair has its thumbnails; of another the pictures themselves are shown.
+
+def overview_row(record: Record, folder: str) -> Record:
+    """What the overview, which stands in the folder, shows of a pair.
+
+    Its row leads to the report of the pair, which there is where the pictures differ,
+    and else to a picture or a document. No document is shown as a picture: a page that
+    stands alone has a small one.
     """
-    cells = []
-    for small, which in SMALL.items():
-        path = record[which]
-        image = ""
-        if record["status"] == "different":
-            address = address_of(os.path.join(PAIRS_FOLDER, record["name"], small))
-        elif path:
-            address = address_of(os.path.relpath(path, folder))
-        else:
-            address = ""
-        if address:
-            image = f'<img loading="lazy" alt="" src="{address}">'
-        cells.append(f"<i>{image}</i>")
-    return "".join(cells)
-
-
-def overview_row(record: Record, folder: str) -> str:
-    """The row of a pair in the overview, which stands in the folder.
-
-    It leads to the report of the pair, which there is where the pictures differ.
-    """
-    from html import escape
-
-    name, status, ssim = record["name"], record["status"], record["ssim"]
-    href = ""
+    name, status = record["name"], record["status"]
+    place = os.path.join(PAIRS_FOLDER, name)
+    small = {which: os.path.join(place, SMALL[which]) for which in SMALL}
+    paths = {which: record[which] for which in ("first", "second") if record[which]}
+    files = {which: os.path.relpath(paths[which], folder) for which in paths}
+    page = next(reversed(files.values()), "")
     if status == "different":
-        page = os.path.join(PAIRS_FOLDER, name, "index.html")
-        href = f' href="{address_of(page)}"'
-    share = WEIGHTS.get(status, record["different_fraction"])
-    low, high = -2, -2  # no SSIM: last, whichever comes first
-    if ssim is not None:
-        low, high = -ssim, ssim
-    keys = f'data-share="{share}" data-low="{low}" data-high="{high}"'
-    text = status.replace("_", " ")
-    facts = as_facts(record)
-    if facts:
-        text += f": {facts}"
-    return (
-        f'<a class="all pair {status}"{href} {keys}>{overview_pictures(record, folder)}'
-        f"<p><b>{escape(name)}</b><br>{escape(text)}</p></a>\n"
-    )
+        files, page = small, os.path.join(place, "index.html")
+    elif of_document(record):
+        alone = status in ("only_first", "only_second")
+        files = {which: small[which] for which in paths if alone}
+    text, facts = STATUSES[status], as_facts(record)
+    alike = record.get("likeness")
+    if alike is None:
+        alike = record["ssim"]
+    return {
+        "name": as_name(name),
+        "status": status,
+        "text": f"{text}: {as_name(facts)}" if facts else text,
+        "share": WEIGHTS.get(status, record["different_fraction"]),
+        "alike": -2 if alike is None else alike,  # last, whichever comes first
+        "least": -2 if alike is None else -alike,
+        "page": address_of(page),
+        "pictures": {which: address_of(file) for which, file in files.items()},
+    }
+
+
+def overview_verdict(counts: Counter[str], left: int) -> str:
+    """How many pairs differ, in words; `left` were not compared."""
+    parts = [f"{counts['different']} of {counts.total()} differ"]
+    kinds = {"only_first": "removed", "only_second": "new"}
+    kinds["error"] = "could not be compared"
+    parts += [f"{counts[kind]} {text}" for kind, text in kinds.items() if counts[kind]]
+    text = ", ".join(parts)
+    return f"{text}; the run was stopped, {left} left" if left else text
 
 
 def overview_page(
-    first: str,
-    second: str,
+    inputs: tuple[str, str],
+    options: Options,
     folder: str,
     records: Iterable[Record],
     left: int,
-    *,
-    ranked: bool = False,
+    ranked: bool,
 ) -> Iterator[str]:
     """The overview of many pairs as the pieces of an HTML page: head, rows, end.
 
     It is never held as a whole, as there may be a million rows. It is to stand in the
     folder: the links start there. `left` pairs are missing, as the run was stopped.
-    `ranked`: the first input is a picture, and the most alike come first.
+    ranked: the most alike come first.
     """
     from html import escape
 
+    first, second = (as_name(path) for path in inputs)
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "left": f"; the run was stopped, {left} left" if left else "",
         "ranked": " selected" if ranked else "",
     }
     yield fill(OVERVIEW, OVERVIEW_SCRIPT, values)
+    counts: Counter[str] = Counter()
     for record in records:
-        yield overview_row(record, folder)
-    yield OVERVIEW_END
+        counts[record["status"]] += 1
+        yield f",\n{as_data(overview_row(record, folder))}"
+    words = option_words(options, Options())
+    in_order = {status: counts[status] for status in STATUSES if counts[status]}
+    data = {
+        "word": "same" if counts["same"] == counts.total() else "different",
+        "verdict": overview_verdict(counts, left),
+        "facts": [["options", as_name(" ".join(words))]] if words else [],
+        "counts": {"all": counts.total(), **in_order},
+        "words": STATUSES,
+    }
+    yield ']</script><script type="application/json" id="data">'
+    yield f"{as_data(data)}</script>"
+    yield f"<script>{HELPERS}{OVERVIEW_SCRIPT}</script></html>\n"
 
 
 # --- Save -----------------------------------------------------------------------------
@@ -4119,8 +5410,6 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     Those that take long come first, each beside one that may be a copy, so that two
     threads end together. result.json comes last.
     """
-    import json
-
     first, second = clean_pictures(comparison)
     regions = comparison.regions
     on_canvas_alone = bool(comparison.of_one or comparison.lanes)
@@ -4140,12 +5429,13 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
         "thresh.png": drawn("Thresh"),
     }
     if record["name"] is not None:  # for the overview of many
-        for name, which in SMALL.items():
-            picture = first if which == "first" else second
-            files[name] = partial(encode_thumbnail, picture, regions)
+        small = partial(encode_thumbnail, regions=regions)
+        files[SMALL["first"]] = lambda: small(with_bands(comparison, "Original"))
+        files[SMALL["second"]] = lambda: small(with_bands(comparison, "Modified"))
+        files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
     page = report_page(comparison, record)
     files["index.html"] = lambda: page.encode(errors="backslashreplace")
-    files["result.json"] = lambda: f"{json.dumps(record)}\n".encode()
+    files["result.json"] = lambda: f"{to_json(record)}\n".encode()
     return files
 
 
@@ -4197,12 +5487,16 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
 # --- Windows --------------------------------------------------------------------------
 
-FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels: borders and title bar around a picture
-BELOW = 100  # pixels: the height of the sliders under Thresh
+FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a window
+BARS = 64  # pixels: the heights of Qt's tool bar and status bar
+BELOW = 44  # pixels: that of the sliders under Thresh
+LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
 PLACINGS = 50  # 0.5 s: a window manager busy with a new window undoes the first move
 BLINK = 40  # ticks of 10 ms for which each picture is shown
-HIGHEST = 254  # of the threshold's slider, in steps of 1/255; at 255 all would differ
-KEYS = "b blink, s save, h keys, any other key closes"
+CLOSEST = 32  # screen pixels for a pixel, at most
+HINT = "b blink, n/p regions, s save, h keys"
+LOOKS = "n", "p", "+", "-", "0"
+KEYS = f"{HINT}, +/- zoom, 0 whole, any other key closes"
 FONT_FOLDERS = (
     "/usr/share/fonts/dejavu",
     "/usr/share/fonts/truetype/dejavu",
@@ -4212,15 +5506,49 @@ FONT_FOLDERS = (
 )
 
 
+class Layout(NamedTuple):
+    """Where the four windows stand on the screen, in Qt's pixels."""
+
+    scale: float  # at which the whole picture is seen
+    room: tuple[int, int]  # width and height for the picture in each window
+    places: list[tuple[int, int]]  # left and top of each
+
+
+class Look(NamedTuple):
+    """Which part of the pictures all windows show."""
+
+    scale: float  # screen pixels for a pixel
+    number: int = 0  # of the region in the middle, from 1; 0: that of the picture
+
+
 class Sliders(NamedTuple):
     """Where the sliders under Thresh stand."""
 
-    level: int  # the threshold in steps of 1/255
+    threshold: int  # SSIM in thousandths
     min_area: int
 
 
+def prepare_qt() -> None:
+    """Set what Qt reads of the environment when it opens its first window."""
+    # The wheel has no font for the sliders.
+    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
+    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
+    os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
+    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
+    # One factor alone scales the screen, that which `screen_size` knows.
+    os.environ["QT_AUTO_SCREEN_SCALE_FACTOR"] = "0"
+    os.environ["QT_SCREEN_SCALE_FACTORS"] = ""
+
+
+def qt_scale() -> float:
+    """How many pixels of the screen Qt makes of one of its own."""
+    with contextlib.suppress(ValueError):
+        return max(1.0, float(os.environ.get("QT_SCALE_FACTOR", "1")))
+    return 1.0
+
+
 def screen_size() -> tuple[int, int]:
-    """Width and height of the screen in pixels.
+    """Width and height of the screen in Qt's pixels.
 
     Raises ImageDiffError, with the reason, where no window can be opened.
     """
@@ -4240,66 +5568,72 @@ def screen_size() -> tuple[int, int]:
     if not display:
         name = os.environ.get("DISPLAY", "")
         raise ImageDiffError(f"no display answers (DISPLAY={name})")
-    width = x11.XDisplayWidth(display, 0)
     height = x11.XDisplayHeight(display, 0)
+    width = min(x11.XDisplayWidth(display, 0), height * 16 // 9)  # of one monitor
     x11.XCloseDisplay(display)
-    return min(width, height * 16 // 9), height  # not across two monitors
+    return int(width / qt_scale()), int(height / qt_scale())
 
 
-def fit(
-    width: int, height: int, screen: tuple[int, int]
-) -> tuple[float, list[tuple[int, int]]]:
-    """How four pictures of a width and a height fit a screen best, without overlap.
+def room_in(columns: int, screen: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that so many columns of four windows leave for a picture."""
+    rows = 4 // columns
+    width = screen[0] // columns - FRAME_WIDTH
+    height = (screen[1] - BELOW) // rows - FRAME_HEIGHT - BARS
+    return width, max(1, height)
 
-    Gives the scale, at most 1, and the place of each, left and top. The best layout has
-    one, two or four columns: as many as leave the pictures largest.
+
+def scale_in(room: tuple[int, int], width: int, height: int) -> float:
+    """The scale at which a picture fills a room; a whole number where it grows."""
+    scale = min(room[0] / width, room[1] / height)
+    return scale if scale < 1 else min(math.floor(scale), CLOSEST)
+
+
+def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
+    """Four windows side by side or two by two: where a picture is seen largest.
+
+    A window is never asked to be narrower than it can be, so none covers another; if
+    large letters widen Thresh after all, it stands last.
     """
-    screen_width, screen_height = screen
-
-    def scale_in(columns: int) -> float:
-        """The scale at which the pictures fill so many columns."""
-        rows = 4 // columns
-        room_width = screen_width / columns - FRAME_WIDTH
-        room_height = (screen_height - BELOW) / rows - FRAME_HEIGHT
-        return min(1.0, room_width / width, room_height / height)
-
-    columns = max((4, 2, 1), key=scale_in)  # the first of equally good ones
-    scale = max(scale_in(columns), 1 / min(width, height))  # no side shrinks to nothing
-    across = round(width * scale) + FRAME_WIDTH
-    down = round(height * scale) + FRAME_HEIGHT
+    rooms = {columns: room_in(columns, screen) for columns in (4, 2)}
+    if rooms[4][0] < LEAST_WIDTH:
+        del rooms[4]
+    columns = max(rooms, key=lambda columns: scale_in(rooms[columns], width, height))
+    scale = scale_in(rooms[columns], width, height)
+    # A picture that is much narrower than its window fills that when it is enlarged.
+    across = min(rooms[columns][0], max(LEAST_WIDTH, round(width * scale)))
+    down = min(rooms[columns][1], max(LEAST_WIDTH // 2, round(height * scale)))
     places = []
     for index in range(4):
         row, column = divmod(index, columns)
-        places.append((column * across, row * down))
-    return scale, places
+        left = column * (across + FRAME_WIDTH)
+        places.append((left, row * (down + BARS + FRAME_HEIGHT)))
+    return Layout(scale, (across, down), places)
 
 
-def prepare_qt() -> None:
-    """Set what Qt reads of the environment when it opens its first window."""
-    # The wheel has no font for the sliders.
-    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
-    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
-    os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
-    os.environ["QT_LOGGING_RULES"] = "*.warning=false"
+def place_windows(layout: Layout) -> None:
+    """Give each window its size and its place on the screen."""
+    width, height = layout.room
+    for title, (left, top) in zip(TITLES, layout.places, strict=True):
+        below = BELOW if title == "Thresh" else 0
+        cv2.resizeWindow(title, width, height + BARS + below)
+        cv2.moveWindow(title, left, top)
 
 
-def open_windows(comparison: Comparison) -> Sliders:
+def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     """Open the four windows, with the sliders, and give where these stand."""
+    # Qt brings zoom with the wheel, panning and the pixels' values.
+    shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
-        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-    level = min(round(255 * comparison.threshold), HIGHEST)
+        cv2.namedWindow(title, shape)
+    cv2.setWindowTitle("Original", f"Original: {HINT}")
+    threshold = round(1000 * comparison.threshold)
     min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
-    cv2.createTrackbar("threshold", "Thresh", level, HIGHEST, lambda position: None)
+    cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
-    return Sliders(level, min_area)
-
-
-def place_windows(places: Sequence[tuple[int, int]]) -> None:
-    """Move each window to its place, left and top on the screen."""
-    for title, (left, top) in zip(TITLES, places, strict=True):
-        cv2.moveWindow(title, left, top)
+    place_windows(layout)
+    return Sliders(threshold, min_area)
 
 
 def opened_windows() -> set[str]:
@@ -4312,38 +5646,49 @@ def opened_windows() -> set[str]:
     return opened
 
 
-def redraw(
-    comparison: Comparison, titles: Collection[str], scale: float, blink: Image | None
-) -> None:
-    """Show the pictures with these titles; as the original `blink`, if there is one."""
-    import imutils
+def part_seen(
+    comparison: Comparison, look: Look, layout: Layout
+) -> tuple[slice, slice]:
+    """The rows and the columns of the pictures that all windows show."""
+    height, width = comparison.mask.shape
+    x, y = width / 2, height / 2
+    if look.number:
+        region = comparison.regions[look.number - 1]
+        x, y = region.x + region.width / 2, region.y + region.height / 2
+    across = min(width, math.ceil(layout.room[0] / look.scale))
+    down = min(height, math.ceil(layout.room[1] / look.scale))
+    left = min(max(0, round(x - across / 2)), width - across)
+    top = min(max(0, round(y - down / 2)), height - down)
+    return slice(top, top + down), slice(left, left + across)
 
-    for title in titles:
+
+def show_part(
+    comparison: Comparison,
+    part: tuple[slice, slice],
+    scale: float,
+    blink: Image | None,
+    opened: Collection[str],
+) -> None:
+    """Show a part of each picture, as the original `blink`, if there is one.
+
+    Qt scales it to the window, and each pixel stays one. A closed window would open.
+    """
+    thickness = max(1, round(2 / scale))
+    for title in opened:
         if title == "Original" and blink is not None:
             picture = blink
         else:
-            picture = draw(comparison, title)
-        if scale < 1:
-            width = round(picture.shape[1] * scale)
-            picture = imutils.resize(picture, width=width)
-        cv2.imshow(title, picture)
+            picture = draw(comparison, title, thickness)
+        cv2.imshow(title, np.ascontiguousarray(picture[part]))
 
 
-def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
-    """Where the sliders stand now, or stood before their window was closed."""
-    if "Thresh" not in opened:
-        return before
-    level = cv2.getTrackbarPos("threshold", "Thresh")
-    min_area = cv2.getTrackbarPos("min area", "Thresh")
-    return Sliders(level, min_area)
-
-
-def follow_sliders(comparison: Comparison, sliders: Sliders) -> Comparison:
-    """The comparison as the sliders choose it, summed up in the title of Thresh."""
-    threshold = round(sliders.level / 255, 4)
-    comparison = with_threshold(comparison, threshold, sliders.min_area)
-    cv2.setWindowTitle("Thresh", f"Thresh: {summary_of(comparison)}")
-    return comparison
+def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
+    """Tell in titles how much differs, and which region is in the middle."""
+    titles = {"Thresh": f"Thresh: {summary_of(comparison)}", "Modified": "Modified"}
+    if look.number:
+        titles["Modified"] += f": region {look.number} of {len(comparison.regions)}"
+    for title in opened & titles.keys():
+        cv2.setWindowTitle(title, titles[title])
 
 
 def tell_keys(opened: Collection[str]) -> None:
@@ -4353,47 +5698,91 @@ def tell_keys(opened: Collection[str]) -> None:
         cv2.setWindowTitle("Thresh", KEYS)
 
 
+def typed(key: int) -> str:
+    """The character that a key of `waitKeyEx` types; none for Shift, arrows, F1, ...
+
+    Their lower 16 bits are 0xFE00 and more with X11, 0xF700 and more on macOS, and 0 on
+    Windows; the bits above may tell of Shift and the like.
+    """
+    code = key & 0xFFFF
+    return chr(code) if 0 < code < 0xF700 else ""
+
+
+def look_on(key: str, look: Look, regions: Sequence[Region], layout: Layout) -> Look:
+    """Where a key leads: to another region, nearer, further, or to the whole."""
+    if key == "+":
+        return look._replace(scale=min(2 * look.scale, CLOSEST))
+    if key == "-":
+        return look._replace(scale=max(look.scale / 2, layout.scale))
+    if key == "0" or not regions:
+        return Look(layout.scale)
+    number = look.number % len(regions) + 1
+    if key == "p":
+        number = ((look.number or 1) - 2) % len(regions) + 1
+    region = regions[number - 1]
+    # Three times the region's width and height are seen, of it and around it.
+    scale = scale_in(layout.room, 3 * region.width, 3 * region.height)
+    return Look(max(scale, layout.scale), number)
+
+
+def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
+    """Where the sliders stand now, or stood before their window was closed."""
+    if "Thresh" not in opened:
+        return before
+    threshold = cv2.getTrackbarPos("threshold", "Thresh")
+    min_area = cv2.getTrackbarPos("min area", "Thresh")
+    return Sliders(threshold, min_area)
+
+
+def recompute(comparison: Comparison, begun: Sliders, chosen: Sliders) -> Comparison:
+    """The comparison as at first, but for what the sliders that were moved choose."""
+    threshold = comparison.options.threshold
+    if chosen.threshold != begun.threshold:
+        threshold = chosen.threshold / 1000
+    return with_threshold(comparison, threshold, chosen.min_area)
+
+
 def watch_windows(
-    comparison: Comparison,
-    sliders: Sliders,
-    scale: float,
-    places: Sequence[tuple[int, int]],
+    first: Comparison,
+    begun: Sliders,
+    layout: Layout,
     keep: Callable[[Comparison], None],
 ) -> Comparison:
     """Follow keys and sliders until the windows are to be closed, or all are.
 
     Gives the comparison as it was chosen last.
     """
-    clean = clean_pictures(comparison)
-    blinking = False
+    comparison, sliders, look = first, begun, Look(layout.scale)
+    phases = None, *clean_pictures(comparison)
     opened = set(TITLES)
-    stale = set(TITLES)
+    blinking = False
+    shown: Any = None
     for tick in count():
-        blink = None
-        if blinking:
-            blink = clean[tick // BLINK % 2]
-            if tick % BLINK == 0:
-                stale.add("Original")
-        redraw(comparison, opened & stale, scale, blink)  # a closed one would open anew
-        stale = set()
+        phase = 1 + tick // BLINK % 2 if blinking else 0
+        if shown != (comparison, look, phase):
+            part = part_seen(comparison, look, layout)
+            show_part(comparison, part, look.scale, phases[phase], opened)
+            tell_regions(comparison, look, opened)
+        shown = comparison, look, phase
         if tick < PLACINGS:
-            place_windows(places)
+            place_windows(layout)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
-        key = cv2.waitKey(10)
+        key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
         chosen = read_sliders(opened, sliders)
         if chosen != sliders:
             sliders = chosen
-            comparison = follow_sliders(comparison, sliders)
-            stale = {"Original", "Modified", "Thresh"}
-        if key == ord("s"):
+            comparison = recompute(first, begun, sliders)
+            look = look._replace(number=min(look.number, len(comparison.regions)))
+        if key == "s":
             keep(comparison)
-        elif key == ord("b"):
+        elif key == "b":
             blinking = not blinking
-            stale.add("Original")
-        elif key == ord("h"):
+        elif key == "h":
             tell_keys(opened)
-        elif key != -1 or not opened:
+        elif key in LOOKS:
+            look = look_on(key, look, comparison.regions, layout)
+        elif key or not opened:
             break
     return comparison
 
@@ -4406,11 +5795,11 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
     where no window can be opened.
     """
     height, width = comparison.mask.shape
-    scale, places = fit(width, height, screen_size())
     prepare_qt()
+    layout = lay_out(width, height, screen_size())
     try:
-        sliders = open_windows(comparison)
-        chosen = watch_windows(comparison, sliders, scale, places, keep)
+        sliders = open_windows(comparison, layout)
+        chosen = watch_windows(comparison, sliders, layout, keep)
     finally:
         cv2.destroyAllWindows()
     return chosen.options
@@ -4427,13 +5816,16 @@ EXTENSIONS = (
     ".dib",
     ".gif",
     ".hdr",
+    ".heic",
+    ".heif",
     ".jfif",
+    ".j2k",
     ".jp2",
     ".jpe",
     ".jpeg",
     ".jpg",
-    ".pam",
     ".pbm",
+    ".pdf",
     ".pfm",
     ".pgm",
     ".pic",
@@ -4456,6 +5848,8 @@ class Pair(NamedTuple):
     second: str | None
     error: str | None = None
     mask: str | None = None  # path of what is left out of this pair alone
+    first_page: int | None = None  # of a document, from 1
+    second_page: int | None = None
 
 
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
@@ -4588,7 +5982,152 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
         yield from pair_pictures(ours, theirs)
 
 
+def check_file(path: str) -> None:
+    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ImageDiffError(f"{path} can be read but once; use a file")
+
+
+def same_bytes(first: str, second: str) -> bool:
+    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
+    import filecmp
+
+    try:
+        return filecmp.cmp(first, second, shallow=False)
+    except OSError:
+        return False
+
+
+SIDE = 32  # means in a row and in a column of what a page looks like from afar
+FAR = 20  # dots an inch that a page of a PDF is rendered at for that
+
+
+def read_page(path: str, page: int, dpi: int) -> Image:
+    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
+    pixels = read_image(path, page, dpi).pixels
+    return to_8_bits(pixels, *value_range(pixels, pixels))
+
+
+def from_afar(path: str, page: int) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
+
+    White, where it cannot be read: comparing it tells why.
+    """
+    try:
+        levels = gray(read_page(path, page, FAR))
+    except ImageDiffError:
+        return np.full(SIDE * SIDE, 255, np.uint8)
+    means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return means.ravel()
+
+
+def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
+    """How unlike the pages of two documents are, seen from afar: (n, m) float32.
+
+    0 where two are equal, 1 where they are as unlike as any two of these documents, and
+    at most that: neither exposure nor the mean page, as a letterhead is, counts.
+    """
+    pages = np.stack([*first, *second]).astype(np.float32)
+    # Else of 39 pages that were scanned twice 10 are paired with others.
+    pages -= pages.mean(axis=1, keepdims=True)
+    pages -= pages.mean(axis=0)
+    ours, theirs = np.split(pages, [len(first)])
+    noise = 2 * pages.shape[1]  # a level of each mean, lest blank pages are unlike
+    spread = (ours**2).sum(axis=1)[:, np.newaxis] + (theirs**2).sum(axis=1)
+    unlike: Matrix = (spread - 2 * ours @ theirs.T) / (spread + noise)
+    return unlike.clip(0, 1)
+
+
+ALONE = 0.5  # costs a page that is paired with none: two of them, an unlike pair
+STEPS = (1, 1), (1, 0), (0, 1)  # pages of either document: a pair, or one alone
+
+
+def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
+    """Pair pages in order, so that the sum of what is unlike is least.
+
+    Gives their numbers, from 1, and None for the partner of one that stands alone. Of
+    ways that are as good it is that by number.
+    """
+    rows, columns = unlike.shape
+    steps = np.empty((rows + 1, columns + 1), np.uint8)
+    steps[:, columns] = 1
+    steps[rows] = 2
+    below = [ALONE * left for left in range(columns, -1, -1)]
+    for row in reversed(range(rows)):
+        costs = [below[columns] + ALONE] * (columns + 1)
+        apart = unlike[row].tolist()
+        for column in reversed(range(columns)):
+            paired = below[column + 1] + apart[column]
+            choices = paired, below[column] + ALONE, costs[column + 1] + ALONE
+            costs[column] = min(choices)
+            steps[row, column] = choices.index(costs[column])
+        below = costs
+    row = column = 0
+    while row < rows or column < columns:
+        of_first, of_second = STEPS[steps[row, column]]
+        row += of_first
+        column += of_second
+        yield row if of_first else None, column if of_second else None
+
+
+def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
+    """Which pages of two documents belong together: `align_pages`.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    check_file(first)
+    check_file(second)
+    counts = count_pages(first), count_pages(second)
+    if max(counts) == 1 or same_bytes(first, second):
+        return [(number, number) for number in range(1, counts[0] + 1)]
+    ours = [from_afar(first, page + 1) for page in range(counts[0])]
+    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    return list(align_pages(unlikeness(ours, theirs)))
+
+
+def pair_pages(pair: Pair) -> Iterator[Pair]:
+    """A pair a page of two documents; the pair itself where they have but one page.
+
+    Raises ImageDiffError where one cannot be read.
+    """
+    first, second = pair.first, pair.second
+    if first is None or second is None:
+        yield pair
+        return
+    matches = match_pages(first, second)
+    if matches == [(1, 1)]:
+        yield pair
+        return
+    other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
+    whose = " of the second" if other == pair.name else ""
+    for one, two in matches:
+        name = f"{pair.name}, page {one}"
+        if one is None:
+            name = f"{other}, page {two}{whose}"
+        yield pair._replace(
+            name=name,
+            first=None if one is None else first,
+            second=None if two is None else second,
+            first_page=one,
+            second_page=two,
+        )
+
+
+def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs, documents of several pages as a pair a page."""
+    for pair in pairs:
+        try:
+            yield from pair_pages(pair)
+        except ImageDiffError:  # comparing tells it, unless both files are equal
+            yield pair
+
+
 # --- Rank -----------------------------------------------------------------------------
+
+
+def is_ranking(first: str, second: str) -> bool:
+    """Whether a folder is ranked by likeness to one picture."""
+    return os.path.isdir(second) and not os.path.isdir(first)
 
 
 def pair_with_each(
@@ -4616,14 +6155,6 @@ def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
 # --- Run ------------------------------------------------------------------------------
 
 
-def raise_stopped(number: int, frame: object) -> None:
-    """The handler of a signal that ends the run; on the way out no other disturbs."""
-    for other in STOPPING_SIGNALS:
-        if signal.getsignal(other) is raise_stopped:
-            signal.signal(other, signal.SIG_IGN)
-    raise Stopped(number)
-
-
 class Plan(NamedTuple):
     """What a run of many compares, how, and where the results go."""
 
@@ -4644,37 +6175,47 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
 
 
-def told(pair: Pair, status: str, **values: object) -> Outcome:
+EQUAL: Record = {  # of files that are identical
+    "ssim": 1.0,
+    "unequal_pixels": 0,
+    "largest_difference": 0.0,
+    "different_pixels": 0,
+    "different_fraction": 0.0,
+}
+
+
+def told(pair: Pair, status: str, values: Record) -> Outcome:
     """What is told of a pair without a comparison."""
-    record = {"name": pair.name, "first": pair.first, "second": pair.second}
-    return Outcome(EMPTY | {"status": status} | record | values)
+    known = {key: value for key, value in pair._asdict().items() if key in EMPTY}
+    return Outcome(EMPTY | known | {"status": status} | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return told(pair, "error", error=str(fault).replace("\n", " "))
+    return told(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
-def check_file(path: str) -> None:
-    """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ImageDiffError(f"{path} can be read but once; put a file there")
+def new_page(beside: str) -> str:
+    """A new folder for what is saved of a pair."""
+    page = os.path.join(beside, os.urandom(8).hex())
+    with writing(beside):
+        os.mkdir(page)  # not the folders around it, which are gone with the run
+    return page
 
 
-def same_bytes(first: str, second: str) -> bool:
-    """Whether two files are equal; no, where one cannot be read: decoding tells why."""
-    import filecmp
-
-    try:
-        return filecmp.cmp(first, second, shallow=False)
-    except OSError:
-        return False
-
-
-def check_picture(path: str) -> None:
-    """Raise ImageDiffError for a file that does not begin as a picture."""
-    with contextlib.ExitStack() as stack:
-        open_source(path, 1, stack)
+def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
+    """What is told of what has no partner; a small picture of a page waits beside."""
+    status = "only_second" if pair.first is None else "only_first"
+    outcome = told(pair, status, {})
+    for which in ("first", "second"):
+        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
+        if beside is not None and number is not None:
+            small = encode_thumbnail(read_page(path, number, options.dpi), ())
+            page = new_page(beside)
+            with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+                file.write(small)
+            outcome = outcome._replace(page=page)
+    return outcome
 
 
 def compare_both(
@@ -4687,26 +6228,18 @@ def compare_both(
     """
     check_file(first)
     check_file(second)
-    if same_bytes(first, second):
-        check_picture(first)
-        return told(
-            pair,
-            "same",
-            ssim=1.0,
-            unequal_pixels=0,
-            largest_difference=0.0,
-            different_pixels=0,
-            different_fraction=0.0,
-        )
+    if pair.first_page == pair.second_page and same_bytes(first, second):
+        with contextlib.ExitStack() as stack:
+            open_source(stack, first)  # refuses what is no picture
+        return told(pair, "same", EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))
-    comparison = compare_files(first, second, options)
+    pages = {"first_page": pair.first_page, "second_page": pair.second_page}
+    comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
         record = as_record(comparison) | {"name": pair.name}
         return Outcome(record, None, comparison.notes)
-    page = os.path.join(beside, os.urandom(8).hex())
-    with writing(beside):
-        os.mkdir(page)  # not the folders around it, which are gone with the run
+    page = new_page(beside)
     record = write_files(comparison, page, pair.name)
     return Outcome(record, page, comparison.notes)
 
@@ -4718,11 +6251,9 @@ def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """
     if pair.error is not None:
         return failed(pair, pair.error)
-    if pair.second is None:
-        return told(pair, "only_first")
-    if pair.first is None:
-        return told(pair, "only_second")
     try:
+        if pair.first is None or pair.second is None:
+            return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
     except ImageDiffError as problem:
         return failed(pair, problem)
@@ -4735,7 +6266,7 @@ class Workers(NamedTuple):
 
     submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
     # Raises ImageDiffError where no worker is left to end what is under way.
-    check: Callable[[Iterable[Future[Any]]], None]
+    check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
 
 def end_with_the_run() -> None:
@@ -4757,22 +6288,14 @@ def begin_worker(threads: int) -> None:
 
 
 @contextlib.contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block the terminal's signals in this thread, and in what it starts."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def starting_processes() -> Iterator[None]:
+    """Keep the terminal's signals from processes that start: they would end them.
 
-
-@contextlib.contextmanager
-def refused() -> Iterator[None]:
-    """Raise ImageDiffError where the system refuses a process or a thread."""
+    Raises ImageDiffError where the system refuses a process or a thread.
+    """
+    before: Any = ()
+    if hasattr(signal, "pthread_sigmask"):  # Windows has none
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
     except (OSError, RuntimeError) as problem:
@@ -4782,11 +6305,9 @@ def refused() -> Iterator[None]:
         remedy = "free its memory, files or processes, or give fewer --jobs"
         fault = f"the system refuses a process: {reason}; {remedy}"
         raise ImageDiffError(fault) from problem
-
-
-def processes_of(pool: ProcessPoolExecutor) -> list[Any]:
-    """The processes of a pool that runs, which has no public name for them."""
-    return list(pool._processes.values())
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -4803,17 +6324,17 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
     context = get_context("spawn")
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
-    with refused(), signals_blocked():
+    with starting_processes():
         if os.name == "posix":
             from multiprocessing.resource_tracker import ensure_running
 
-            ensure_running()  # it outlives a worker, and SIGHUP would end it
+            ensure_running()  # now, as it ends with the blocking of SIGINT
         pool = ProcessPoolExecutor(jobs, context, begin_worker, (threads,))
     try:
         yield pool
     finally:
         with signals_late():
-            for process in processes_of(pool):
+            for process in pool._processes.values():  # which have no public name
                 process.kill()
             with contextlib.suppress(RuntimeError):  # of a thread that was refused
                 pool.shutdown(cancel_futures=True)
@@ -4823,20 +6344,22 @@ PATIENCE = 60  # seconds in which a process has to start
 
 
 def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
-    """Start all the processes of a pool; whether the first of them lives."""
+    """Start the processes of a pool; False where the first of them has died.
+
+    Raises ImageDiffError where none starts.
+    """
     from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
-    # Until `begin_worker` ignores them, signals of the terminal would end a worker.
-    with refused(), signals_late(), signals_blocked():
+    with signals_late(), starting_processes():
         try:
             started = [pool.submit(os.getpid) for _ in range(jobs)]
         except BrokenExecutor:
             return False
         done = wait(started, PATIENCE, FIRST_COMPLETED).done
-        if not done:
-            fault = f"no process starts within {PATIENCE} s"
-            raise ImageDiffError(f"{fault}; free the system's memory or processes")
-    return any(future.exception() is None for future in done)
+    if not done:
+        fault = f"no process starts within {PATIENCE} s"
+        raise ImageDiffError(f"{fault}; free the system's memory or processes")
+    return done.pop().exception() is None
 
 
 @contextlib.contextmanager
@@ -4852,15 +6375,16 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
                 try:
                     return pool.submit(compare_pair, pair, plan.options, plan.beside)
                 except BrokenExecutor as problem:
-                    future: Future[Any] = Future()
-                    future.set_exception(problem)
-                    return future
+                    lost: Future[Any] = Future()
+                    lost.set_exception(problem)
+                    return lost
 
             if begins(pool, jobs):
-                yield Workers(submit, lambda futures: None)
+                yield Workers(submit)
                 return
-            if any((process.exitcode or 0) > 0 for process in processes_of(pool)):
-                break  # by itself: it would do so again
+            exits = [process.exitcode or 0 for process in pool._processes.values()]
+        if max(exits) > 0:  # by itself: it would do so again
+            break
     fault = "processes end as soon as they start; free some memory"
     remedy = 'a program calls main below `if __name__ == "__main__":`'
     raise ImageDiffError(f"{fault}, or, in Python, {remedy}")
@@ -4913,16 +6437,16 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         chosen = image_diff.Options(**options)
         return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
 
-    options = vars(plan.options)
     with connected(address) as client:
+        executor = client.get_executor()
         seen = time.monotonic()
 
-        def submit(pair: Pair) -> Future[Any]:
+        def submit(pair: Pair) -> Any:
             """Send a pair to the scheduler."""
-            send: Callable[..., Future[Any]] = client.get_executor().submit
-            return send(compare, tuple(pair), options, plan.beside)
+            plain = tuple(pair), vars(plan.options), plan.beside
+            return executor.submit(compare, *plain)
 
-        def check(futures: Iterable[Future[Any]]) -> None:
+        def check(under_way: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
 
             A scheduler that is lost cancels some futures and never ends the others.
@@ -4930,7 +6454,7 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
             from distributed import TimeoutError
 
             nonlocal seen
-            lost = any(future.cancelled() for future in futures)
+            lost = any(future.cancelled() for future in under_way)
             if lost or client.status != "running":
                 raise ImageDiffError(f"{address} is gone; start it, and run again")
             if time.monotonic() - seen < 2:
@@ -5013,20 +6537,22 @@ def compare_alone(
 
 
 def compare_pairs(
-    pairs: Iterator[Pair], jobs: int, plan: Plan, stopped: Sequence[int]
+    pairs: Sequence[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of the pairs, in order but for those whose worker died."""
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
+        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs())
         begin = partial(local_workers, jobs, plan)
         ahead = 8 * jobs + 8
     else:
         begin = partial(cluster_workers, plan.scheduler, plan)
         ahead = 500
-    while not stopped:
+    left = iter(pairs)
+    while pairs and not stopped:
         with begin() as workers:
-            lost = yield from compare_until_a_death(pairs, workers, ahead, stopped)
+            lost = yield from compare_until_a_death(left, workers, ahead, stopped)
         if not lost:
             return
         yield from compare_alone(lost, plan, stopped)
@@ -5048,10 +6574,9 @@ def replace_file(path: str, pieces: Iterable[str]) -> None:
         with open(part, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
         os.replace(part, path)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
             os.remove(part)
-        raise
 
 
 def append_whole(file: io.FileIO, line: str) -> None:
@@ -5100,45 +6625,48 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair) -> str:
-    """A text that changes when a file of the pair does, or another takes its place."""
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does.
+
+    So it does when another file takes the place of one.
+    """
     from hashlib import blake2b
 
     states = []
     for path in filter(None, (pair.first, pair.second, pair.mask)):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    return blake2b(repr((pair, states)).encode(), digest_size=12).hexdigest()
+    state = repr((settings, pair, states))
+    return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
     """The records of an earlier run, and their lines, but for what is not whole."""
-    import json
-
     path = os.path.join(folder, "results.jsonl")
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
-                record = json.loads(line)
+                record = from_json(line)
                 is_record = isinstance(record, dict) and record.keys() == EMPTY.keys()
                 if is_record and isinstance(record["name"], str) and line[-1] == "\n":
                     yield record, line
 
 
-def earlier_states(folder: str, settings: Sequence[str]) -> dict[str, str]:
-    """The states of the pairs in an earlier run with the same settings, by name."""
-    import json
-
+def earlier_states(folder: str) -> dict[str, str]:
+    """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
-                run = json.load(file)
-            if run["settings"] == settings:
-                return dict(run["states"])
+                return dict(from_json(file.read())["states"])
     return {}
+
+
+def may_have_page(record: Record) -> bool:
+    """Whether something is saved of a pair: of one that differs, and of pages."""
+    return of_document(record) or record["status"] == "different"
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
@@ -5152,13 +6680,12 @@ def still_there(record: Record, line: str, folder: str) -> bool:
         return file.read() == line
 
 
-def known_lines(
-    folder: str, states: dict[str, str], before: dict[str, str], beside: str
-) -> Iterator[str]:
+def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
     """The lines of an earlier run that hold for the states of the pairs, by name.
 
-    before: the states that the pairs had then. The pages of all others are removed.
+    The pages of all others are removed.
     """
+    before = earlier_states(folder)
     left = dict(states)
     for record, line in earlier_lines(folder):
         name = record["name"]
@@ -5166,7 +6693,7 @@ def known_lines(
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif record["status"] == "different" and (name in left or name not in states):
+        elif may_have_page(record) and (name in left or name not in states):
             with contextlib.suppress(OSError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
@@ -5177,30 +6704,26 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     run.json keeps the states of the pairs as they are before they are compared: what
     changes meanwhile is compared anew by the next run.
     """
-    import json
-
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
     settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
-    states = {pair.name: state_of_pair(pair) for pair in pairs}
-    before = earlier_states(folder, settings)
+    states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
-    lines = known_lines(folder, states, before, beside)
+    lines = known_lines(folder, states, beside)
     replace_file(os.path.join(folder, "results.jsonl"), lines)
-    run = json.dumps({"settings": settings, "states": states})
+    run = to_json({"settings": settings, "states": states})
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
-def write_overview(first: str, second: str, folder: str, total: int) -> None:
+def write_overview(plan: Plan, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    import json
-
     results = os.path.join(folder, "results.jsonl")
     with open(results, "rb") as lines:
         left = total - sum(1 for _ in lines)
     with open(results, encoding="utf-8") as texts:
-        records = (json.loads(line) for line in texts)
-        ranked = not os.path.isdir(first)
-        page = overview_page(first, second, folder, records, left=left, ranked=ranked)
+        records = map(from_json, texts)
+        inputs = plan.first, plan.second
+        ranked = is_ranking(*inputs)
+        page = overview_page(inputs, plan.options, folder, records, left, ranked)
         replace_file(os.path.join(folder, "index.html"), page)
 
 
@@ -5236,7 +6759,7 @@ def open_output(
         finally:
             remove_in_use(beside)
             with writing(folder):
-                write_overview(plan.first, plan.second, folder, len(pairs))
+                write_overview(plan, folder, len(pairs))
 
 
 def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outcome:
@@ -5245,29 +6768,17 @@ def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outc
     The outcome is an error where the page cannot be put there. Raises ImageDiffError
     where the record cannot be kept.
     """
-    import json
-
     record = outcome.record
     try:
-        if record["first"] and record["second"]:
+        if outcome.page or (record["first"] and record["second"]):
             with writing(folder):
                 put_page(outcome.page, record["name"], folder, beside)
     except ImageDiffError as problem:
-        pair = Pair(record["name"], record["first"], record["second"])
-        outcome = outcome._replace(record=failed(pair, problem).record)
+        values: Any = {field: record.get(field) for field in Pair._fields}
+        outcome = failed(Pair(**values), problem)._replace(notes=outcome.notes)
     with writing(folder):
-        append_whole(results, f"{json.dumps(outcome.record)}\n")
+        append_whole(results, f"{to_json(outcome.record)}\n")
     return outcome
-
-
-def compare_unknown(
-    pairs: Sequence[Pair], known: Collection[str], plan: Plan, stopped: Sequence[int]
-) -> Generator[Outcome, None, None]:
-    """The outcomes of the pairs whose names are not known."""
-    unknown = [pair for pair in pairs if pair.name not in known]
-    if unknown:
-        jobs = min(len(unknown), plan.jobs or cv2.getNumberOfCPUs())
-        yield from compare_pairs(iter(unknown), jobs, plan, stopped)
 
 
 def compare_many(
@@ -5279,7 +6790,7 @@ def compare_many(
     """
     folder = plan.output
     if folder is None:
-        yield from compare_unknown(pairs, (), plan, stopped)
+        yield from compare_pairs(pairs, plan, stopped)
         return
     with open_output(plan, pairs, folder) as (beside, results):
         known = set()
@@ -5288,8 +6799,8 @@ def compare_many(
                 return
             known.add(record["name"])
             yield Outcome(record)
-        plan = plan._replace(beside=beside)
-        outcomes = compare_unknown(pairs, known, plan, stopped)
+        unknown = [pair for pair in pairs if pair.name not in known]
+        outcomes = compare_pairs(unknown, plan._replace(beside=beside), stopped)
         with contextlib.closing(outcomes):  # the workers end before the overview
             for outcome in outcomes:
                 yield keep(outcome, folder, beside, results)
@@ -5305,18 +6816,11 @@ class Command(NamedTuple):
     second: str
     output: str | None = None  # folder; None: nothing is written
     json: bool = False
-    window: bool | None = None  # None: where a display answers, but see `wants_windows`
+    window: bool | None = None  # None: where a display answers, for a person
     exit_code: bool = False
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
     junit: str | None = None  # file of JUnit's XML; None: it is not written
-
-
-def silence_stdout() -> None:
-    """Let what is printed go nowhere, and what Python still holds of it too."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def write_out(text: str) -> None:
@@ -5326,12 +6830,13 @@ def write_out(text: str) -> None:
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        silence_stdout()
     except OSError as problem:
-        silence_stdout()
-        fault = f"cannot write the result: {problem.strerror}"
-        raise ImageDiffError(f"{fault}; send it to another place") from problem
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python still holds, too
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        if not isinstance(problem, BrokenPipeError):
+            fault = f"cannot write the result: {problem.strerror}"
+            raise ImageDiffError(f"{fault}; send it to another place") from problem
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -5347,24 +6852,19 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def is_ranking(command: Command) -> bool:
-    """Whether a folder is ranked by likeness to one picture."""
-    return not os.path.isdir(command.first)
-
-
 def check_inputs(command: Command) -> None:
-    """Raise ImageDiffError unless two folders, or a picture and a folder, are given."""
-    if is_ranking(command):
-        if os.path.exists(command.first) and not os.path.isfile(command.first):
-            fault = f"{command.first} can be read but once; name a file"
-            raise ImageDiffError(fault)
-        read_image(command.first)  # once, in place of an error a pair
-    elif not os.path.isdir(command.second):
+    """Raise ImageDiffError unless folders or files that can be read are given."""
+    inputs = command.first, command.second
+    files = [path for path in inputs if not os.path.isdir(path)]
+    if os.path.isdir(command.first) and files:
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
         remedy = "give two folders, or the picture as --first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
+    for path in files:
+        check_file(path)
+        read_image(path)  # once, in place of an error a pair
 
 
 def check_output(command: Command) -> None:
@@ -5380,15 +6880,17 @@ def check_output(command: Command) -> None:
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
 
 
-def check_junit(path: str, first: str) -> None:
-    """Raise ImageDiffError where JUnit's XML would replace a folder or the picture."""
-    fault = ""
-    if os.path.isdir(path):
-        fault = "is a folder"
-    elif os.path.exists(path) and os.path.samefile(path, first):
-        fault = "is an input"
-    if fault:
-        raise ImageDiffError(f"{path} {fault}; name another file for --junit")
+def check_junit(path: str) -> None:
+    """Raise ImageDiffError where JUnit's XML would replace what is no XML."""
+    if not os.path.exists(path):
+        return
+    fault = "is no file"
+    if os.path.isfile(path):
+        fault = "is there, and is no XML"
+        with open(path, "rb") as file:
+            if file.read(5) in (b"", b"<?xml"):
+                return
+    raise ImageDiffError(f"{path} {fault}; name another file for --junit")
 
 
 def check_workers() -> None:
@@ -5426,12 +6928,14 @@ def find_all(command: Command) -> list[Pair]:
     if command.output is not None:
         paths.append(command.output)
     skip = [os.path.realpath(path) for path in paths]
-    if is_ranking(command):
-        pairs = list(pair_with_each(first, second, skip))
+    which = f"{first} and {second} hold"
+    if is_ranking(first, second):
         which = f"{second} holds"
+        pairs = [*pair_with_each(first, second, skip)]
+    elif os.path.isdir(first):
+        pairs = [*with_pages(find_pairs(first, second, skip))]
     else:
-        pairs = list(find_pairs(first, second, skip))
-        which = f"{first} and {second} hold"
+        pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
@@ -5440,85 +6944,42 @@ def find_all(command: Command) -> list[Pair]:
 
 @contextlib.contextmanager
 def gentle_stop() -> Iterator[list[int]]:
-    """A list for the first signal that ends the run; a second does what it did before.
-
-    Nothing is done about one that is ignored, as in a shell's background.
-    """
+    """A list for the first signal that ends the run; a second one ends it at once."""
     came: list[int] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):
-                before[number] = handler
-
-    def restore() -> None:
-        """Put the handlers back that were there before."""
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def stop(number: int, frame: object) -> None:
-        """Handle the first signal."""
+        """Keep the first signal."""
+        if came:
+            raise_stopped(number, frame)
         came.append(number)
-        restore()
 
-    try:
-        for number in before:
-            signal.signal(number, stop)
+    with signals_to(stop):
         yield came
-    finally:
-        if not came:
-            restore()
-
-
-@contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[Any]:
-    """A bar of tqdm on stderr, or None where that is no terminal."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from tqdm import tqdm
-
-    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=total, bar_format=shape) as bar:
-        yield bar
-
-
-def print_line(line: str, bar: Any) -> None:
-    """Print on stdout, above the bar where both share the terminal."""
-    if bar is not None and is_terminal(sys.stdout):
-        with bar.external_write_mode():
-            write_out(line)
-    else:
-        write_out(line)
-
-
-def print_notes(outcome: Outcome, bar: Any) -> None:
-    """Tell on stderr what is to be told beside a record, above the bar."""
-    for note in outcome.notes:
-        with bar.external_write_mode() if bar else contextlib.nullcontext():
-            tell(f"{outcome.record['name']}: {note}")
 
 
 def print_outcomes(
     outcomes: Iterator[Outcome], command: Command, bar: Any
 ) -> Iterator[Record]:
-    """Print a line an outcome, a ranking at the end; give the records on the way."""
-    import json
+    """Print a line an outcome, a ranking at the end; give the records on the way.
 
+    Where a terminal shows both, the lines stand above the bar.
+    """
     scored = []
-    ranking = is_ranking(command)
+    ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
-        line = json.dumps(record) if command.json else as_line(record)
-        if ranking:
-            scored.append((record["ssim"], line))
-        else:
-            print_line(line, bar)
-        print_notes(outcome, bar)
+        line = to_json(record) if command.json else as_line(record)
+        with bar.external_write_mode():
+            if ranking:
+                scored.append((record["ssim"], line))
+            else:
+                write_out(line)
+            for note in outcome.notes:
+                tell(f"{record['name']}: {note}")
         yield record
-    for line in most_alike_first(scored):
-        print_line(line, bar)
+    with bar.external_write_mode():
+        for line in most_alike_first(scored):
+            write_out(line)
 
 
 def junit_case(record: Record) -> Element:
@@ -5550,6 +7011,7 @@ def write_junit(
     suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    check_junit(path)  # again, as it may be a file of the run itself
     with writing(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         replace_file(path, [head, tostring(suite, "unicode"), "\n"])
@@ -5559,14 +7021,10 @@ def summary_of_many(counts: Counter[str], seconds: float) -> str:
     """How many pairs have which status, and how long it took."""
     done = counts.total()
     only = counts["only_first"] + counts["only_second"]
-    numbers = (
-        f"{counts['same']} same",
-        f"{counts['different']} different",
-        f"{only} only in one folder",
-        f"{counts['error']} with errors",
-    )
+    equal = f"{counts['same']} same, {counts['different']} different"
+    others = f"{only} without a partner, {counts['error']} with errors"
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
-    return f"{quantity(done, 'pair')}: {', '.join(numbers)}; {speed}"
+    return f"{quantity(done, 'pair')}: {equal}, {others}; {speed}"
 
 
 def status_of_many(
@@ -5588,8 +7046,52 @@ def status_of_many(
     return ExitStatus.COMPARED
 
 
+SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
+
+
+@contextlib.contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Tell on a terminal what is under way, if it takes long."""
+    timer = threading.Timer(SILENCE, tell, [text])
+    timer.daemon = True
+    if is_terminal(sys.stderr):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def tell_pairs(
+    plan: Plan, pairs: Sequence[Pair], command: Command
+) -> tuple[Counter[str], list[Element], Sequence[int]]:
+    """Compare the pairs, print a line each, and show the progress on a terminal.
+
+    Gives the counts of pairs by status; the test cases of JUnit's XML, where it is to
+    be written; and the signal that has ended the run, if any.
+    """
+    from tqdm import tqdm
+
+    counts: Counter[str] = Counter()
+    cases = []
+    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+    silent = not is_terminal(sys.stderr)
+    with (
+        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
+        gentle_stop() as stopped,
+        contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
+    ):
+        for record in print_outcomes(outcomes, command, bar):
+            counts[record["status"]] += 1
+            bar.set_postfix(counts, refresh=False)
+            bar.update()
+            if command.junit is not None:
+                cases.append(junit_case(record))
+    return counts, cases, stopped
+
+
 def run_many(command: Command, options: Options) -> ExitStatus:
-    """Compare two folders, or rank a folder by likeness to a picture.
+    """Compare folders or documents, or rank a folder by likeness to a picture.
 
     Prints a line a pair, and a summary.
     """
@@ -5597,37 +7099,19 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     check_inputs(command)
     check_output(command)
     if command.junit is not None:
-        check_junit(command.junit, command.first)
+        check_junit(command.junit)
     if command.scheduler is not None:
         command = for_cluster(command)
-    if is_ranking(command) and options.align in ("auto", "none"):
+    first, second, output = command.first, command.second, command.output
+    if is_ranking(first, second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
-    plan = Plan(
-        command.first,
-        command.second,
-        options,
-        command.output,
-        command.jobs,
-        command.scheduler,
-    )
-    counts: Counter[str] = Counter()
-    cases = []
-    with contextlib.ExitStack() as stack:
+    with told_if_slow(f"reading {first} and {second} ..."):
         pairs = find_all(command)
-        bar = stack.enter_context(progress_bar(len(pairs)))
-        stopped = stack.enter_context(gentle_stop())
-        outcomes = compare_many(plan, pairs, stopped)
-        stack.enter_context(contextlib.closing(outcomes))
-        for record in print_outcomes(outcomes, command, bar):
-            counts[record["status"]] += 1
-            if command.junit is not None:
-                cases.append(junit_case(record))
-            if bar is not None:
-                bar.set_postfix(counts, refresh=False)
-                bar.update()
+    plan = Plan(first, second, options, output, command.jobs, command.scheduler)
+    counts, cases, stopped = tell_pairs(plan, pairs, command)
     seconds = time.monotonic() - begun
     if command.junit is not None:
         write_junit(cases, counts, seconds, command.junit)
@@ -5637,13 +7121,6 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     else:
         write_out(text)
     return status_of_many(counts, len(pairs), stopped, command)
-
-
-def wants_windows(command: Command) -> bool:
-    """Whether to open windows: unless it is said, for a person who looks on."""
-    if command.window is None:
-        return not (command.json or command.exit_code)
-    return command.window
 
 
 def free_folder(second: str) -> str:
@@ -5678,23 +7155,7 @@ def show_result(comparison: Comparison, command: Command) -> None:
         return
     chosen = show(comparison, keep)
     if chosen != comparison.options:
-        tell(f"chosen: --threshold {chosen.threshold} --min-area {chosen.min_area}")
-
-
-SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
-
-
-@contextlib.contextmanager
-def told_if_slow(text: str) -> Iterator[None]:
-    """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell, [text])
-    timer.daemon = True
-    if is_terminal(sys.stderr):
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+        tell(f"chosen: {' '.join(option_words(chosen, comparison.options))}")
 
 
 def run_pair(command: Command, options: Options) -> ExitStatus:
@@ -5702,16 +7163,17 @@ def run_pair(command: Command, options: Options) -> ExitStatus:
     with told_if_slow(f"comparing {command.first} and {command.second} ..."):
         comparison = compare_files(command.first, command.second, options)
     if command.json:
-        import json
-
-        write_out(json.dumps(as_record(comparison)))
+        write_out(to_json(as_record(comparison)))
     else:
         write_out(as_text(comparison))
     for note in comparison.notes:
         tell(note)
     if command.output is not None:
         save(comparison, command.output)
-    if wants_windows(command):
+    wants_windows = not (command.json or command.exit_code)
+    if command.window is not None:
+        wants_windows = command.window
+    if wants_windows:
         show_result(comparison, command)
     if command.exit_code and comparison.status == "different":
         return ExitStatus.DIFFERENT
@@ -5728,16 +7190,15 @@ def check_command(command: Command, many: bool) -> None:
         fault = "--output, --scheduler and --junit take a name that is not empty"
         raise UsageError(fault)
     if many and command.window:
-        raise UsageError("--window is for two pictures; leave it out for folders")
+        fault = "--window is for two pictures; leave it out for folders and documents"
+        raise UsageError(fault)
     if many and command.jobs and command.scheduler:
         fault = "--jobs is for this machine; with --scheduler the workers decide"
         raise UsageError(fault)
-    if not many and command.scheduler:
-        raise UsageError("--scheduler is for folders; leave it out for two pictures")
-    if not many and command.jobs:
-        raise UsageError("--jobs is for folders; leave it out for two pictures")
-    if not many and command.junit:
-        raise UsageError("--junit is for folders; leave it out for two pictures")
+    for option in ("scheduler", "jobs", "junit"):
+        if not many and getattr(command, option):
+            fault = f"--{option} is for folders and documents"
+            raise UsageError(f"{fault}; leave it out for two pictures")
 
 
 # What no file is called, and why.
@@ -5762,7 +7223,8 @@ def run(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
     check_name(command.first)
     check_name(command.second)
-    many = os.path.isdir(command.first) or os.path.isdir(command.second)
+    inputs = command.first, command.second
+    many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
     if many:
         return run_many(command, options)
@@ -5775,14 +7237,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(message)
-
-
-class RefuseColor(argparse.Action):
-    """--color, which older commands have."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
-        """Say that it is the default."""
-        parser.error("--color: colour counts by default; leave it out")
 
 
 def parse_number(text: str) -> int | float:
@@ -5837,7 +7291,10 @@ def add_comparing(parser: Parser) -> None:
     """Add what changes the result: what counts, the alignment, the regions."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
-    add("--color", action=RefuseColor, nargs=0, help=argparse.SUPPRESS)
+    text = "whether another light is a difference [%(default)s]"
+    add("--light", metavar=f"{{{','.join(LIGHTS)}}}", help=text)
+    text = "whether the noise that most pixels share is a difference [%(default)s]"
+    add("--noise", metavar=f"{{{','.join(NOISES)}}}", help=text)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
     text = "SSIM in [0, 1] at or below which a pixel differs [Otsu's, up to 0.65]"
@@ -5869,12 +7326,8 @@ def add_output(parser: Parser) -> None:
     add("--exit-code", action="store_true", help=text)
 
     add = parser.add_argument_group("many pictures").add_argument
-    add(
-        "--jobs",
-        metavar="N",
-        type=parse_jobs,
-        help="pairs compared at once [one a core]",
-    )
+    text = "pairs compared at once [one a core]"
+    add("--jobs", metavar="N", type=parse_jobs, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
@@ -5895,10 +7348,12 @@ def make_parser() -> Parser:
     # What begins so is a value, not an option: --ignore -5,0,10,10.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
     add = parser.add_argument_group("inputs").add_argument
-    text = "two pictures, two folders, or a picture and a folder to rank"
+    text = "two pictures, documents or folders, or a picture and a folder to rank"
     add("inputs", metavar="A B", nargs="*", help=text)
     add("-f", "--first", metavar="A", help="the same as the first of the two")
     add("-s", "--second", metavar="B", help="the same as the second of the two")
+    text = "resolution that pages of a PDF are rendered at [%(default)s]"
+    add("--dpi", metavar="N", type=parse_number, help=text)
     add_comparing(parser)
     add_output(parser)
     add = parser.add_argument
@@ -5917,10 +7372,11 @@ def check_options(parser: Parser, words: Sequence[str]) -> None:
 
     option = unknown[0]
     known = [*parser._option_string_actions]
-    known.remove("--color")
     longer = [flag for flag in known if flag.startswith(option)]
     close = longer or get_close_matches(option, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
+    if option == "--color":  # which older commands have
+        hint = ": colour counts by default; leave it out"
     if os.path.lexists(option):
         hint = f"; if the file is meant, write ./{option}"
     raise UsageError(f"there is no option {option}{hint}")
@@ -5951,17 +7407,12 @@ def two_inputs(
 def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     """What the words of a command line ask for; UsageError where they do not hold."""
     parser = make_parser()
-    namespace, extras = parser.parse_known_args(
-        argv
-    )  # extras: also what follows options
-    words = [*extras]
-    behind: list[str] = []
-    if "--" in words:  # what stands behind it is no option
-        behind = words[words.index("--") + 1 :]
-        words = words[: words.index("--")]
-    check_options(parser, words)
+    namespace, extras = parser.parse_known_args(argv)
     arguments = vars(namespace)
-    words = [*arguments["inputs"], *words, *behind]
+    # Among the extras is what follows options, too; behind "--" stands no option.
+    end = extras.index("--") if "--" in extras else len(extras)
+    check_options(parser, extras[:end])
+    words = [*arguments["inputs"], *extras[:end], *extras[end + 1 :]]
     first, second = two_inputs(arguments["first"], arguments["second"], words)
     chosen = {name: arguments[name] for name in vars(Options())}
     rest = {name: arguments[name] for name in Command._fields[2:]}
@@ -5970,24 +7421,6 @@ def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     except ImageDiffError as problem:
         raise UsageError(str(problem)) from problem
     return Command(first, second, **rest), options
-
-
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Have Ctrl+C, SIGTERM and SIGHUP raise `Stopped`, unless they are ignored.
-
-    Only the main thread may set handlers; those before come back at the end.
-    """
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING_SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, raise_stopped)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def fault_of(problem: Exception) -> str | None:
@@ -6011,7 +7444,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     fill_streams()
     try:
-        with signals_raised():
+        with signals_to(raise_stopped):
             command, options = parse(argv)
             return run(command, options)
     except SystemExit:  # of --help and --version

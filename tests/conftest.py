@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,3 +13,28 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all tests, as its start takes seconds."""
+    from chromium import chromium
+
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that must not complain, nor ask for anything outside of its folder."""
+    from chromium import Page
+
+    page = Page(browser)
+    browser.get("about:blank")
+    page.requests(), page.complaints()
+    yield page
+    assert page.complaints() == []
+    for url in page.requests():
+        assert url.startswith(
+            (f"{page.root.as_uri().rstrip('/')}/", "about:", "data:")
+        ), url

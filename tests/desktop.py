@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ class Desktop:
         """End what a failed test left running."""
         for process in self.started:
             process.kill()
-            process.communicate()
+            process.communicate(timeout=processes.PATIENCE)
         self.started.clear()
 
     def has_manager(self) -> bool:
@@ -82,9 +83,10 @@ class Desktop:
                 before, since = now, time.monotonic()
 
     def type_into(self, title: str, *keys: str) -> None:
-        """Click on a window and press keys."""
-        x, y, _, _ = self.windows()[title]
-        self.do("xdotool", "mousemove", str(x + 5), str(y + 5), "click", "1")
+        """Click on the title of a window, unless keys go there, and press keys."""
+        if not self.focus().startswith(title):  # two clicks would make it large
+            x, y, _, _ = self.windows()[title]
+            self.do("xdotool", "mousemove", str(x + 60), str(y - 8), "click", "1")
         processes.wait_for(lambda: self.focus().startswith(title), f"{title} has focus")
         self.do("xdotool", "key", "--delay", "100", *keys)
 
@@ -119,15 +121,16 @@ def desktop() -> Iterator[Desktop]:
     command += ["-nolisten", "tcp", "-noreset"]
     server = processes.start(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
-    with os.fdopen(reader) as lines:
-        display = f":{lines.readline().strip()}"
-    environment = os.environ | {"DISPLAY": display}
-    manager = processes.start(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    started = [server]
     try:
-        running = Desktop(display)
+        with os.fdopen(reader) as lines:
+            assert select.select([lines], [], [], processes.PATIENCE)[0], "no X server"
+            running = Desktop(f":{lines.readline().strip()}")
+        quiet = {"env": running.environment, "stderr": subprocess.DEVNULL}
+        started.insert(0, processes.start(["openbox"], **quiet))
         processes.wait_for(running.has_manager, "the window manager runs")
         yield running
     finally:
-        for process in (manager, server):
-            process.terminate()
-            process.wait()
+        for process in started:
+            process.kill()
+            process.wait(processes.PATIENCE)

@@ -176,19 +176,62 @@ def test_the_20_largest_regions_come_in_reading_order_then_how_many_more() -> No
     assert lines[23].startswith("threshold: ")
 
 
-def test_what_passes_for_noise_is_told() -> None:
-    lines = as_text(compare_images(FLAT, FLAT + 9)).splitlines()
-    assert lines[1] == (
-        "same: no region, but 20000 pixels are not equal, by at most 9 of 255"
+BLOBS = random_picture(3, 100, 200, 3) // 2 + 40
+
+
+def grain(sigma: float, seed: int) -> Picture:
+    """A coffee cup with the noise of a sensor."""
+    cup = photo("coffee")[100:300, 100:400]
+    noise = np.random.default_rng(seed).normal(0, sigma, cup.shape)
+    return np.clip(np.rint(cup + noise), 0, 255).astype(np.uint8)
+
+
+EXPLAINED: dict[str, tuple[Picture, Picture, str]] = {
+    "+6": (BLOBS, BLOBS + 6, r"\+6 of 255 throughout"),
+    "-6": (BLOBS + 6, BLOBS, "-6 of 255 throughout"),
+    "noise": (grain(3, 1), grain(3, 2), r"noise of sigma 2\.[789] of 255"),
+    "light": (
+        grain(3, 1),
+        cv2.convertScaleAbs(grain(3, 2), alpha=0.8),
+        r"noise of sigma [23](\.\d)? of 255 and light x0\.[78]\d to x0\.[89]\d",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_what_is_explained_is_told(name: str) -> None:
+    first, second, explained = EXPLAINED[name]
+    comparison = compare_images(first, second)
+    lines = as_text(comparison).splitlines()
+    assert lines[1].startswith("same: no region, but ")
+    assert re.fullmatch(f"not counted: {explained}", lines[2])
+    record = as_record(comparison)
+    has_noise, has_light = "noise" in explained, explained != EXPLAINED["noise"][2]
+    assert (record["noise"] is not None, record["light"] is not None) == (
+        has_noise,
+        has_light,
     )
-    assert lines[2] == "not counted: +9 of brightness, in levels of 255"
-    grain = np.random.default_rng(0).normal(0, 2, FLAT.shape[:2]).round()
-    rough = np.dstack([FLAT[..., 0] + grain] * 3).astype(np.uint8)
-    line = as_text(compare_images(FLAT, rough)).splitlines()[2]
-    text = r"not counted: noise of sigma [12](\.\d)?, in levels of 255"
-    assert re.fullmatch(text, line)
-    darker = as_text(compare_images(FLAT + 9, FLAT)).splitlines()
-    assert darker[2] == "not counted: -9 of brightness, in levels of 255"
+    if has_light:
+        least, most = record["light"]["gain"]
+        assert list(record["light"]) == ["camera", "gain", "offset"]
+        assert record["light"]["camera"] is has_noise
+        assert record["light"]["offset"] == (0 if has_noise else int(name))
+        assert (0.75 < least <= most < 0.95) if has_noise else least == most == 1
+    json.dumps(record)
+
+
+@pytest.mark.parametrize("option", ["light", "noise"])
+def test_what_is_explained_can_be_compared(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(tmp_path / "first.png"), str(tmp_path / "second.png")]
+    pair = EXPLAINED["noise"] if option == "noise" else EXPLAINED["+6"]
+    for name, picture in zip(names, pair[:2], strict=True):
+        cv2.imwrite(name, picture)
+    for word, status in (("auto", 0), ("compare", 1)):
+        words = [*names, f"--{option}", word, "--exit-code"]
+        assert main(words) == status
+    assert "not counted" in capsys.readouterr().out
 
 
 def test_a_tiny_share_is_not_rounded_to_zero() -> None:
@@ -207,18 +250,22 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "name": (type(None),),
     "first": (str,),
     "second": (str,),
+    "first_page": (type(None),),
+    "second_page": (type(None),),
     "width": (int,),
     "height": (int,),
     "second_width": (int,),
     "second_height": (int,),
     "ssim": (float,),
     "threshold": (float,),
+    "faint_threshold": (float,),
     "unequal_pixels": (int,),
     "largest_difference": (float,),
     "different_pixels": (int,),
     "different_fraction": (float,),
     "regions": (list,),
     "alignment": (type(None),),
+    "light": (type(None),),
     "noise": (float, type(None)),
     "error": (type(None),),
 }
@@ -233,7 +280,7 @@ def assert_is_a_record(record: dict[str, Any]) -> None:
     assert record["schema"] == 2
     assert record["status"] == ("different" if record["regions"] else "same")
     assert -1 <= record["ssim"] <= 1
-    assert 0 <= record["threshold"] <= 1
+    assert 0 <= record["threshold"] <= record["faint_threshold"] <= 1
     assert 0 <= record["largest_difference"] <= 255
     assert (record["unequal_pixels"] == 0) == (record["largest_difference"] == 0)
     assert record["different_pixels"] == sum(
@@ -263,7 +310,8 @@ def test_json_is_one_object_and_nothing_else(
     assert (record["first"], record["second"]) == (str(first), str(second))
     assert record["ssim"] == comparison.score
     assert record["threshold"] == comparison.threshold
-    assert record["noise"] == (comparison.noise.sigma or None)
+    assert record["faint_threshold"] == comparison.faint_threshold
+    assert record["noise"] is comparison.noise is None
     assert all(region["second_y"] == region["y"] for region in record["regions"])
     for region in record["regions"]:
         del region["second_y"]
@@ -569,7 +617,10 @@ USAGE: list[tuple[str, str]] = [
     ("a b --colour", "there is no option --colour"),
     ("a b --xyz", "there is no option --xyz"),
     ("a b -x", "there is no option -x"),
-    ("a b --color", "--color: colour counts by default; leave it out"),
+    (
+        "a b --color",
+        "there is no option --color: colour counts by default; leave it out",
+    ),
     ("a b --tolerance", "argument --tolerance: expected one argument"),
     ("a b --threshold x", "argument --threshold: x is not a number"),
     (
@@ -577,14 +628,7 @@ USAGE: list[tuple[str, str]] = [
         "argument --threshold: 5% is not a number; write 5% as 0.05",
     ),
     ("a b --threshold 1e", "argument --threshold: 1e is not a number"),
-    ("a b --jobs 0", "argument --jobs: 0 is not a whole number from 1 to 1024"),
-    ("a b --jobs 2.5", "argument --jobs: 2.5 is not a whole number from 1 to 1024"),
-    ("a b --jobs 2", "--jobs is for folders; leave it out for two pictures"),
-    (
-        "a b --scheduler tcp://localhost:8786",
-        "--scheduler is for folders; leave it out for two pictures",
-    ),
-    (". . --window", "--window is for two pictures; leave it out for folders"),
+    ("a b --dpi 150.5", "dpi is 150.5; give a whole number of dots an inch from 10"),
     (
         ". . --jobs 2 --scheduler tcp://localhost:8786",
         "--jobs is for this machine; with --scheduler the workers decide",

@@ -26,8 +26,10 @@ from image_diff import (
     ImageDiffError,
     compare_files,
     compare_images,
+    count_pages,
     main,
     read_image,
+    read_images,
 )
 from samples import (
     DEEP,
@@ -64,10 +66,10 @@ def stored(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def refused(path: Path) -> str:
+def refused(path: Path, **options: Any) -> str:
     """The message with which a file is refused."""
     with pytest.raises(ImageDiffError) as caught:
-        read_image(path)
+        read_image(path, **options)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -98,42 +100,39 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
         assert fuzz.is_right(read_image(path).pixels, sample), sample.name
 
 
+LEFT_OUT = "first pages compared; pages left out:"
+
+
 @pytest.mark.parametrize("sample", PAGED, ids=ids)
-def test_what_is_left_out_is_told_in_one_line(
-    tmp_path: Path, sample: Sample, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pages_that_are_left_out_are_told(tmp_path: Path, sample: Sample) -> None:
     first = stored(tmp_path, sample.name, sample.data)
     second = stored(tmp_path, "still.png", pillow(RGB, "PNG"))
-    assert main(["-f", str(first), "-s", str(second), "--no-window", "--json"]) == 0
-    captured = capsys.readouterr()
-    pages = f"{sample.pages - 1} of {first}"
-    assert captured.err == f"first pages compared; pages left out: {pages}\n"
-    assert json.loads(captured.out)["first"] == str(first)
-    assert main(["-f", str(first), "-s", str(first), "--no-window"]) == 0
-    assert main(["-f", str(second), "-s", str(second), "--no-window"]) == 0
-    assert capsys.readouterr().err == f"first pages compared; pages left out: {pages}\n"
+    note = f"{LEFT_OUT} {sample.pages - 1} of {first}"
+    assert compare_files(first, second).notes == (note,)
+    assert compare_files(first, first).notes == (note,)
+    assert compare_files(second, second).notes == ()
+    named = compare_files(first, second, first_page=2, second_page=1)
+    assert named.notes == ()
+    record = image_diff.as_record(named)
+    assert (record["first_page"], record["second_page"]) == (2, 1)
+    assert named.unequal_pixels
 
 
-def test_pages_of_both_pictures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    paths = [
-        stored(tmp_path, name, SAMPLES[name].data)
-        for name in ("pages.tif", "animated.webp")
-    ]
-    assert main(["-f", str(paths[0]), "-s", str(paths[1]), "--no-window"]) == 0
-    expected = (
-        f"first pages compared; pages left out: 4 of {paths[0]}, 3 of {paths[1]}\n"
-    )
-    assert capsys.readouterr().err == expected
+def test_pages_of_both_pictures_are_told(tmp_path: Path) -> None:
+    names = "pages.tif", "animated.webp"
+    paths = [stored(tmp_path, name, SAMPLES[name].data) for name in names]
+    counts = f"4 of {paths[0]}, 3 of {paths[1]}"
+    assert compare_files(paths[0], paths[1]).notes == (f"{LEFT_OUT} {counts}",)
 
 
 def test_pages_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = stored(tmp_path, "\udcff.gif", SAMPLES["animated.gif"].data)
-    command = [sys.executable, SCRIPT, "-f", path, "-s", path, "--no-window"]
-    result = processes.run(command)
-    pages = f"first pages compared; pages left out: 4 of {tmp_path}/\\udcff.gif\n"
-    assert (result.returncode, result.stderr) == (0, pages)
+    result = processes.run([sys.executable, SCRIPT, path, path])
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()[:-1]
+    assert lines == [
+        f"same         \\udcff.gif, page {number}: SSIM 1.0" for number in range(1, 6)
+    ]
 
 
 def test_what_came_through_a_pipe_is_saved(
@@ -147,7 +146,9 @@ def test_what_came_through_a_pipe_is_saved(
     output = str(tmp_path / "out")
     assert main(["-f", str(pipe), "-s", str(second), "--no-window", "-o", output]) == 0
     writer.join()
-    assert capsys.readouterr().out.startswith("SSIM: 1.0\nsame: ")
+    captured = capsys.readouterr()
+    assert captured.out.startswith("SSIM: 1.0\nsame: ")
+    assert captured.err == f"{LEFT_OUT} 4 of {pipe}\n"
     saved = read_image(tmp_path / "out/first.png").pixels
     assert np.array_equal(saved, RGB[..., ::-1])
 
@@ -155,26 +156,37 @@ def test_what_came_through_a_pipe_is_saved(
 # --- Depth ----------------------------------------------------------------------------
 
 
+# By how much a part changes, of 65535, and the threshold at which that is a difference:
+# 200 is less than a level of 255, which nobody sees.
+DEEP_CHANGES = [(9000, None), (200, 1.0)]
+
+
+@pytest.mark.parametrize(("change", "threshold"), DEEP_CHANGES)
 @pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
-def test_a_change_of_200_in_65535_is_boxed(tmp_path: Path, suffix: str) -> None:
+def test_a_small_change_of_16_bits_is_boxed(
+    tmp_path: Path, suffix: str, change: int, threshold: float | None
+) -> None:
     first = cv2.resize(DEEP // 4 + 20000, (160, 120), interpolation=cv2.INTER_CUBIC)
     second = first.copy()
-    second[40:70, 50:100] += 200
+    second[40:70, 50:100] += change
     paths = [tmp_path / f"{name}.{suffix}" for name in "ab"]
     for path, picture in zip(paths, (first, second), strict=True):
         path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    regions = compare_files(paths[0], paths[1]).regions
+    regions = compare_files(paths[0], paths[1], threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
-def test_a_change_of_200_in_65535_of_float_is_boxed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("change", "threshold"), DEEP_CHANGES)
+def test_a_small_change_of_float_is_boxed(
+    tmp_path: Path, change: int, threshold: float | None
+) -> None:
     first = (cv2.resize(DEEP[..., 0], (160, 120)) / 65535).astype(np.float32)
     second = first.copy()
-    second[40:70, 50:100] += 200 / 65535
+    second[40:70, 50:100] += change / 65535
     paths = [
         stored(tmp_path, f"{n}.tif", tiff(p)) for n, p in (("a", first), ("b", second))
     ]
-    regions = compare_files(paths[0], paths[1]).regions
+    regions = compare_files(paths[0], paths[1], threshold=threshold).regions
     assert [(r.x, r.y, r.width, r.height) for r in regions] == [(47, 37, 56, 36)]
 
 
@@ -504,6 +516,26 @@ def test_a_profile_that_is_srgb_changes_nothing(tmp_path: Path) -> None:
     assert np.array_equal(read_image(path).pixels, bgr(RGB))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_profile_of_gray_beside_alpha(tmp_path: Path, kind: str) -> None:
+    """Brighter by a gamma of 1.2 in place of 2.4."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb[:16] + b"GRAY" + srgb[20:].replace(b"rTRC", b"kTRC")
+    profile = profile.replace(b"\0\2\x66\x66", b"\0\1\x33\x33")
+    gray = Image.fromarray(GRAY)
+    opaque = Image.merge("LA", [gray, Image.new("L", gray.size, 255)])
+    plain, alone, beside = (
+        read_image(stored(tmp_path, "a", pillow(image, kind, **options))).pixels
+        for image, options in (
+            (gray, {}),
+            (gray, {"icc_profile": profile}),
+            (opaque, {"icc_profile": profile}),
+        )
+    )
+    assert alone.mean() > plain.mean() + 20
+    assert np.array_equal(alone, beside)
+
+
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_a_gray_level_that_is_transparent(
@@ -595,6 +627,28 @@ def test_pictures_of_10_and_12_bits(
     assert np.abs(pixels - expected).max() <= most * 65535 / (2**bits - 1) + 0.51
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_gray_avif_of_limited_range(tmp_path: Path, bits: int) -> None:
+    flags = cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 100
+    values = DEEP[..., 1] >> (16 - bits)
+    data = bytearray(opencv(values, ".avif", *flags))
+    full_range = data.index(b"colrnclx") + 14
+    assert data[full_range] == 128
+    data[full_range] = 0
+    black, white = 16 << (bits - 8), 235 << (bits - 8)
+    expected = (values.clip(black, white) - black) * (65535 / (white - black))
+    pixels = read_image(stored(tmp_path, "a.avif", bytes(data))).pixels
+    assert np.abs(pixels - bgr(expected)).max() <= 0.51
+
+
+def test_a_deep_jpeg2000_of_ycc(tmp_path: Path) -> None:
+    ycc = cv2.cvtColor(DEEP, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
+    data = opencv(ycc, ".jp2", cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
+    data = data.replace(b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x12", 1)
+    pixels = read_image(stored(tmp_path, "a.jp2", data)).pixels
+    assert np.abs(pixels - bgr(DEEP).astype(int)).max() <= 30  # of 65535
+
+
 def test_a_tiff_of_12_bits_without_imagecodecs(tmp_path: Path) -> None:
     values = DEEP[..., 1] >> 4
     left, right = values[:, ::2], values[:, 1::2]
@@ -646,6 +700,18 @@ def test_a_tiff_of_many_bands(tmp_path: Path, kind: type[Any], bands: int) -> No
     data = tiff(values, photometric="minisblack", planarconfig="contig")
     message = refused(stored(tmp_path, "a.tif", data))
     assert message == f" has {bands} bands; extract the three to compare"
+
+
+@pytest.mark.parametrize(
+    ("colours", "kind"),
+    [("cielab", np.uint16), ("icclab", np.uint16), ("icclab", np.uint8)],
+)
+def test_a_tiff_of_colours_that_are_not_read(
+    tmp_path: Path, colours: str, kind: type[Any]
+) -> None:
+    data = tiff(RGB.astype(kind), photometric=colours)
+    expected = " has CIELAB colours of a kind that is not read; convert it to RGB"
+    assert refused(stored(tmp_path, "a.tif", data)) == expected
 
 
 def test_a_deep_tiff_that_tifffile_cannot_decompress(tmp_path: Path) -> None:
@@ -705,6 +771,7 @@ def test_what_a_geotiff_has_no_value_for_is_left_out(
 def test_every_page_is_read(tmp_path: Path, sample: Sample) -> None:
     path = stored(tmp_path, sample.name, sample.data)
     frames = Image.open(io.BytesIO(sample.data))
+    assert count_pages(path) == sample.pages
     for number in range(1, sample.pages + 1):
         picture = read_image(path, page=number)
         assert picture.pages == sample.pages
@@ -721,13 +788,86 @@ def test_a_page_of_a_deep_tiff(tmp_path: Path) -> None:
         assert np.array_equal(read_image(path, page=number).pixels, bgr(DEEP // number))
 
 
-@pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg"])
+def pdf(*colours: str, **options: Any) -> bytes:
+    """A PDF of a page of 200x100 pixels for each colour, at 100 dots an inch."""
+    pages = [Image.new("1", (200, 100), colour) for colour in colours]
+    options |= {"save_all": True, "append_images": pages[1:], "resolution": 100}
+    return pillow(pages[0], "PDF", **options)
+
+
+@pytest.mark.parametrize("name", ["pipe", ".", "none", "a.png"])
+def test_what_has_one_page(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)
+    assert count_pages(tmp_path / name) == 1
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5])  # reduced, mask, and both
+def test_small_copies_and_masks_are_no_pages(tmp_path: Path, kind: int) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, subfile in enumerate((0, kind, 2, kind, 2), 1):
+            lines = np.arange(40)[:, None] < np.full((40, 64), number)
+            writer.write(lines, photometric="minisblack", subfiletype=subfile)
+    path = stored(tmp_path, "a.tif", file.getvalue())
+    assert count_pages(path) == 3
+    shown = [read_image(path, page=page).pixels[:, 9, 0] for page in (1, 2, 3)]
+    assert [np.count_nonzero(column) for column in shown] == [1, 3, 5]
+
+
+@pytest.mark.parametrize(("dpi", "width"), [(100, 200), (150, 300), (31, 62)])
+def test_pages_of_a_pdf_are_rendered(tmp_path: Path, dpi: int, width: int) -> None:
+    path = stored(tmp_path, "a.pdf", pdf("white", "black", "white"))
+    assert count_pages(path) == 3
+    for page, level in ((1, 255), (2, 0), (3, 255)):
+        picture = read_image(path, page=page, dpi=dpi)
+        assert picture.pixels.shape == (width // 2, width, 3)
+        assert (picture.pixels[1:-1, 1:-1] == level).all()
+        assert picture.pages == 3
+
+
+def locked_pdf() -> bytes:
+    """A PDF that says it is encrypted with a password."""
+    key = b"<%b>" % (b"55" * 32)
+    encrypt = b"/Encrypt<</Filter/Standard/V 1/R 2/O%b/U%b/P -4>>" % (key, key)
+    trailer = b"trailer\n<<\n/ID[%b%b]%b" % (key, key, encrypt)
+    return pdf("white").replace(b"trailer\n<<", trailer)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (locked_pdf(), "is a PDF that is locked with a password; save it without"),
+        (pdf("white")[:-100], "is a damaged or truncated PDF; save or copy it again"),
+        (b"%PDF-1.7 %%EOF", "is a damaged or truncated PDF; save or copy it again"),
+    ],
+)
+def test_pdfs_that_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = stored(tmp_path, "a.pdf", data)
+    for function in read_image, count_pages:
+        with pytest.raises(ImageDiffError) as caught:
+            function(path)
+        assert str(caught.value) == f"{path} {message}"
+
+
+def test_a_pdf_of_more_pixels_than_allowed(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.pdf", pdf("white"))
+    assert "has more pixels than OPENCV_IO_MAX" in refused(path, dpi=1e6)
+
+
+def test_pdfs_are_read_at_once(tmp_path: Path) -> None:
+    """PDFium itself is not made for threads."""
+    path = stored(tmp_path, "a.pdf", pdf("black") + b"%" * 2**20 + b"\n%%EOF")
+    for pictures in range(2, 6):
+        for picture in read_images(*[path] * pictures):
+            assert not picture.pixels[1:-1, 1:-1].any()
+
+
+@pytest.mark.parametrize("name", ["colour8.png", "pages.tif", "baseline.jpg", "pdf"])
 def test_a_page_that_is_not_there(tmp_path: Path, name: str) -> None:
-    sample = SAMPLES[name]
-    path = stored(tmp_path, name, sample.data)
-    with pytest.raises(ImageDiffError) as caught:
-        read_image(path, page=9)
-    assert str(caught.value) == f"{path} has no page 9 that is whole; name another"
+    data = pdf("white") if name == "pdf" else SAMPLES[name].data
+    path = stored(tmp_path, name, data)
+    assert refused(path, page=9) == " has no page 9 that is whole; name another"
 
 
 # --- Damage ---------------------------------------------------------------------------

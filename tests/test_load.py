@@ -1,7 +1,7 @@
 """How inputs are opened and read: once, pipes too, in any state of the streams."""
 
-import builtins
 import contextlib
+import io
 import json
 import os
 import resource
@@ -213,7 +213,7 @@ def test_every_path_is_opened_once(
 
         return call
 
-    monkeypatch.setattr(builtins, "open", counted(builtins.open))
+    monkeypatch.setattr(io, "FileIO", counted(io.FileIO))
     monkeypatch.setattr(os, "open", counted(os.open))
     monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
     monkeypatch.setattr(cv2, "imcount", counted(cv2.imcount))
@@ -416,6 +416,7 @@ def test_such_names_of_files_that_are_there(
 
 CUT_AVIF = "is a damaged or truncated AVIF; save or copy it again"
 HEIC = "is a HEIF that another package reads; pip install pillow-heif"
+PDF = "is a PDF that another package reads; pip install pypdfium2"
 OTHER = "is not a picture of a format that is read; convert it to PNG"
 SVG = "is an SVG; render it to PNG first"
 
@@ -423,7 +424,7 @@ SVG = "is an SVG; render it to PNG first"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF; render its pages to PNG first"),
+        (b"%PDF-1.7\n%\xe2\xe3", PDF),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', SVG),
         (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="9">', SVG),
         (b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">\n<svg>', SVG),
@@ -441,7 +442,8 @@ SVG = "is an SVG; render it to PNG first"
 def test_formats_that_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # is not installed
+    for package in ("pillow_heif", "pypdfium2"):
+        monkeypatch.setitem(sys.modules, package, None)  # is not installed
     path = stored(tmp_path, "picture.png", data)
     assert refused(path) == f"{path} {message}"
 
@@ -457,7 +459,7 @@ def test_a_file_that_may_not_be_read(
         def denied(*arguments: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("builtins.open", denied)
+        monkeypatch.setattr("io.FileIO", denied)
     assert refused(path) == f"{path} cannot be read: Permission denied; {NAME_ONE}"
 
 
@@ -604,8 +606,8 @@ def test_a_heic_is_read_where_pillow_heif_is_installed(
     monkeypatch.setitem(sys.modules, "pillow_heif", stub)
     monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
     data = SAMPLES["pages.tif"].data
-    heif = image_diff.Format("HEIF", b"II", image_diff.decode_heif)
-    monkeypatch.setattr(image_diff, "FORMATS", (heif,))
+    heif = next(kind for kind in image_diff.FORMATS if kind.name == "HEIF")
+    monkeypatch.setattr(image_diff, "FORMATS", (heif._replace(begins=b"II"),))
     second = read_image(stored(tmp_path, "a.heic", data), page=2)
     assert np.array_equal(second.pixels, bgr(np.roll(RGB, 9, axis=1)))
     assert second.pages == 5

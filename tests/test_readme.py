@@ -15,12 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import detection
 import geometry
 import image_diff
 import processes
 import truth
+from chromium import MISSING
 from image_diff import parse
 from line_art import FINE
 from test_image_diff import PAIRS, ROOT, SCRIPT
@@ -82,6 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, picture in ("logo.png", page[:60]), ("pictures/a.png", page[:60]):
         write(name, picture)
     write("pictures/b.png", screen)
+    for name, other in ("old.pdf", page), ("new.pdf", changed):
+        sheets = [Image.fromarray(sheet) for sheet in (screen, other)]
+        sheets[0].save(folder / name, save_all=True, append_images=sheets[1:])
     shutil.copytree(folder / "baseline", folder / "old")
     shutil.copytree(folder / "screenshots", folder / "new")
     return folder
@@ -117,12 +122,13 @@ def test_the_first_command_prints_what_the_readme_shows(folder: Path) -> None:
 EXPECTED = {  # by the first picture: the status, and a line that is printed
     "baseline": (
         1,
-        r"3 pairs: 2 same, 1 different, 0 only in one folder, 0 with errors; .*",
+        r"3 pairs: 2 same, 1 different, 0 without a partner, 0 with errors; .*",
     ),
     "contract.png": (0, r"different: 1 region, .*"),
     "before.jpg": (0, r"different: 1 region, .*"),
     "master.png": (0, r"different: 4 regions, .*"),
     "old": (0, r"3 pairs: 2 same, 1 different, .*"),
+    "old.pdf": (0, r"2 pairs: 1 same, 1 different, .*"),
     "logo.png": (0, r"same +a\.png: SSIM 1\.0"),
     "original.png": (0, r"alignment perspective: \d+ matches agree, .*"),
 }
@@ -245,6 +251,7 @@ def test_every_exit_status_is_told_once() -> None:
 SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
     "detection.py": "--short --half dev",
+    "draw_pages.py": "--short --half development",
     "fuzz.py": "--files 20",
     "registration.py": "--short",
 }
@@ -252,11 +259,17 @@ SHORT = {
 
 # Of these the short form takes a minute and more; test_detection.py measures the same.
 LONG = "--geometry", "--parts"
+SHOWN = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", [line for line in MEASURES if not set(LONG) & set(line.split())]
+    "command",
+    [
+        pytest.param(line, marks=SHOWN if "draw_pages" in line else ())
+        for line in MEASURES
+        if not set(LONG) & set(line.split())
+    ],
 )
 def test_what_measures_the_figures_runs(command: str) -> None:
     """In short: the last of two values of an option is the one that counts."""

@@ -49,6 +49,30 @@ def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
     assert error < 3  # pixels at the worst corner; a card has few corners to go by
 
 
+@pytest.mark.parametrize("align", ["perspective", "elastic"])
+def test_a_picture_taken_in_the_dark_is_registered(align: str) -> None:
+    first = truth.photo("coffee.png")
+    dark = np.roll(first, (3, 9), (0, 1)) * 0.12
+    second = truth.noise(truth.rounded(dark), 3, truth.random_of("dark"))
+    matrix = np.array([[1, 0, 9], [0, 1, 3], [0, 0, 1.0]])
+    error = error_of(Pair("dark", "", first, second, matrix), align)
+    assert error is not None
+    assert error < 1
+
+
+def test_a_screen_is_registered_on_a_wall_that_perspective_folds() -> None:
+    first = truth.screen("white", "#eef1f5", "#222222", "#2a6fdb")
+    height, width = first.shape[:2]
+    corners = [[0, 0], [width, 0], [width, height], [0, height]]
+    seen = [[300, 500], [900, 200], [900, 1400], [300, 1000]]
+    matrix = np.array(cv2.findHomography(np.array(corners), np.array(seen))[0], float)
+    wall = cv2.warpPerspective(first, matrix, (2400, 1600), borderValue=(90,) * 3)
+    pair = Pair("screen", "", first, wall.astype(np.uint8), matrix)
+    error = error_of(pair, "perspective")
+    assert error is not None
+    assert error < 0.5
+
+
 def test_large_pictures_are_registered_to_hundredths_of_a_pixel() -> None:
     size = 1800, 1300
     first = cv2.resize(truth.photo("brick.png"), size).astype(np.uint8)

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import image_diff
 import processes
@@ -33,7 +34,9 @@ def running_desktop() -> Iterator[Desktop]:
 
 @pytest.fixture
 def screen(running_desktop: Desktop) -> Iterator[Desktop]:
+    environment = dict(running_desktop.environment)
     yield running_desktop
+    running_desktop.environment = environment
     running_desktop.clear()
 
 
@@ -54,27 +57,147 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def windows_until_the_end(screen: Desktop, process: subprocess.Popen[str]) -> set[str]:
+    """The titles of the windows that the script opens before it ends by itself."""
+    titles: set[str] = set()
+
+    def is_over() -> bool:
+        titles.update(screen.windows())
+        return process.poll() is not None
+
+    processes.wait_for(is_over, "the script ends")
+    return titles
+
+
+def tells(screen: Desktop, text: str) -> bool:
+    """Whether a title holds a text."""
+    return text in screen.titles()
+
+
+def seen(screen: Desktop, title: str) -> NDArray[np.uint8]:
+    """What a window shows, (H, W, 3) BGR, with its bars."""
+    x, y, width, height = screen.windows()[title]
+    return screen.screenshot()[y : y + height, x : x + width]
+
+
+# --- Keys and the screen --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "character"),
+    [
+        (-1, ""),
+        (ord("n"), "n"),
+        (ord("+"), "+"),
+        (27, "\x1b"),
+        (0x100071, "q"),  # with Num Lock, on GTK
+        (0xE9, "é"),
+        (0xFFE1, ""),  # Shift
+        (0xFF51, ""),  # Left
+        (0xFFBE, ""),  # F1
+        (0xFE03, ""),  # AltGr
+        (0x250000, ""),  # Left on Windows
+        (0xF702, ""),  # Left on macOS
+    ],
+)
+def test_keys_that_type_something(key: int, character: str) -> None:
+    assert image_diff.typed(key) == character
+
+
+SCREENS = (1920, 1080), (1366, 768), (960, 540), (683, 384)
+SHAPES = (500, 314), (3840, 2160), (300, 9000), (1280, 6000), (32, 32), (2500, 300)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", SCREENS)
+def test_a_layout_fits_the_screen(
+    size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    layout = image_diff.lay_out(*shape, size)
+    width, height = layout.room
+    assert width >= image_diff.LEAST_WIDTH
+    assert width >= layout.scale * shape[0] - 1
+    assert height >= layout.scale * shape[1] - 1
+    assert len(set(layout.places)) == 4
+    down = height + image_diff.BARS + image_diff.FRAME_HEIGHT
+    assert {left % (width + image_diff.FRAME_WIDTH) for left, _ in layout.places} == {0}
+    assert {top % down for _, top in layout.places} == {0}
+    left, top = layout.places[-1]
+    assert left + width <= size[0]
+    assert top + down + image_diff.BELOW <= size[1]
+    assert layout.scale < 1 or layout.scale == round(layout.scale)
+
+
+REGIONS = tuple(image_diff.Region(x, 40, 10, 10, 100, 0.0) for x in (20, 80, 140))
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale", "number"),
+    [
+        ("n", 13, 1),
+        ("nnnn", 13, 1),
+        ("p", 13, 3),
+        ("pp", 13, 2),
+        ("np", 13, 3),
+        ("n+", 26, 1),
+        ("n++", 32, 1),
+        ("n-", 6.5, 1),
+        ("n---", 2, 1),
+        ("+", 4, 0),
+        ("-", 2, 0),
+        ("n+0", 2, 0),
+    ],
+)
+def test_where_keys_lead(keys: str, scale: float, number: int) -> None:
+    layout = image_diff.Layout(2, (400, 400), [])
+    look = image_diff.Look(layout.scale)
+    for key in keys:
+        look = image_diff.look_on(key, look, REGIONS, layout)
+    assert look == (scale, number)
+    assert image_diff.look_on("n", look, (), layout) == (2, 0)
+
+
+# --- Windows --------------------------------------------------------------------------
+
+
+def written(
+    folder: Path, shape: tuple[int, int], *boxes: tuple[int, int]
+) -> tuple[Path, Path]:
+    """Write a gray picture, and one with magenta boxes of 10x10 pixels."""
+    first = np.full((*shape[::-1], 3), 200, np.uint8)
+    second = first.copy()
+    for x, y in boxes:
+        second[y : y + 10, x : x + 10] = 255, 0, 255
+    paths = folder / "a.png", folder / "b.png"
+    for path, picture in zip(paths, (first, second), strict=True):
+        cv2.imwrite(str(path), picture)
+    return paths
+
+
 @pytest.mark.slow
 @needs_screen
-def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
-    process = opened(screen, *PAIR)
-    comparison = image_diff.compare_files(PAIR[1], PAIR[3])
-    windows = screen.windows()
-    scale = min(width for _, _, width, _ in windows.values()) / 560
-    assert 0.5 < scale <= 1
+def test_four_windows_show_the_pictures_side_by_side(
+    screen: Desktop, tmp_path: Path
+) -> None:
+    pair = written(tmp_path, (320, 180), (40, 50), (200, 120))
+    process = opened(screen, *pair)
+    comparison = image_diff.compare_files(*pair)
 
     def shows(title: str) -> bool:
-        picture = image_diff.draw(comparison, title)
-        x, y, width, height = windows[title]
-        height = min(height, windows["Diff"][3])  # below it Thresh has its sliders
-        seen = screen.screenshot()[y : y + height, x : x + width]
-        expected = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        expected = expected if expected.ndim == 3 else np.dstack([expected] * 3)
-        return bool(np.abs(seen.astype(int) - expected).mean() < 3)
+        picture = image_diff.to_bgr(image_diff.draw(comparison, title))
+        window = seen(screen, title)
+        return bool(
+            cv2.matchTemplate(window, picture, cv2.TM_CCOEFF_NORMED).max() > 0.99
+        )
 
     for title in image_diff.TITLES:
         # A window is painted when the desktop has time.
         processes.wait_for(partial(shows, title))
+    assert f'"Original: {image_diff.HINT}"' in screen.titles()
+    assert f'"Thresh: {image_diff.summary_of(comparison)}"' in screen.titles()
+    dead = "Shift_L", "Alt_L", "Super_L", "Caps_Lock", "Caps_Lock", "Left", "Up", "F5"
+    screen.type_into("Diff", *dead)
+    assert set(screen.windows()) == ALL
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
     assert (status, err) == (0, "")
@@ -84,29 +207,68 @@ def test_four_windows_show_the_pictures_side_by_side(screen: Desktop) -> None:
 @pytest.mark.slow
 @needs_screen
 @pytest.mark.parametrize(
-    "shape", [(314, 500), (270, 600), (900, 300), (300, 2500), (3000, 4000)]
+    ("shape", "scaled", "key"),
+    [
+        ((500, 314), "1", "Return"),
+        ((300, 9000), "1", "7"),
+        ((3840, 2160), "2", "Escape"),
+        ((32, 32), "1", "space"),
+    ],
 )
 def test_windows_fit_the_screen_and_do_not_cover_one_another(
-    screen: Desktop, tmp_path: Path, shape: tuple[int, int]
+    screen: Desktop, tmp_path: Path, shape: tuple[int, int], scaled: str, key: str
 ) -> None:
-    picture = np.full((*shape, 3), 200, np.uint8)
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
-    process = opened(screen, "-f", tmp_path / "a.png", "-s", tmp_path / "a.png")
+    screen.environment["QT_SCALE_FACTOR"] = scaled
+    process = opened(screen, *written(tmp_path, shape))
     windows = list(screen.windows().values())
-    lowest = min(height for _, _, _, height in windows)
     for x, y, width, height in windows:
         assert x >= 0
         assert y >= 0
         assert x + width <= SIZE[0]
         assert y + height <= SIZE[1]
-        assert width <= shape[1]  # never scaled up
-        if height == lowest:  # Thresh has sliders below its picture
-            assert width / height == pytest.approx(shape[1] / shape[0], rel=0.02)
+    title_bar = 19
     for index, (x, y, width, height) in enumerate(windows):
         for left, top, wide, high in windows[:index]:
             apart_in_x = x + width <= left or left + wide <= x
-            assert apart_in_x or y + height <= top or top + high <= y
-    screen.type_into("Thresh", "space")
+            apart_in_y = y + height <= top - title_bar or top + high <= y - title_bar
+            assert apart_in_x or apart_in_y
+    screen.type_into("Thresh", key)
+    assert ended(process)[0] == 0
+
+
+@pytest.mark.slow
+@needs_screen
+def test_keys_lead_from_region_to_region_in_all_windows(
+    screen: Desktop, tmp_path: Path
+) -> None:
+    process = opened(screen, *written(tmp_path, (2000, 1000), (100, 500), (1500, 900)))
+
+    def magenta() -> int:
+        return int((seen(screen, "Modified") == (255, 0, 255)).all(axis=2).sum())
+
+    before = {title: seen(screen, title) for title in ALL}
+    assert 0 < magenta() < 200
+    for number in (1, 2):
+        screen.type_into("Diff", "n")
+        told = f'"Modified: region {number} of 2"'
+        processes.wait_for(partial(tells, screen, told))
+        processes.wait_for(lambda: magenta() > 2000, f"region {number} is seen")
+
+    def has_moved(title: str) -> bool:
+        return int((seen(screen, title) != before[title]).any(axis=2).sum()) > 1000
+
+    for title in ALL:  # a window is painted when the desktop has time
+        processes.wait_for(partial(has_moved, title), f"{title} has moved")
+    close = magenta()
+    screen.type_into("Diff", "minus")
+    processes.wait_for(lambda: magenta() < close / 3)
+    screen.type_into("Diff", "plus")
+    processes.wait_for(lambda: magenta() == close)
+    screen.type_into("Diff", "0")
+    processes.wait_for(
+        lambda: all(np.array_equal(seen(screen, t), before[t]) for t in ALL - {"Diff"})
+    )
+    screen.type_into("Diff", "Escape")
     assert ended(process)[0] == 0
 
 
@@ -154,8 +316,7 @@ def test_what_a_program_asks_for_opens_no_window(
     screen: Desktop, options: str, status: int
 ) -> None:
     process = screen.start(*PAIR, *options.split())
-    while process.poll() is None:
-        assert screen.windows() == {}
+    assert windows_until_the_end(screen, process) == set()
     told, out, err = ended(process)
     assert (told, err) == (status, "")
     assert out.startswith('{"schema": 2, ' if "--json" in options else "SSIM: ")
@@ -177,8 +338,7 @@ def test_windows_that_are_asked_for_open_all_the_same(
 @needs_screen
 def test_folders_open_no_window(screen: Desktop) -> None:
     process = screen.start(ROOT / "images", ROOT / "images")
-    while process.poll() is None:
-        assert screen.windows() == {}
+    assert windows_until_the_end(screen, process) == set()
     assert ended(process)[0] == 0
 
 
@@ -189,36 +349,49 @@ def test_a_foreign_qt_platform_does_not_abort(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
     screen.type_into("Diff", "q")
     assert ended(process)[0] == 0
-    del screen.environment["QT_QPA_PLATFORM"]
 
 
-def drag(screen: Desktop, slider: int, start: float, stop: float) -> None:
-    """Drag the first or second slider under Thresh from one share of its way on."""
+# Of the two sliders under Thresh: where they begin, and how far above the lower edge.
+SLIDERS = {"threshold": (162, 62), "min area": (146, 38)}
+
+
+def drag(screen: Desktop, slider: str, start: float, stop: float) -> None:
+    """Drag a slider from one share of its way to another."""
     x, y, width, height = screen.windows()["Thresh"]
-    row = y + screen.windows()["Diff"][3] + 11 + 22 * slider
-    assert row < y + height
-    label, handle = 148, 14
-    way = width - label - handle
+    label, above = SLIDERS[slider]
+    row = str(y + height - above)
+    handle = 14
     for step in range(11):
-        at = label + handle / 2 + way * (start + (stop - start) * step / 10)
-        screen.do("xdotool", "mousemove", str(round(x + at)), str(row))
+        share = start + (stop - start) * step / 10
+        at = round(x + label + handle / 2 + (width - label - handle) * share)
+        screen.do("xdotool", "mousemove", str(at), row)
         if step == 0:
             screen.do("xdotool", "mousedown", "1")
     screen.do("xdotool", "mouseup", "1")
 
 
-def slide(screen: Desktop, slider: int, start: float, stop: float) -> None:
-    """Drag a slider, again where a busy machine missed it: the title tells."""
+def slide(screen: Desktop, slider: str, start: float, stop: float) -> str:
+    """Drag a slider, again where a busy machine missed it; what the title tells."""
+    row = slice(-SLIDERS[slider][1], None)
+    before = seen(screen, "Thresh")[row]
     for _ in range(10):
         drag(screen, slider, start, stop)
         for _ in range(50):
-            if "Thresh: " in screen.titles():
-                return
+            if not np.array_equal(before, seen(screen, "Thresh")[row]):
+                screen.wait_for_stillness()
+                return summary(screen)
             time.sleep(0.1)
+    raise AssertionError(f"the slider {slider} does not move")
 
 
-# Where the handles stand: Otsu's level of 135 of 254, and 25 of 500 pixels.
-THRESHOLD, MIN_AREA = 135 / 254, 25 / 500
+def summary(screen: Desktop) -> str:
+    """What the title of Thresh tells."""
+    titles: list[str] = re.findall('"Thresh: ([^"]*)"', screen.titles())
+    return titles[0]
+
+
+# Where the handles stand: Otsu's 0.529, and 25 of 500 pixels.
+THRESHOLD, MIN_AREA = 0.529, 25 / 500
 
 
 @pytest.mark.slow
@@ -226,17 +399,14 @@ THRESHOLD, MIN_AREA = 135 / 254, 25 / 500
 def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
     before = screen.screenshot()
-    slide(screen, 1, MIN_AREA, 0.9)
-    processes.wait_for(lambda: '"Thresh: ' in screen.titles())
-    slide(screen, 0, THRESHOLD, 0.9)
-    screen.wait_for_stillness()
-    (title,) = re.findall('"Thresh: ([^"]*)"', screen.titles())
+    slide(screen, "min area", MIN_AREA, 0.9)
+    title = slide(screen, "threshold", THRESHOLD, 0.9)
     assert np.count_nonzero((before != screen.screenshot()).any(axis=2)) > 1000
     screen.type_into("Diff", "q")
     status, out, err = ended(process)
     assert status == 0
-    assert err.startswith("chosen: --threshold 0.")
     chosen = err.removeprefix("chosen: ").split()
+    assert chosen[::2] == ["--threshold", "--min-area"]
     again = screen.start(*PAIR, "--no-window", *chosen)
     lines = ended(again)[1].splitlines()
     assert lines[1] == f"different: {title}"
@@ -247,22 +417,18 @@ def test_sliders_redraw_and_are_printed_as_options(screen: Desktop) -> None:
 @needs_screen
 def test_b_blinks_first_and_second_in_place(screen: Desktop) -> None:
     process = opened(screen, *PAIR)
-    x, y, width, height = screen.windows()["Original"]
-
-    def seen() -> bytes:
-        return screen.screenshot()[y : y + height, x : x + width].tobytes()
-
-    boxed = seen()
+    screen.type_into("Original")
+    boxed = seen(screen, "Original").tobytes()
     screen.type_into("Original", "b")
     pictures = {boxed}
 
     def has_blinked() -> bool:
-        pictures.add(seen())
+        pictures.add(seen(screen, "Original").tobytes())
         return len(pictures) == 3
 
     processes.wait_for(has_blinked)
     screen.type_into("Original", "b")
-    processes.wait_for(lambda: seen() == boxed)
+    processes.wait_for(lambda: seen(screen, "Original").tobytes() == boxed)
     screen.type_into("Original", "q")
     assert ended(process)[0] == 0
 
@@ -287,9 +453,12 @@ def test_s_saves_beside_the_second_picture_and_says_where(
     for path, sample in zip(pair, PAIR[1::2], strict=True):
         path.write_bytes(Path(sample).read_bytes())
     process = opened(screen, "-f", pair[0], "-s", pair[1])
-    screen.type_into("Diff", "s", "s", "q")
-    status, _, err = ended(process)
     folders = tmp_path / "new version_diff", tmp_path / "new version_diff2"
+    for folder in folders:
+        screen.type_into("Diff", "s")
+        processes.wait_for((folder / "result.json").exists, "it is saved")
+    screen.type_into("Diff", "q")
+    status, _, err = ended(process)
     assert (status, err) == (0, "".join(f"saved to {folder}\n" for folder in folders))
     for folder in folders:
         assert (folder / "index.html").exists()
@@ -300,11 +469,15 @@ def test_s_saves_beside_the_second_picture_and_says_where(
 def test_s_saves_to_the_output_folder(screen: Desktop, tmp_path: Path) -> None:
     process = opened(screen, *PAIR, "--output", tmp_path / "out")
     before = (tmp_path / "out/result.json").read_bytes()
-    slide(screen, 0, THRESHOLD, 0.9)
-    screen.type_into("Diff", "s", "q")
+    slide(screen, "threshold", THRESHOLD, 0.9)
+    screen.type_into("Diff", "s")
+    processes.wait_for(
+        lambda: (tmp_path / "out/result.json").read_bytes() != before, "it is saved"
+    )
+    screen.type_into("Diff", "q")
     _, _, err = ended(process)
-    assert err.startswith(f"saved to {tmp_path}/out\nchosen: ")
-    assert (tmp_path / "out/result.json").read_bytes() != before
+    # A slider that stands still is no option.
+    assert re.fullmatch(f"saved to {tmp_path}/out\nchosen: --threshold 0.\\d+\n", err)
 
 
 @pytest.mark.parametrize("display", [None, "", ":987", "nowhere.invalid:0"])

@@ -2,12 +2,12 @@
 
     random numbers -> blocks -> edits -> two pages -> Chromium -> pictures and truth
 
-    python tests/tools/draw_pages.py --half development --folder pages
+    python tests/tools/draw_pages.py [--half development|held-out] [--folder pages]
 
 What moved and what changed is known from the document: every block and every slot (a
 place whose content changes and whose size does not) tells its bounds. The pictures and
-their truth stay in the folder and are drawn only once. The held-out half has other
-words, fonts, sizes, widths and random numbers.
+their truth stay in the folder, if one is named, and are drawn only once. The held-out
+half has other words, fonts, sizes, widths and random numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import base64
 import json
 import shutil
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +32,9 @@ from numpy.typing import NDArray
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+import camera
 import image_diff
+import truth
 
 Random = np.random.Generator
 Picture = NDArray[Any]
@@ -588,15 +589,16 @@ class Case(NamedTuple):
         return f"{self.half}_{self.kind}_{self.edit}_{self.number}"
 
 
-def cases(half: str) -> list[Case]:
-    """The pairs of a half: every edit of every kind of page."""
-    return [Case(half, *case) for case in product(KINDS, EDITS, range(PAGES))]
+def cases(half: str, short: bool) -> list[Case]:
+    """The pairs of a half: every edit of every kind of page; in short a few of them."""
+    pages = [Case(half, *case) for case in product(KINDS, EDITS, range(PAGES))]
+    return pages[:: len(pages) // 8] if short else pages
 
 
 def draw_case(driver: webdriver.Chrome, case: Case, folder: Path) -> None:
     """Write both pictures of a pair and its truth into the folder."""
     style = HALVES[case.half]
-    random = np.random.default_rng(zlib.crc32(case.name.encode()))
+    random = truth.random_of(case.name)
     author = Author(random, style.words)
     sided = case.kind in ("dashboard", "docs") or case.edit == "side"
     page = page_of(case.kind, style, author, sided)
@@ -614,23 +616,23 @@ def draw_case(driver: webdriver.Chrome, case: Case, folder: Path) -> None:
             x = round(min(p[0] for p in inside)), round(max(p[2] for p in inside))
             picture = second.picture if band.kind == "inserted" else first.picture
             bands.append(slid(picture, x, band))
-    truth = {
+    known = {
         "bands": bands,
         "changes": [[*first.slots[slot], second.slots[slot][1]] for slot in slots],
         "grown": [[*first.blocks[key], second.blocks[key][3]] for key in grown],
     }
-    cv2.imwrite(str(folder / f"{case.name}_first.png"), first.picture)
-    extension = ".jpg" if case.edit == "jpeg" else ".png"
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 80] if case.edit == "jpeg" else []
-    path = folder / f"{case.name}_second{extension}"
-    cv2.imwrite(str(path), second.picture, quality)
-    (folder / f"{case.name}.json").write_text(json.dumps(truth))
+    last = second.picture
+    if case.edit == "jpeg":
+        last = camera.jpeg(last, 80)
+    for which, picture in (("first", first.picture), ("second", last)):
+        cv2.imwrite(str(folder / f"{case.name}_{which}.png"), picture)
+    (folder / f"{case.name}.json").write_text(json.dumps(known))
 
 
-def draw_missing(half: str, folder: Path) -> None:
-    """Draw the pairs of a half that are not in the folder."""
+def draw_missing(pages: Sequence[Case], folder: Path) -> None:
+    """Draw the pairs that are not in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [c for c in cases(half) if not (folder / f"{c.name}.json").exists()]
+    missing = [case for case in pages if not (folder / f"{case.name}.json").exists()]
     if not missing:
         return
     with chromium() as driver:
@@ -668,14 +670,12 @@ def touch(one: Sequence[float], other: Sequence[float], reach: float) -> bool:
 
 def measure(case: Case, folder: Path) -> Counter[str]:
     """What is found of a pair, and what is found that is not there."""
-    paths = [
-        next(folder.glob(f"{case.name}_{which}.*")) for which in ("first", "second")
-    ]
-    truth = json.loads((folder / f"{case.name}.json").read_text())
+    paths = [folder / f"{case.name}_{which}.png" for which in ("first", "second")]
+    true = json.loads((folder / f"{case.name}.json").read_text())
     comparison = image_diff.compare_files(paths[0], paths[1], align="rows")
     counts: Counter[str] = Counter(pairs=1)
     left = list(comparison.bands)
-    bands = [Band(*band) for band in truth["bands"]]
+    bands = [Band(*band) for band in true["bands"]]
     for band in bands:
         counts["bands"] += 1
         fitting = [
@@ -691,10 +691,10 @@ def measure(case: Case, folder: Path) -> Counter[str]:
         not any(matches(found, band) for band in bands) for found in left
     )
     boxes = boxes_of(comparison)
-    for change in truth["changes"]:
+    for change in true["changes"]:
         counts["changes"] += 1
         counts["changes found"] += any(touch(box, change, 0) for box in boxes)
-    known = [*truth["changes"], *truth["grown"]]
+    known = [*true["changes"], *true["grown"]]
     if case.edit != "jpeg":
         counts["digital pairs"] += 1
         counts["false boxes"] += sum(
@@ -703,7 +703,7 @@ def measure(case: Case, folder: Path) -> Counter[str]:
     return counts
 
 
-def table(half: str, folder: Path) -> str:
+def table(pages: Sequence[Case], folder: Path) -> str:
     """What is found as text: a row an edit."""
     heads = (
         "pairs",
@@ -716,7 +716,7 @@ def table(half: str, folder: Path) -> str:
         "false boxes",
     )
     totals: dict[str, Counter[str]] = {}
-    for case in cases(half):
+    for case in pages:
         counts = measure(case, folder)
         for row in (case.edit, "all"):
             totals[row] = totals.get(row, Counter()) + counts
@@ -733,10 +733,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Pages that grew, and how --align rows follows them."
     )
     parser.add_argument("--half", choices=list(HALVES), default="development")
-    parser.add_argument("--folder", type=Path, default=Path("pages"))
+    parser.add_argument("--folder", type=Path, help="where the pages are kept")
+    parser.add_argument("--short", action="store_true", help="of a few pages")
     options = parser.parse_args(argv)
-    draw_missing(options.half, options.folder)
-    print(table(options.half, options.folder))
+    pages = cases(options.half, options.short)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        draw_missing(pages, folder)
+        print(table(pages, folder))
     return 0
 
 

@@ -402,23 +402,35 @@ def written_to(path: Path) -> bool:
     return all(image.tobytes() == images[0].tobytes() for image in images)
 
 
+def comparison_fault(path: Path, original: Path) -> str | None:
+    """What is told of two files that cannot be compared; of documents the first pages.
+
+    Raises AssertionError where anything is told that should not be.
+    """
+    fault: str | None = None
+    notes: tuple[str, ...] = ()
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        try:
+            comparison = image_diff.compare_files(path, original)
+        except Exception as problem:
+            fault = image_diff.fault_of(problem)
+            if fault is None:
+                raise
+        else:
+            notes = comparison.notes
+            image_diff.to_json(image_diff.as_record(comparison))
+    told = [*err.getvalue().splitlines(), *(fault or "").splitlines()[1:]]
+    known = "first pages compared; ", f"{path}: ", f"{original}: "
+    told += [note for note in notes if not note.startswith(known)]
+    assert not told, told
+    return fault
+
+
 def verdict(path: Path, original: Path, sample: Sample, damage: str) -> str:
     """One of KNOWN, or what is wrong."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        pair = ["-f", str(path), "-s", str(original)]
-        status = image_diff.main([*pair, "--no-window", "--json"])
-    lines = err.getvalue().splitlines()
-    if status == 2 and (
-        len(lines) != 1 or not lines[0].startswith("error: ") or out.getvalue()
-    ):
-        return f"status 2 with {lines} and {out.getvalue()[:100]}"
-    if status == 0:
-        json.loads(out.getvalue())
-        notes = "first pages compared; ", f"{path}: ", f"{original}: "
-        if any(not line.startswith(notes) for line in lines):
-            return f"status 0 with {lines}"
-    if status == 2 and not lines[0].startswith("error: the first and the second "):
+    fault = comparison_fault(path, original)
+    if fault is not None and not fault.startswith("the first and the second "):
         return "refused"
     try:
         image = image_diff.read_image(path).pixels

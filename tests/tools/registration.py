@@ -1,6 +1,7 @@
 """How many pairs are registered rightly, wrongly, or not at all, where that is known.
 
     python tests/tools/registration.py [--half dev|held-out] [--elastic] [--short]
+    python tests/tools/registration.py --speed
 
 pictures -> photographed, or paired with others -> registered -> right, wrong, refused
 
@@ -14,6 +15,10 @@ that lays the layouts elsewhere is wrong. With --elastic the second picture drif
 import argparse
 import itertools
 import math
+import os
+import subprocess
+import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -263,13 +268,71 @@ def table(scores: dict[str, Score]) -> str:
     return "\n".join(lines)
 
 
+# -------------------------------------------------------------------------------- speed
+
+LARGE = 3840, 2160  # pixels
+ROUNDS = 3
+
+
+def large_pair() -> Pair:
+    """All pictures of the half side by side on 4K, and seen again with noise."""
+    random = truth.random_of("large")
+    pictures = itertools.cycle(single_pictures("dev").values())
+    sheet = np.full((LARGE[1], LARGE[0], 3), 255, np.uint8)
+    for top, left in itertools.product(
+        range(0, LARGE[1], 540), range(0, LARGE[0], 640)
+    ):
+        picture = next(pictures)[:540, :640]
+        height, width = picture.shape[:2]
+        part = sheet[top : top + height, left : left + width]
+        part[:] = picture[: part.shape[0], : part.shape[1]]
+    matrix = np.array([[1.01, 0.02, -20], [-0.015, 0.99, 15], [3e-6, -2e-6, 1]])
+    seen = cv2.warpPerspective(sheet, matrix, LARGE, flags=cv2.INTER_CUBIC)
+    noisy = truth.noise(seen.astype(np.uint8), 2, random)
+    return Pair("large", "", sheet, noisy, matrix)
+
+
+def speed(short: bool) -> str:
+    """The least processor time of a whole process, and by how much it is off.
+
+    In short of a corner of the pictures.
+    """
+    pair = large_pair()
+    if short:
+        corner = slice(540), slice(960)
+        pair = pair._replace(first=pair.first[corner], second=pair.second[corner])
+    lines = [f"{'--align':14}{'seconds':>10}{'error in pixels':>18}"]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [f"{folder}/{name}.png" for name in ("first", "second")]
+        for path, picture in zip(paths, (pair.first, pair.second), strict=True):
+            cv2.imwrite(path, picture)
+        for align in ("none", "perspective", "elastic"):
+            program = str(truth.ROOT / "image_diff.py")
+            command = [sys.executable, program, *paths, "--align", align, "--no-window"]
+            spent = []
+            for _ in range(ROUNDS):
+                before = os.times()
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                after = os.times()
+                user = after.children_user - before.children_user
+                spent.append(user + after.children_system - before.children_system)
+            error = None if align == "none" else error_of(pair, align)
+            told = "" if error is None else f"{error:18.4f}"
+            lines.append(f"{align:14}{min(spent):10.2f}{told}")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Registration, right or refused.")
     parser.add_argument("--half", choices=list(truth.BASES), default="dev")
     parser.add_argument("--elastic", action="store_true", help="--align elastic")
     parser.add_argument("--short", action="store_true", help="of a few pictures")
+    parser.add_argument("--speed", action="store_true", help="of a 4K pair")
     options = parser.parse_args()
+    if options.speed:
+        print(speed(options.short))
+        return 0
     print(table(measure(options.half, options.elastic, options.short)))
     return 0
 

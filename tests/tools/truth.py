@@ -337,7 +337,8 @@ def edited(name: str, base: Picture, number: int) -> Truth:
             place = Box(x, y, width, height)
             if any(place.grown(APART).touches(other) for _, other in truth.edits):
                 continue
-            before = truth.picture[place.window].copy()
+            around = place.grown(8).window  # an ellipse reaches a pixel over its box
+            before = truth.picture[around].copy()
             edit.draw(truth.picture, place, random)
             box = changed(base, truth.picture, place)
             if (
@@ -346,7 +347,7 @@ def edited(name: str, base: Picture, number: int) -> Truth:
             ):
                 truth.edits.append((kind, box))
                 break
-            truth.picture[place.window] = before
+            truth.picture[around] = before
         if len(truth.edits) == 3:
             break
     return truth
