@@ -3704,9 +3704,9 @@ def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
 
 
 def find_mask(
-    evidence: Gray8, threshold: float, faint_threshold: float | None
+    evidence: Gray8, threshold: float, faint_threshold: float | None, min_area: int
 ) -> Gray8:
-    """What differs: what is strong, and what is faint and holds nothing strong.
+    """What differs: what is strong, and what is faint and holds no strong region.
 
     So a large change hides no faint one, and a strong one keeps its bounds. evidence:
     (H, W) uint8. Returns (H, W) uint8, 255 = differs.
@@ -3721,7 +3721,7 @@ def find_mask(
         span = Span(y, y + height, x, x + width)
         patch = patch_of(contour, span, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
-        if not cv2.hasNonZero(strong):
+        if cv2.countNonZero(strong) < max(1, min_area):
             span.of(mask)[patch > 0] = 255
     return mask
 
@@ -4050,7 +4050,7 @@ def compare_images(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
     threshold, faint_threshold = find_threshold(measured.evidence, options)
-    mask = find_mask(measured.evidence, threshold, faint_threshold)
+    mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
 
     return Comparison(
@@ -4080,7 +4080,7 @@ def with_threshold(
     """The comparison at another threshold and smallest area, from the evidence on."""
     options = replace(comparison.options, threshold=threshold, min_area=min_area)
     threshold, faint_threshold = find_threshold(comparison.evidence, options)
-    mask = find_mask(comparison.evidence, threshold, faint_threshold)
+    mask = find_mask(comparison.evidence, threshold, faint_threshold, min_area)
     loss, ignored = comparison.ssim_loss, comparison.ignored
     mask, regions = regions_on(comparison, mask, loss, ignored, options)
     return replace(

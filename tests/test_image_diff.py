@@ -1184,7 +1184,7 @@ def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> N
     assert level == oracle.level
     assert round(threshold * 255) == min(level, FAINT_LEVEL)
     assert faint_threshold == FAINT_LEVEL / 255
-    mask = find_mask(evidence, oracle.level / 255, None)
+    mask = find_mask(evidence, oracle.level / 255, None, 0)
     assert np.count_nonzero(mask != oracle.mask) <= 2
     _, regions = find_regions(mask, 255 - evidence, Options(min_area=0))
     assert boxes_of(regions) == oracle.boxes
@@ -1227,10 +1227,12 @@ def test_what_is_faint_and_holds_nothing_strong_is_added_to_the_mask() -> None:
     evidence = np.array([[255, 160, 20, 160, 255, 160, 160, 170, 255]], np.uint8)
     strong = [[0, 0, 255, 0, 0, 0, 0, 0, 0]]
     both = [[0, 0, 255, 0, 0, 255, 255, 0, 0]]
-    assert find_mask(evidence, 0.5, None).tolist() == strong
-    assert find_mask(evidence, 0.5, 165 / 255).tolist() == both
+    assert find_mask(evidence, 0.5, None, 1).tolist() == strong
+    assert find_mask(evidence, 0.5, 165 / 255, 1).tolist() == both
     all_alike = [[0, 255, 255, 255, 0, 255, 255, 0, 0]]
-    assert find_mask(evidence, 165 / 255, 165 / 255).tolist() == all_alike
+    assert find_mask(evidence, 165 / 255, 165 / 255, 1).tolist() == all_alike
+    # One strong pixel is no region of two: what is around it is not lost for it.
+    assert find_mask(evidence, 0.5, 165 / 255, 2).tolist() == all_alike
 
 
 def test_a_threshold_that_is_asked_for_is_the_only_one() -> None:
