@@ -2408,7 +2408,7 @@ def keep_freed_memory() -> None:
 CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
 CELL = 8  # pixels a side of the cells in which noise is measured
-LIT_CELL = 4  # and light
+LIT_CELL = 4  # pixels a side of those in which light is
 VALUES = np.arange(256.0)
 SAMPLED = 1.5e6  # pixels that the noise of a pair is measured on
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
@@ -2478,6 +2478,12 @@ def in_levels(image: Image, low: float, white: float) -> Image:
     return (image.astype(np.float32) - np.float32(low)) * scale
 
 
+def scale_of(first: Image, second: Image) -> Scale:
+    """`in_levels` of the values that two pictures of one type have."""
+    low, high = value_range(first, second)
+    return partial(in_levels, low=low, white=used_white(first, second, high))
+
+
 def largest_channel(image: Image) -> Image:
     """The largest of the channels of an image: (H, W)."""
     if image.ndim == 2:
@@ -2495,16 +2501,13 @@ def in_cells(image: Image) -> Image:
 
 def cell_means(image: Image) -> Image:
     """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
-    height, width = (
-        image.shape[0] // LIT_CELL * LIT_CELL,
-        image.shape[1] // LIT_CELL * LIT_CELL,
-    )
+    rows, columns = image.shape[0] // LIT_CELL, image.shape[1] // LIT_CELL
     strips = []
-    for top in range(
-        0, height, 64 * LIT_CELL
-    ):  # of the whole the floats would be large
-        strip = image[top : min(top + 64 * LIT_CELL, height), :width].astype(np.float32)
-        size = width // LIT_CELL, len(strip) // LIT_CELL
+    for row in range(0, rows, 64):  # of the whole the floats would be large
+        height = min(64, rows - row)
+        top, bottom = row * LIT_CELL, (row + height) * LIT_CELL
+        strip = image[top:bottom, : columns * LIT_CELL].astype(np.float32)
+        size = columns, height
         strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
     return np.vstack(strips)
 
@@ -2535,6 +2538,10 @@ class Spread(NamedTuple):
         apart = np.hypot((self.x - self.y) / 2, self.both)
         return np.asarray((self.x + self.y) / 2 - apart)
 
+    def least(self) -> Image:
+        """The lesser variance of both pictures."""
+        return np.minimum(self.x, self.y)
+
 
 def spread_of(x: Image, y: Image) -> Spread:
     """The spread of two (H, W) float32 images in their cells."""
@@ -2549,15 +2556,14 @@ def spread_of(x: Image, y: Image) -> Spread:
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 
 
-def show_the_same(x: Image, y: Image) -> bool:
-    """Whether two gray pictures, (H, W) float32 in levels, show the same at all.
+def show_the_same(spread: Spread) -> bool:
+    """Whether two gray pictures show the same at all.
 
     What they show is in the cells of more structure than noise gives, and a quarter of
     these is enough, as the others may have changed. Of other pictures neither light nor
     noise explains anything.
     """
-    spread = spread_of(x, y)
-    least = np.minimum(spread.x, spread.y)
+    least = spread.least()
     likeness = spread.both / np.sqrt(spread.x * spread.y + 1e-6)
     structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
     if np.count_nonzero(structured) >= 10:
@@ -2569,9 +2575,12 @@ def show_the_same(x: Image, y: Image) -> bool:
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
 FAINT = 0.3  # of what is unequal
+STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
 
 
-def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> bool:
+def have_own_noise(
+    x: Image, y: Image, spread: Spread, difference: Image, counted: Image
+) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
     x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
@@ -2580,8 +2589,7 @@ def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> boo
     equal: there it is told by those in which all that differs is faint, or by half of
     the cells where most pixels differ faintly.
     """
-    spread = spread_of(x, y)
-    structured = np.minimum(spread.x, spread.y) > 4
+    structured = spread.least() > STRUCTURE
     structured &= in_cells(counted).all(axis=2)
     if np.count_nonzero(structured) < 10:
         return False
@@ -2599,15 +2607,14 @@ def have_own_noise(x: Image, y: Image, difference: Image, counted: Image) -> boo
     return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
 
 
-def is_blurred(x: Image, y: Image) -> bool:
+def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
     """Whether one of two gray pictures is the other out of focus.
 
     x, y: (H, W) float32 in levels. Then what differs follows the Laplacian of the sharp
     one (0.75 and more in the median cell), and of the other, too; noise follows at most
     that of the one that has it, with the other sign, and JPEG 30 has 0.57.
     """
-    spread = spread_of(x, y)
-    structured = np.minimum(spread.x, spread.y) > 4
+    structured = spread.least() > STRUCTURE
     structured[1::4] = structured[2::4] = structured[3::4] = False  # a quarter tells
     if not structured.any():
         return False
@@ -2751,8 +2758,6 @@ def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
 
 
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
-
-
 NARROWEST = 64  # pixels that a shadow is wide
 AROUND_CELL = np.ones((3, 3))
 
@@ -2911,17 +2916,18 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
 
 
-def is_drawn(x: Image, y: Image, camera: bool) -> bool:
+def is_drawn(spread: Spread, camera: bool) -> bool:
     """Whether so many cells are flat that the pictures are drawn, not photographed.
 
-    x, y: (H, W) gray. Light falls on what is photographed alone.
+    Light falls on what is photographed alone.
     """
-    spread = spread_of(x, y)
-    flat = float(np.mean(np.minimum(spread.x, spread.y) == 0))
+    flat = float(np.mean(spread.least() == 0))
     return flat > (0.3 if camera else 0.2)
 
 
-def may_be_lit(a: Image, b: Image, camera: bool, options: Options) -> bool:
+def may_be_lit(
+    a: Image, b: Image, spread: Spread, camera: bool, options: Options
+) -> bool:
     """Whether light may differ between two (H, W, 3) samples in levels."""
     if options.light == "compare":
         return False
@@ -2930,7 +2936,7 @@ def may_be_lit(a: Image, b: Image, camera: bool, options: Options) -> bool:
     least_lit = 0.02 if camera else 0.3
     if np.mean(off > 2) <= least_lit:
         return False
-    return options.light == "ignore" or not is_drawn(gray(a), gray(b), camera)
+    return options.light == "ignore" or not is_drawn(spread, camera)
 
 
 def light_of_pair(
@@ -2960,9 +2966,7 @@ def explain(
     bands = sampled_bands(*first.shape[:2])
     if not bands or bands[0].right == 0:
         return Explanation()
-    low, high = value_range(first, second)
-    white = used_white(first, second, high)
-    scale = partial(in_levels, low=low, white=white)
+    scale = scale_of(first, second)
     a = scale(np.vstack([band.of(first) for band in bands]))
     b = scale(np.vstack([band.of(second) for band in bands]))
     counted = np.ones(a.shape[:2], np.bool_)
@@ -2970,17 +2974,19 @@ def explain(
         counted = np.vstack([band.of(ignored) for band in bands]) == 0
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
 
+    spread = spread_of(x, y)
     camera = interpolated
     if not interpolated:
         tone = find_tone(a, b) if options.light != "compare" else None
-        if tone or not show_the_same(x, y):
+        if tone or not show_the_same(spread):
             return Explanation(tone=tone)
         difference = largest_channel(cv2.absdiff(a, b))
-        camera = have_own_noise(x, y, difference, counted) and not is_blurred(x, y)
+        camera = have_own_noise(x, y, spread, difference, counted)
+        camera = camera and not is_blurred(x, y, spread)
     camera = camera and options.noise == "auto"
 
     light = None
-    if may_be_lit(a, b, camera, options):
+    if may_be_lit(a, b, spread, camera, options):
         light = light_of_pair(first, second, ignored, scale)
     if not camera:
         return Explanation(light=light)
@@ -2997,9 +3003,7 @@ def explain(
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
 SIGNIFICANT = 3.0  # times its variance, beyond which what is left is no outlier
 SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
-LIGHT_ERROR = (
-    0.03  # of a value in another light, and a level more: how well it is known
-)
+LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
 def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
@@ -3293,40 +3297,42 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
     return cv2.min(cv2.max(image, least), most)
 
 
-def tolerate(
-    first: Image,
-    second: Image,
+def noise_left(pairs: Sequence[tuple[Image, Image]], options: Options) -> Image | None:
+    """The noise, by activity, of pairs that are clipped; None where it counts."""
+    found = [explain(x, y, None, options, True).noise for x, y in pairs]
+    noises = [noise for noise in found if noise is not None]
+    return np.max(noises, axis=0) if noises else None
+
+
+def clipped_pairs(
+    first: Image, second: Image, reach: float
+) -> tuple[tuple[Image, Image], tuple[Image, Image]]:
+    """Each of two pictures beside itself, clipped to the range of the other.
+
+    It takes both: where a thin line is gone, the white of the second picture lies
+    within the range of the first, which has the line and white around it.
+    """
+    clipped_first = clip_to_range(first, second, reach)
+    clipped_second = clip_to_range(second, first, reach)
+    return (first, clipped_first), (clipped_second, second)
+
+
+def around_what_remains(
+    pairs: Sequence[tuple[Image, Image]],
     explanation: Explanation,
     options: Options,
     reach: float,
 ) -> Gray8:
-    """The (H, W) evidence of a pair with noise, or that was resampled, less shifts.
+    """Evidence of `clipped_pairs`, grown to all that differs around it: (H, W) uint8.
 
-    Each picture is compared with its own values, clipped to the local range of the
-    other, within `reach` pixels: what that leaves tells the noise. It is done both
-    ways: where a thin line is gone, the white of the second picture lies within the
-    range of the first, which has the line and white around it. Clipping takes the rim
-    off a change, and in a texture most of its inside. So what remains, but for specks
-    below 3x3 pixels, counts with all that differs around it.
+    Clipping takes the rim off a change, and in a texture most of its inside. So what
+    remains, but for specks below 3x3 pixels, counts with all that differs around it.
     """
-    clipped_first = clip_to_range(first, second, reach)
-    clipped_second = clip_to_range(second, first, reach)
-    pairs = (first, clipped_first), (clipped_second, second)
-    clipped = explanation
-    if explanation.noise is not None:
-        left = [explain(x, y, None, options, True).noise for x, y in pairs]
-        noise = np.max([noise for noise in left if noise is not None], axis=0)
-        clipped = explanation._replace(noise=noise)
-    if explanation.interpolated:
-        explanation = clipped
-    remains: Gray8 = np.full(first.shape[:2], 255, np.uint8)
-    for x, y in pairs:
-        remains = cv2.min(remains, measure(x, y, clipped, options.gray).evidence)
-    evidence = measure(first, second, explanation, options.gray).evidence
+    first, second = (measure(x, y, explanation, options.gray) for x, y in pairs)
+    remains = cv2.min(first.evidence, second.evidence)
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
-    around_remains = cv2.erode(no_specks, np.ones((side, side)))
-    return cv2.max(evidence, around_remains)
+    return cv2.erode(no_specks, np.ones((side, side)))
 
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
@@ -3469,18 +3475,16 @@ EXPLAINED = 0.5  # of its squared difference a shift may leave
 WELL = 0.2  # may be left where all but a part has moved
 
 
-def explain_shifts(
-    first: Image, second: Image, evidence: Gray8, settings: Settings, reach: float
-) -> Gray8:
+def explain_shifts(a: Image, b: Image, evidence: Gray8, reach: float) -> Gray8:
     """The (H, W) evidence of a digital pair, less differences that a shift explains.
+
+    a, b: (H, W, 3) in levels.
 
     A connected difference is explained as a whole, by one shift within `reach` pixels
     that leaves little of it and of what is around it: strokes of 1 to 3 pixels lie
     within the local range of another digit, and a shift that turns one digit into
     another moves the strokes beside it.
     """
-    a = in_levels(first, settings.low, settings.white)
-    b = in_levels(second, settings.low, settings.white)
     seen = evidence <= CEILING * 255
     seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
     if not seen.any():
@@ -3521,12 +3525,14 @@ def find_plain_evidence(
         measured = measure(first, second, None, True, ignored)
     if options.tolerance and explanation.camera:
         reach = options.tolerance
-        evidence = tolerate(first, seen, explanation, options, reach)
+        pairs = clipped_pairs(first, seen, reach)
+        clipped = explanation._replace(noise=noise_left(pairs, options))
+        around = around_what_remains(pairs, clipped, options, reach)
+        evidence = cv2.max(evidence, around)
     elif options.tolerance:
-        low, high = value_range(first, second)
-        white = used_white(first, second, high)
-        settings = Settings(low, high, white, explanation, options.gray)
-        evidence = explain_shifts(first, seen, evidence, settings, options.tolerance)
+        scale = scale_of(first, second)
+        a, b = scale(first), scale(seen)
+        evidence = explain_shifts(a, b, evidence, options.tolerance)
     return measured._replace(evidence=evidence), explanation
 
 
@@ -3553,10 +3559,14 @@ def find_resampled_evidence(
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
     explanation = explain(smooth_first, smooth_second, ignored, options, True)
     reach = max(options.tolerance, RESAMPLED)
-    evidence = tolerate(smooth_first, smooth_second, explanation, options, reach)
+    pairs = clipped_pairs(smooth_first, smooth_second, reach)
+    # What clipping leaves is noise; what it takes off is what resampling did to edges.
+    clipped = explanation._replace(noise=noise_left(pairs, options))
+    around = around_what_remains(pairs, clipped, options, reach)
+    evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
     measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
-        evidence=evidence,
+        evidence=cv2.max(evidence, around),
         unequal_pixels=None,
         largest_difference=None,
     )

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -203,18 +203,27 @@ class Page:
 
 
 @contextmanager
-def chromium() -> Iterator[webdriver.Chrome]:
-    """A browser without a window."""
-    options = webdriver.ChromeOptions()
+def browser(
+    options: webdriver.ChromeOptions, flags: Sequence[str]
+) -> Iterator[webdriver.Chrome]:
+    """A browser with these options and flags, and a profile of its own."""
     options.binary_location = str(shutil.which("chromium"))
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
+        for flag in (*flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
         try:
             yield driver
         finally:
             driver.quit()
+
+
+@contextmanager
+def chromium() -> Iterator[webdriver.Chrome]:
+    """A browser without a window, which keeps what its console and network tell."""
+    options = webdriver.ChromeOptions()
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
+    with browser(options, FLAGS.split()) as driver:
+        yield driver

@@ -523,7 +523,7 @@ DRAWN = [("docs", "mixed"), ("article", "wrapped"), ("list", "jpeg"), ("form", "
 @pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 def test_bands_of_web_pages_are_found(tmp_path: Path) -> None:
     cases = [draw_pages.Case("development", *drawn, 0) for drawn in DRAWN]
-    with draw_pages.chromium() as driver:
+    with draw_pages.open_browser() as driver:
         for case in cases:
             draw_pages.draw_case(driver, case, tmp_path)
     counts = sum((draw_pages.measure(case, tmp_path) for case in cases), Counter())

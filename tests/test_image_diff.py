@@ -45,6 +45,7 @@ from image_diff import (
     merge_boxes,
     noise_by_activity,
     read_image,
+    spread_of,
     ssim_of,
     window_terms,
     with_threshold,
@@ -731,8 +732,10 @@ def test_a_pair_is_digital_or_has_noise_of_its_own(name: str) -> None:
     x, y = (gray_of(picture).astype(np.float32) for picture in (first, second))
     counted = np.ones(x.shape, bool)
     difference = cv2.absdiff(first, second).max(axis=2)
-    told = have_own_noise(x, y, difference, counted)
-    assert told == have_own_noise(y, x, difference, counted) == expected
+    spread = spread_of(x, y)
+    told = have_own_noise(x, y, spread, difference, counted)
+    swapped = have_own_noise(y, x, spread_of(y, x), difference, counted)
+    assert told == swapped == expected
     assert (compare_images(first, second).noise is not None) == expected
 
 

@@ -15,11 +15,10 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import product
@@ -30,9 +29,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 import camera
+import chromium
 import image_diff
 import truth
 
@@ -447,19 +446,9 @@ class Drawn(NamedTuple):
     slots: dict[str, Place]
 
 
-@contextmanager
-def chromium() -> Iterator[webdriver.Chrome]:
-    """A browser without a window."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    with tempfile.TemporaryDirectory() as profile:
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-        try:
-            yield driver
-        finally:
-            driver.quit()
+def open_browser() -> AbstractContextManager[webdriver.Chrome]:
+    """A browser that draws alike everywhere."""
+    return chromium.browser(webdriver.ChromeOptions(), FLAGS)
 
 
 def draw(driver: webdriver.Chrome, page: Page, width: int, scale: float) -> Drawn:
@@ -635,7 +624,7 @@ def draw_missing(pages: Sequence[Case], folder: Path) -> None:
     missing = [case for case in pages if not (folder / f"{case.name}.json").exists()]
     if not missing:
         return
-    with chromium() as driver:
+    with open_browser() as driver:
         for case in missing:
             draw_case(driver, case, folder)
 
