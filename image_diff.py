@@ -2447,6 +2447,8 @@ class Explanation(NamedTuple):
     camera: bool = False  # each picture has noise of its own
     interpolated: bool = False  # edges have moved by parts of a pixel
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
+    grain: float = 1.0  # `grain_of` its brightness
+    colour_grain: float = 1.0  # and of its colours
     sigma: float | None = None  # of the noise, in levels
     light: LightModel | None = None
     tone: Tone | None = None  # that all of a digital picture has changed by
@@ -2705,6 +2707,28 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
     rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
     by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
     return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
+
+
+# Cr and Cb of ITU-R BT.601 from blue, green and red.
+TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
+MEDIAN_SQUARE = 0.455  # of a normal deviate
+
+
+def grain_of(d: Image, counted: Image) -> float:
+    """How far the mean of noise scatters, beside that of noise without grain; from 1.
+
+    d, counted: (H, W), float32 in levels and bool. Pixels of white noise are
+    independent, so that the mean of n of them has an nth of their variance. What film,
+    demosaicing, denoising and compression leave is wider than a pixel: it has more.
+    """
+    cells = in_cells(d)
+    mean, variance = cells.mean(axis=2), cells.var(axis=2)
+    noisy = in_cells(counted).all(axis=2) & (variance > OWN_NOISE)
+    if np.count_nonzero(noisy) < 100:
+        return 1.0
+    off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
+    of_mean = float(np.median(off)) / MEDIAN_SQUARE
+    return max(1.0, CELL * math.sqrt(of_mean / float(np.median(variance[noisy]))))
 
 
 def light_terms(value: Image, across: Image, down: Image) -> Image:
@@ -3009,9 +3033,15 @@ def explain(
             relit(scale(band.of(first)), scale(band.of(second)), band, light)
             for band in bands
         ]
-        x = gray(np.vstack(tiles))
+        a = np.vstack(tiles)
+        x = gray(a)
     noise, sigma = noise_by_activity(x, y, counted)
-    return Explanation(True, interpolated, noise, sigma, light)
+    if interpolated:
+        return Explanation(True, True, noise, sigma=sigma, light=light)
+    grain = grain_of(y - x, counted)
+    colours = cv2.transform(cv2.subtract(a, b, dtype=cv2.CV_32F), TO_CHROMA)
+    colour_grain = max(grain_of(colour, counted) for colour in cv2.split(colours))
+    return Explanation(True, False, noise, grain, colour_grain, sigma, light)
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
@@ -3020,23 +3050,21 @@ SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
-def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
+def mean_similarity(
+    mean_change: Image, structure_change: Image, grain: float
+) -> Image:
     """1 and more where the mean of d is within its scatter; less by 1 a LEVELS beyond.
 
     mean_change: (H, W) float32, N times the mean of d, not negative. structure_change:
-    (H, W) float32, N (N - 1) times the variance of d. Returns (H, W) float32. SSIM is
-    nearly blind to another mean in bright places.
+    (H, W) float32, N (N - 1) times the variance of d. grain: `grain_of` d. Returns (H,
+    W) float32. SSIM is nearly blind to another mean in bright places.
     """
-    scatter = SCATTER / (N * (N - 1)) ** 0.5 / LEVELS
+    scatter = SCATTER * grain / (N * (N - 1)) ** 0.5 / LEVELS
     deviation = cv2.sqrt(structure_change)
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
-# Cr and Cb of ITU-R BT.601 from blue, green and red.
-TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
-
-
-def chroma_similarity(a: Image, b: Image) -> Image:
+def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
     """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
     d = cv2.subtract(a, b, dtype=cv2.CV_32F)
     cr, cb = cv2.split(cv2.transform(d, TO_CHROMA))
@@ -3046,7 +3074,8 @@ def chroma_similarity(a: Image, b: Image) -> Image:
     sum_square = window_sum(cv2.add(cv2.multiply(cr, cr), cv2.multiply(cb, cb)))
     variance = cv2.addWeighted(sum_square, N, mean_square, -1, 0)
     mean_change = cv2.sqrt(mean_square).astype(np.float32)
-    return mean_similarity(mean_change, positive(variance.astype(np.float32)))
+    structure_change = positive(variance.astype(np.float32))
+    return mean_similarity(mean_change, structure_change, grain)
 
 
 # A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
@@ -3064,7 +3093,7 @@ def hidden_by(terms: WindowTerms) -> Image:
 
 
 def explain_noise(
-    terms: WindowTerms, variance: Image, uncertain: Image, interpolated: bool
+    terms: WindowTerms, variance: Image, uncertain: Image, explanation: Explanation
 ) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
@@ -3076,8 +3105,10 @@ def explain_noise(
     structure_change = terms.structure_change.astype(np.float32)
     off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
     mean_change = positive(off)
-    similarity = mean_similarity(mean_change, structure_change)
-    mean_left = positive(mean_change - N * cv2.sqrt(variance))
+    grain = explanation.grain
+    similarity = mean_similarity(mean_change, structure_change, grain)
+    scatter = max(1.0, SCATTER * grain)
+    mean_left = positive(mean_change - scatter * N * cv2.sqrt(variance))
     structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
         return similarity
@@ -3094,7 +3125,7 @@ def explain_noise(
         structure_left,
     )
     similarity = cv2.min(similarity, ssim_of(left))
-    if interpolated:  # edges differ visibly, and are no difference
+    if explanation.interpolated:  # edges differ visibly, and are no difference
         return similarity
     square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
     is_seen = cv2.sqrt(square_left) > hidden_by(terms)
@@ -3134,11 +3165,11 @@ def similarity_of(
     terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
-        interpolated = explanation.interpolated
-        similarity = explain_noise(terms, noise, uncertain, interpolated)
+        similarity = explain_noise(terms, noise, uncertain, explanation)
         if gray_alone:
             return similarity
-        return cv2.min(similarity, chroma_similarity(a, b))
+        of_colours = chroma_similarity(a, b, explanation.colour_grain)
+        return cv2.min(similarity, of_colours)
     if gray_alone:
         a, b = gray(a), gray(b)
     if explanation.tone:
