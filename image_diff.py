@@ -2544,6 +2544,10 @@ class Spread(NamedTuple):
         """The lesser variance of both pictures."""
         return np.minimum(self.x, self.y)
 
+    def likeness(self) -> Image:
+        """The correlation of both pictures, from -1 to 1."""
+        return np.asarray(self.both / np.sqrt(self.x * self.y + 1e-6))
+
 
 def spread_of(x: Image, y: Image) -> Spread:
     """The spread of two (H, W) float32 images in their cells."""
@@ -2566,7 +2570,7 @@ def show_the_same(spread: Spread) -> bool:
     noise explains anything.
     """
     least = spread.least()
-    likeness = spread.both / np.sqrt(spread.x * spread.y + 1e-6)
+    likeness = spread.likeness()
     structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
     if np.count_nonzero(structured) >= 10:
         return bool(np.quantile(likeness[structured], 0.75) > LIKE)
@@ -2580,33 +2584,32 @@ FAINT = 0.3  # of what is unequal
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
 
 
-def have_own_noise(
-    x: Image, y: Image, spread: Spread, difference: Image, counted: Image
-) -> bool:
+def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
-    x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
-    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them
-    is enough, as the others may have changed. High qualities of JPEG leave many cells
-    equal: there it is told by those in which all that differs is faint, or by half of
-    the cells where most pixels differ faintly.
+    difference: (H, W), the largest of any channel, in levels. counted: (H, W) bool.
+    Cells that have structure in both tell it, and a fifth of them is enough, as the
+    others may have changed. Compression leaves many cells equal: there it is told by
+    those in which all that differs is faint, or by those that differ and show the same.
     """
     structured = spread.least() > STRUCTURE
     structured &= in_cells(counted).all(axis=2)
     if np.count_nonzero(structured) < 10:
         return False
-    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    across = spread.across()
     d = in_cells(difference * counted)
     largest = d.max(axis=2)
-    unequal = np.count_nonzero(largest > 0.01)
+    unequal = largest > 0.01
     faint = np.count_nonzero((largest < 3) & (np.ptp(d, axis=2) > 0.01))
-    have_faint_cells = faint > 0.05 * largest.size and faint > FAINT * unequal
-    signed = y - x
-    rough = np.abs(signed - cv2.medianBlur(signed, 5))[counted]
-    unequal = np.count_nonzero(rough > 0.01)
-    are_faint = np.count_nonzero(rough >= 3) < (1 - FAINT) * unequal
-    is_spread = half > 2 * OWN_NOISE and are_faint
-    return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
+    if faint > 0.05 * unequal.size and faint > FAINT * np.count_nonzero(unequal):
+        return True
+    if np.quantile(across[structured], 0.2) > OWN_NOISE:
+        return True
+    differ = structured & (across > 0.01)
+    if np.count_nonzero(differ) < 0.3 * np.count_nonzero(structured):
+        return False
+    show_the_same = np.median(spread.likeness()[differ]) > 0.9
+    return bool(show_the_same and np.quantile(across[differ], 0.2) > OWN_NOISE)
 
 
 def follows(a: Image, b: Image) -> float:
@@ -3019,7 +3022,7 @@ def explain(
         if tone or not show_the_same(spread):
             return Explanation(tone=tone)
         difference = largest_channel(cv2.absdiff(a, b))
-        camera = have_own_noise(x, y, spread, difference, counted)
+        camera = have_own_noise(spread, difference, counted)
         camera = camera and not is_blurred(x, y, spread)
     camera = camera and options.noise == "auto"
 
