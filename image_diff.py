@@ -2678,6 +2678,7 @@ def highest_of_noise(variances: Image) -> float:
     return float(min(most, reached))
 
 
+VARIED = 0.02  # levels^2: some pixel of the window differs by one level
 MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 
 
@@ -2702,7 +2703,11 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
         if len(members) >= 40:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
             most = max(common, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
-            levels.append(min(most, highest_of_noise(members)))
+            level = highest_of_noise(members)
+            varied = members[members > VARIED]
+            if len(varied) > 0.1 * len(members):  # compression leaves the others equal
+                level = max(level, highest_of_noise(varied))
+            levels.append(min(most, level))
             known.append(index)
     if not known:
         return np.zeros(256, np.float32), 0.0
