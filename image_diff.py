@@ -3100,12 +3100,29 @@ def hidden_by(terms: WindowTerms) -> Image:
     return VISIBLE + MASKED * texture
 
 
+def less_outlier(structure_change: Image, mean_change: Image, d: Image) -> Image:
+    """N (N - 1) times the variance of d, as if its largest were no more than its mean.
+
+    structure_change: (H, W) float32, N (N - 1) times the variance; mean_change: N times
+    the mean, not negative; d: (H, W), not negative. A lens spreads what it sees over
+    several pixels: one alone is hot, or noise.
+    """
+    largest = cv2.dilate(d, np.ones((WINDOW, WINDOW))).astype(np.float32)
+    beyond = positive(cv2.addWeighted(largest, 1, mean_change, -1 / N, 0))
+    return positive(structure_change - N * beyond * beyond)
+
+
 def explain_noise(
-    terms: WindowTerms, variance: Image, uncertain: Image, explanation: Explanation
+    terms: WindowTerms,
+    d: Image,
+    variance: Image,
+    uncertain: Image,
+    explanation: Explanation,
 ) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
-    variance: (H, W) float32 of the noise, levels^2. uncertain: (H, W) float32, by how
+    d: (H, W), the difference of gray, not negative. variance: (H, W) float32 of the
+    noise, levels^2. uncertain: (H, W) float32, by how
     many levels the light may be off. Both come off the mean of d, and the noise off its
     variance: what remains of either change goes into SSIM's own quotient. Returns (H,
     W) float32.
@@ -3117,6 +3134,8 @@ def explain_noise(
     similarity = mean_similarity(mean_change, structure_change, grain)
     scatter = max(1.0, SCATTER * grain)
     mean_left = positive(mean_change - scatter * N * cv2.sqrt(variance))
+    if not explanation.interpolated:
+        structure_change = less_outlier(structure_change, mean_change, d)
     structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
         return similarity
@@ -3173,7 +3192,8 @@ def similarity_of(
     terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
-        similarity = explain_noise(terms, noise, uncertain, explanation)
+        d = cv2.absdiff(gray(a), gray(b))
+        similarity = explain_noise(terms, d, noise, uncertain, explanation)
         if gray_alone:
             return similarity
         of_colours = chroma_similarity(a, b, explanation.colour_grain)
