@@ -2619,7 +2619,7 @@ def follows(a: Image, b: Image) -> float:
 
 
 def less_gain(cells: Image, values: Image) -> Image:
-    """The (n, CELL * CELL) cells less the multiple of the values that fits each best."""
+    """The (n, CELL * CELL) cells, each less the multiple of its values that fits."""
     weight = (cells * values).sum(axis=1) / (np.square(values).sum(axis=1) + 1e-6)
     return np.asarray(cells - values * weight[:, None])
 
@@ -2719,6 +2719,14 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
 
 # Cr and Cb of ITU-R BT.601 from blue, green and red.
 TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
+NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
+
+
+def colours_of(image: Image) -> Image:
+    """Cr and Cb of an (H, W, 3) BGR image in levels: (H, W, 2) float32."""
+    return cv2.transform(image.astype(np.float32, copy=False), TO_CHROMA)
+
+
 MEDIAN_SQUARE = 0.455  # of a normal deviate
 
 
@@ -3028,6 +3036,10 @@ def explain(
             return Explanation(tone=tone)
         difference = largest_channel(cv2.absdiff(a, b))
         camera = have_own_noise(spread, difference, counted)
+        if not camera and np.mean(difference > 0) > NOISY_COLOURS:
+            pairs = zip(cv2.split(colours_of(a)), cv2.split(colours_of(b)), strict=True)
+            spreads = (spread_of(*pair) for pair in pairs)
+            camera = any(have_own_noise(s, difference, counted) for s in spreads)
         camera = camera and not is_blurred(x, y, spread)
     camera = camera and options.noise == "auto"
 
@@ -3047,7 +3059,7 @@ def explain(
     if interpolated:
         return Explanation(True, True, noise, sigma=sigma, light=light)
     grain = grain_of(y - x, counted)
-    colours = cv2.transform(cv2.subtract(a, b, dtype=cv2.CV_32F), TO_CHROMA)
+    colours = colours_of(cv2.subtract(a, b, dtype=cv2.CV_32F))
     colour_grain = max(grain_of(colour, counted) for colour in cv2.split(colours))
     return Explanation(True, False, noise, grain, colour_grain, sigma, light)
 
@@ -3058,9 +3070,7 @@ SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
-def mean_similarity(
-    mean_change: Image, structure_change: Image, grain: float
-) -> Image:
+def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -> Image:
     """1 and more where the mean of d is within its scatter; less by 1 a LEVELS beyond.
 
     mean_change: (H, W) float32, N times the mean of d, not negative. structure_change:
@@ -3075,7 +3085,7 @@ def mean_similarity(
 def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
     """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
     d = cv2.subtract(a, b, dtype=cv2.CV_32F)
-    cr, cb = cv2.split(cv2.transform(d, TO_CHROMA))
+    cr, cb = cv2.split(colours_of(d))
     sum_cr = window_sum(cr)
     sum_cb = window_sum(cb)
     mean_square = cv2.add(cv2.multiply(sum_cr, sum_cr), cv2.multiply(sum_cb, sum_cb))
