@@ -2724,7 +2724,7 @@ NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
 
 def colours_of(image: Image) -> Image:
     """Cr and Cb of an (H, W, 3) BGR image in levels: (H, W, 2) float32."""
-    return cv2.transform(image.astype(np.float32, copy=False), TO_CHROMA)
+    return np.asarray(cv2.transform(image.astype(np.float32), TO_CHROMA))
 
 
 MEDIAN_SQUARE = 0.455  # of a normal deviate
@@ -2970,28 +2970,58 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
 
 
-def is_drawn(spread: Spread, camera: bool) -> bool:
-    """Whether so many cells are flat that the pictures are drawn, not photographed.
-
-    Light falls on what is photographed alone.
-    """
-    if camera:  # of a scan beside what was printed one is drawn
-        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) > 0.3
-    return float(np.mean(spread.least() == 0)) > 0.2
-
-
 def may_be_lit(
-    a: Image, b: Image, spread: Spread, camera: bool, options: Options
+    a: Image,
+    b: Image,
+    spread: Spread,
+    explanation: Explanation,
+    options: Options,
 ) -> bool:
-    """Whether light may differ between two (H, W, 3) samples in levels."""
+    """Whether light may differ between two (H, W, 3) samples in levels.
+
+    Light falls on what is photographed: not where many cells are flat in both, nor, of
+    a pair without noise, in one. What had to be registered was photographed.
+    """
     if options.light == "compare":
         return False
     off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
     # A small part of a digital picture has changed; it has no light of its own.
-    least_lit = 0.02 if camera else 0.3
+    least_lit = 0.02 if explanation.camera else 0.3
     if np.mean(off > 2) <= least_lit:
         return False
-    return options.light == "ignore" or not is_drawn(spread, camera)
+    if options.light == "ignore" or explanation.interpolated:
+        return True
+    if explanation.camera:
+        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3
+    return float(np.mean(spread.least() == 0)) <= 0.2
+
+
+def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
+    """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    difference = largest_channel(cv2.absdiff(a, b))
+    noisy = have_own_noise(spread, difference, counted)
+    if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
+        pairs = zip(cv2.split(colours_of(a)), cv2.split(colours_of(b)), strict=True)
+        spreads = [spread_of(*pair) for pair in pairs]
+        noisy = any(have_own_noise(s, difference, counted) for s in spreads)
+    return noisy and not is_blurred(x, y, spread)
+
+
+def noise_of(
+    a: Image, b: Image, counted: Image, explanation: Explanation
+) -> Explanation:
+    """The explanation, with the noise of two (H, W, 3) samples of one light."""
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    noise, sigma = noise_by_activity(x, y, counted)
+    explanation = explanation._replace(noise=noise, sigma=sigma)
+    if explanation.interpolated:
+        return explanation
+    colours = colours_of(cv2.subtract(a, b, dtype=cv2.CV_32F))
+    return explanation._replace(
+        grain=grain_of(y - x, counted),
+        colour_grain=max(grain_of(z, counted) for z in cv2.split(colours)),
+    )
 
 
 def light_of_pair(
@@ -3035,34 +3065,23 @@ def explain(
         tone = find_tone(a, b) if options.light != "compare" else None
         if tone or not show_the_same(spread):
             return Explanation(tone=tone)
-        difference = largest_channel(cv2.absdiff(a, b))
-        camera = have_own_noise(spread, difference, counted)
-        if not camera and np.mean(difference > 0) > NOISY_COLOURS:
-            pairs = zip(cv2.split(colours_of(a)), cv2.split(colours_of(b)), strict=True)
-            spreads = (spread_of(*pair) for pair in pairs)
-            camera = any(have_own_noise(s, difference, counted) for s in spreads)
-        camera = camera and not is_blurred(x, y, spread)
+        camera = is_of_camera(a, b, spread, counted)
     camera = camera and options.noise == "auto"
 
-    light = None
-    if may_be_lit(a, b, spread, camera, options):
-        light = light_of_pair(first, second, ignored, scale)
+    explanation = Explanation(camera, interpolated)
+    if may_be_lit(a, b, spread, explanation, options):
+        found = light_of_pair(first, second, ignored, scale)
+        explanation = explanation._replace(light=found)
     if not camera:
-        return Explanation(light=light)
-    if light:
+        return explanation
+    if explanation.light:
+        light = explanation.light
         tiles = [
             relit(scale(band.of(first)), scale(band.of(second)), band, light)
             for band in bands
         ]
         a = np.vstack(tiles)
-        x = gray(a)
-    noise, sigma = noise_by_activity(x, y, counted)
-    if interpolated:
-        return Explanation(True, True, noise, sigma=sigma, light=light)
-    grain = grain_of(y - x, counted)
-    colours = colours_of(cv2.subtract(a, b, dtype=cv2.CV_32F))
-    colour_grain = max(grain_of(colour, counted) for colour in cv2.split(colours))
-    return Explanation(True, False, noise, grain, colour_grain, sigma, light)
+    return noise_of(a, b, counted, explanation)
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
