@@ -2639,7 +2639,7 @@ def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
 
     def structure_of(image: Image) -> Image:
         cells = in_cells(image)[structured]
-        return cells - cells.mean(axis=1, keepdims=True)
+        return np.asarray(cells - cells.mean(axis=1, keepdims=True))
 
     d, both = structure_of(y - x), structure_of(x + y)
     bends = [structure_of(cv2.Laplacian(z, cv2.CV_32F, ksize=3)) for z in (x, y)]
@@ -2724,7 +2724,7 @@ NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
 
 def colours_of(image: Image) -> Image:
     """Cr and Cb of an (H, W, 3) BGR image in levels: (H, W, 2) float32."""
-    return np.asarray(cv2.transform(image.astype(np.float32), TO_CHROMA))
+    return cv2.transform(image.astype(np.float32), TO_CHROMA)
 
 
 MEDIAN_SQUARE = 0.455  # of a normal deviate
@@ -2855,6 +2855,17 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     return np.exp(np.where(known, smooth, 0))
 
 
+def unsaturated(before: Image, after: Image, counted: Image) -> Image:
+    """The (h, w) cells of two means, in levels, that show another light: bool.
+
+    What is white may have been brighter, but for a page of which most is: paper.
+    """
+    lit = counted & (np.minimum(before, after) > 3)
+    below_white = lit & (np.maximum(before, after) < 250)
+    is_paper = np.count_nonzero(below_white) < 0.5 * np.count_nonzero(lit)
+    return lit if is_paper else below_white
+
+
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     """How the light of a second picture differs; None where it hardly does.
 
@@ -2866,8 +2877,7 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     everywhere = counted
     for channel in range(3):
         before, after = x[..., channel], y[..., channel]
-        inside = counted & (np.minimum(before, after) > 3)
-        inside &= np.maximum(before, after) < 250
+        inside = unsaturated(before, after, counted)
         everywhere = everywhere & inside
         if np.count_nonzero(inside) < 100:
             return None
