@@ -9,7 +9,19 @@
 
 `compare_images` composes the stages and is the summary of the program: start there.
 What stands above it reads and computes; what stands below it draws, shows, saves and
-prints.
+prints. Where a change goes, beside the README's table of its kind:
+
+    an option            `Options` if it changes the result, with `add_comparing`;
+                         else `Command`, with `add_output`
+    a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
+    an alignment         `ALIGNMENTS` and `align`
+    the threshold        `find_threshold`
+    words of the result  `verdict`, `explanations`; of a pair of many `as_facts`
+    a key of the JSON    `EMPTY` and `as_record`, or `region_records`
+    a saved file         `files_of`; of a run of many the section Results
+    a view of a report   `VIEWS` and `SCRIPT`
+    of the overview      `overview_row` and `OVERVIEW_SCRIPT`
+    an exit status       `ExitStatus`, and who returns it: `run_pair`, `status_of_many`
 
 Exit status:
     0 compared
@@ -7221,7 +7233,7 @@ def check_command(command: Command, many: bool) -> None:
 
 # What no file is called, and why.
 MISNAMED = {
-    r"(?i)https?://": "is an address; download it first",
+    r"\w+://": "is an address; download it first",
     r"-$": "is no file; name a file, or /dev/stdin for a pipe",
     r"~": "is not there, as ~ was not expanded; write the path in full, or leave the "
     "quotes out",
@@ -7392,7 +7404,7 @@ def check_options(parser: Parser, words: Sequence[str]) -> None:
     known = [*parser._option_string_actions]
     longer = [flag for flag in known if flag.startswith(option)]
     close = longer or get_close_matches(option, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f" (did you mean {close[0]}?)" if close else ""
     if option == "--color":  # which older commands have
         hint = ": colour counts by default; leave it out"
     if os.path.lexists(option):
