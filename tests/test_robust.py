@@ -692,7 +692,9 @@ def test_signals_while_saving(
         assert all(data in (old[name], new[name]) for name, data in left.items())
         if left["result.json"] == new["result.json"]:
             assert left == new
-    assert ends <= {128 + number, 0}  # 0: the machine was busy with something else
+    # 0: the machine was busy with something else. EARLY: so it was between two of the
+    # signals, and one came when all was put away; a shell sees the same status.
+    assert ends <= {128 + number, EARLY[number], 0}
 
 
 def stopped_at(moment: int, action: Callable[[], object]) -> str | None:
