@@ -595,7 +595,7 @@ def test_ssim_of_flat_pictures(black: int, white: int) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), height=st.integers(7, 40), width=st.integers(7, 40))
 def test_ssim_of_any_picture(data: st.DataObject, height: int, width: int) -> None:
     levels = data.draw(st.sampled_from([2, 3, 16, 256]))
@@ -982,7 +982,7 @@ def test_a_hue_of_equal_brightness_counts_but_for_gray() -> None:
     assert len(compare_images(deep[0], deep[1]).regions) == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999), sigma=st.integers(0, 4), offset=st.integers(-9, 9))
 def test_weighing_is_symmetric(seed: int, sigma: int, offset: int) -> None:
     first = random_picture(seed, 90, 120, 3) // 2 + 40
@@ -1016,7 +1016,7 @@ def test_clipping_worked_out_by_hand() -> None:
 
 
 @given(seed=st.integers(0, 999), x=st.integers(-2, 2), y=st.integers(-2, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_tolerance_explains_every_shift_up_to_it(seed: int, x: int, y: int) -> None:
     first = random_picture(seed, 60, 80, 3)
     second = np.roll(first, (y, x), axis=(0, 1))
@@ -1078,7 +1078,7 @@ DEPTHS: dict[str, tuple[Any, int]] = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.sampled_from([(7, 7), (30, 40), (200, 800), (300, 1100)]),
     depth=st.sampled_from(list(DEPTHS)),
@@ -1323,7 +1323,7 @@ def test_merge_joins_what_is_at_most_so_far_apart(
     assert all(region.ssim == pytest.approx(63 / 255) for region in regions)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     places=st.lists(st.tuples(st.integers(0, 190), st.integers(0, 90)), max_size=12),
     gap=st.integers(1, 60),
@@ -1382,7 +1382,7 @@ def test_ignore_outside_of_the_picture(place: tuple[int, int, int, int]) -> None
         compare_images(picture, picture, Options(ignore=(place,)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 99),
     x=st.integers(-20, 119),
@@ -1407,7 +1407,7 @@ def test_an_ignored_rectangle_never_holds_a_different_pixel(
         assert (comparison.ignored[box] == 0).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(low=st.integers(0, 255), high=st.integers(0, 255), seed=st.integers(0, 99))
 def test_raising_the_threshold_never_removes_area(
     low: int, high: int, seed: int
@@ -1475,7 +1475,7 @@ BOXES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(boxes=BOXES, gap=st.integers(0, 15))
 def test_merging_is_joining_any_two_until_none_are_near(
     boxes: list[Box], gap: int
@@ -1516,7 +1516,7 @@ def test_an_untouched_copy_has_no_region() -> None:
     assert comparison.different_fraction == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     x=st.integers(0, 80),
     y=st.integers(0, 60),
@@ -1794,7 +1794,7 @@ def regions_and_mask(comparison: Comparison) -> tuple[Any, bytes, float]:
     return comparison.regions, comparison.mask.tobytes(), comparison.threshold
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(threshold=st.floats(0, 1), min_area=st.integers(0, 2000))
 def test_another_threshold_is_as_comparing_anew(
     threshold: float, min_area: int

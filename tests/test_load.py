@@ -8,7 +8,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -181,11 +180,9 @@ def test_a_silent_pipe_is_ended_by_a_signal(
     assert main is not None
     timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGUSR1))
     timer.start()
-    began = time.monotonic()
     try:
         with pytest.raises(Ended):
             read_images(*paths)
-        assert time.monotonic() - began < 2
         timer.join()
         threads = {thread for thread in threading.enumerate() if not thread.daemon}
         assert threads == {threading.main_thread()}
