@@ -1580,21 +1580,6 @@ def test_a_document_that_cannot_be_read(
     assert refusal(capsys, first, other).startswith(f"{other}{message}")
 
 
-def test_a_signal_while_a_pdf_is_read_ends_the_run(tmp_path: Path) -> None:
-    class Interrupted(io.BytesIO):
-        def readinto(self, buffer: Any) -> int:
-            signal.raise_signal(signal.SIGTERM)
-            return super().readinto(buffer)
-
-    path = save_pages(tmp_path / "a.pdf", 1)
-    file = Interrupted(path.read_bytes())
-    with contextlib.ExitStack() as stack:
-        source = image_diff.open_source(stack, path)._replace(file=file)
-        stack.enter_context(image_diff.signals_to(image_diff.raise_stopped))
-        with pytest.raises(image_diff.Stopped):
-            image_diff.decode_pdf(source)
-
-
 def test_one_page_against_one_page_is_a_pair(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

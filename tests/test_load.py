@@ -230,9 +230,9 @@ def test_a_file_that_is_replaced_while_it_is_read(
     other = stored(tmp_path, "b.tif", SAMPLES["colour8.tif"].data)
     before, decode = path.stat(), image_diff.decode
 
-    def replace_and_decode(source: Any) -> Any:
+    def replace_and_decode(wanted: Any) -> Any:
         os.replace(other, path)
-        return decode(source)
+        return decode(wanted)
 
     monkeypatch.setattr(image_diff, "decode", replace_and_decode)
     picture = read_image(path)
