@@ -1036,6 +1036,7 @@ LAB = 8  # of its kinds of colours: CIELAB
 OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
 PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
 FAX = 2, 3, 4  # kinds of compression
+LIBTIFF = 1, *FAX, 5, 6, 7, 8, 32773, 32946, 34925, 50000  # what Pillow's can undo
 
 
 def check_tiff(path: str, image: Any, is_deep: bool) -> None:
@@ -1067,11 +1068,12 @@ def tiff_values(source: Source, image: Any) -> Image:
     try:
         values = in_known_depth(image.asarray())
     except (NotImplementedError, ValueError) as problem:
-        if image.planarconfig != 1 or "imagecodecs" not in str(problem):
+        bits = image.bitspersample
+        is_known = image.planarconfig == 1 and image.compression in LIBTIFF and bits > 8
+        if not is_known or "imagecodecs" not in str(problem):
             raise
         values = to_rgb(decode_with_opencv(source.data, image.index))
-        lost = 16 - image.bitspersample  # it moves 10, 12 and 14 bits up
-        return values >> lost if lost > 0 else values
+        return values >> (16 - bits) if bits < 16 else values  # it moves them up
     if image.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
     return turned(values, image.tags.valueof(ORIENTATION, 1))
@@ -1087,7 +1089,7 @@ def decode_deep_tiff(source: Source, image: Any) -> Picture:
         white = 2**image.bitspersample - 1
         if image.photometric == 0:
             values = values.dtype.type(white) - values
-        if values.dtype == np.uint16:
+        if image.bitspersample != 8:
             values = at_16_bits(values, white)
     if bands == 2:
         values = values[..., [0, 0, 0, 1]]
@@ -1116,12 +1118,13 @@ def without_value(picture: Picture, nodata: float) -> Picture:
 def decode_tiff(source: Source, page: int) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
     image = source.tiff[page]
-    is_deep = image.bitspersample > 8 or image.sampleformat != 1
+    is_deep = image.bitspersample not in (1, 2, 4, 8) or image.sampleformat != 1
     check_tiff(source.path, image, is_deep)
     if image.compression in FAX:
         decode_with_opencv(source.data, image.index)  # it tells of damage
     is_usual = image.samplesperpixel < 3 or image.photometric == 2
-    if image.photometric in PILLOW_COLOURS or (is_usual and not is_deep):
+    is_pillow = image.photometric in PILLOW_COLOURS or (is_usual and not is_deep)
+    if is_pillow and image.compression in LIBTIFF:
         # Where a page has none, Pillow keeps that of the page before.
         source.pillow.info["icc_profile"] = image.tags.valueof(PROFILE)
         picture = decode_with_pillow(source, image.index)
@@ -1153,6 +1156,9 @@ FORMATS = (
     Format("GIF", rb"GIF8", decode_with_pillow, count_frames),
     Format("BMP", rb"BM", decode_with_pillow),
     Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
+    Format("SGI", rb"\x01\xda", decode_with_pillow),
+    Format("PCX", rb"\n[\0-\x05]\x01", decode_with_pillow),
+    Format("ICO", rb"\0\0\x01\0[^\0]", decode_with_pillow),
     Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, count_frames),
     Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow, count_frames),
     Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
@@ -5869,6 +5875,7 @@ EXTENSIONS = (
     ".hdr",
     ".heic",
     ".heif",
+    ".ico",
     ".jfif",
     ".j2k",
     ".jp2",
@@ -5876,6 +5883,7 @@ EXTENSIONS = (
     ".jpeg",
     ".jpg",
     ".pbm",
+    ".pcx",
     ".pdf",
     ".pfm",
     ".pgm",
@@ -5884,6 +5892,7 @@ EXTENSIONS = (
     ".pnm",
     ".ppm",
     ".ras",
+    ".sgi",
     ".sr",
     ".tif",
     ".tiff",

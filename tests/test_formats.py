@@ -743,6 +743,22 @@ def test_planes_that_need_imagecodecs(
 
 
 @pytest.mark.parametrize(
+    ("tag", "old", "new"),
+    [(259, 1, 34887), (259, 1, 34712), (259, 1, 50001), (258, 8, 6)],
+    ids=["LERC", "JPEG 2000", "WebP", "6 bits"],
+)
+def test_a_shallow_tiff_that_needs_imagecodecs(
+    tmp_path: Path, tag: int, old: int, new: int
+) -> None:
+    data = tiff(GRAY)
+    entry = struct.pack("<HHIH", tag, 3, 1, old)
+    assert entry in data
+    other = data.replace(entry, struct.pack("<HHIH", tag, 3, 1, new))
+    message = " is a TIFF that another package reads; pip install imagecodecs"
+    assert refused(stored(tmp_path, "a.tif", other)) == message
+
+
+@pytest.mark.parametrize(
     ("kind", "nodata"),
     [(np.float32, "nan"), (np.float32, "-9999"), (np.uint16, "7"), (np.uint8, "0")],
 )
