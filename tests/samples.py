@@ -312,7 +312,7 @@ def tiffs() -> Iterator[Sample]:
 
 
 def plain() -> Iterator[Sample]:
-    """BMP, PNM, PFM, Sun raster, SGI, PCX, icons, Radiance HDR."""
+    """BMP, PNM, PFM, Sun raster, SGI, icons, Radiance HDR."""
     image, gray = Image.fromarray(RGB), Image.fromarray(GRAY)
     bits = gray.convert("1")
     black = bgr(np.asarray(bits) * np.uint8(255))
@@ -350,10 +350,6 @@ def plain() -> Iterator[Sample]:
     yield Sample("colour.ras", header + RGB[..., ::-1].tobytes(), bgr(RGB))
     yield Sample("colour.sgi", pillow(image, "SGI"), bgr(RGB))
     yield Sample("gray.sgi", pillow(gray, "SGI"), bgr(GRAY))
-    yield Sample("colour.pcx", pillow(image, "PCX"), bgr(RGB))
-    yield Sample(
-        "palette.pcx", pillow(palette, "PCX"), bgr(np.asarray(palette.convert("RGB")))
-    )
     rgba = Image.fromarray(np.dstack([RGB, ALPHA]))
     icon = pillow(rgba, "ICO", sizes=[(WIDTH, HEIGHT)])
     yield Sample("colour.ico", icon, over_white(RGB, ALPHA))
