@@ -1274,9 +1274,8 @@ def faults_named(source: Source, page: int = 0) -> Iterator[None]:
 
 
 def decode(wanted: tuple[Source, int]) -> Picture:
-    """Decode a page, from 1, of an input; ImageDiffError, naming it, if that fails."""
-    source, number = wanted
-    page = number - 1
+    """Decode a page, from 0, of an input; ImageDiffError, naming it, if that fails."""
+    source, page = wanted
     with faults_named(source, page):
         if page >= source.pages:
             raise ValueError("no such page")
@@ -1300,10 +1299,7 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 
 def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
-    """Decode a page, from 1, of each input.
-
-    Raises ImageDiffError where a decoder says that it made up a part.
-    """
+    """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
     size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
     with hear_decoders() as heard:
         pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
@@ -1319,24 +1315,29 @@ def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
+def read_images(
+    places: Iterable[tuple[PathLike, int | None]], dpi: float = 150
+) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
+    places: of each its path and the page or frame to read, from 1; None: the first.
     Every path is opened once, in the calling thread and in this order; then all are
-    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
-    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
-    be read, is damaged, also where a decoder says that it made up a part, or needs more
-    memory than there is.
+    decoded at once: as uint8, uint16, or float32 for any other depth. dpi: what a PDF
+    is rendered at. Raises ImageDiffError, naming the path, the reason and the remedy,
+    where a picture cannot be read, is damaged, also where a decoder says that it made
+    up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(opened(path, dpi)) for path in paths]
-        return read_sources([(source, page) for source in sources])
+        wanted = [
+            (stack.enter_context(opened(path, dpi)), (number or 1) - 1)
+            for path, number in places
+        ]
+        return read_sources(wanted)
 
 
 def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page, dpi=dpi)[0]
+    return read_images([(path, page)], dpi)[0]
 
 
 def count_pages(path: PathLike) -> int:
@@ -4202,12 +4203,7 @@ def compare_files(
     paths, rectangles = masks_and_rectangles(options)
     masks_first = [(path, 1) for path in paths]
     places = [(first, first_page), (second, second_page), *masks_first]
-    with contextlib.ExitStack() as stack:
-        wanted = [
-            (stack.enter_context(opened(path, options.dpi)), page or 1)
-            for path, page in places
-        ]
-        one, other, *masks = read_sources(wanted)
+    one, other, *masks = read_images(places, options.dpi)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,

@@ -927,7 +927,7 @@ def test_pdfs_are_read_at_once(tmp_path: Path) -> None:
     """PDFium itself is not made for threads."""
     path = stored(tmp_path, "a.pdf", pdf("black") + b"%" * 2**20 + b"\n%%EOF")
     for pictures in range(2, 6):
-        for picture in read_images(*[path] * pictures):
+        for picture in read_images([(path, 1)] * pictures):
             assert not picture.pixels[1:-1, 1:-1].any()
 
 

@@ -50,7 +50,7 @@ def stored(folder: Path, name: str, data: bytes) -> Path:
 def refused(*paths: str | os.PathLike[str]) -> str:
     """The message with which pictures are refused, in one line."""
     with pytest.raises(ImageDiffError) as caught:
-        read_images(*paths)
+        read_images([(path, 1) for path in paths])
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -104,6 +104,16 @@ def run(first: Path | str, second: Path, **environment: str) -> CompletedProcess
     return processes.run(command, env=os.environ | environment)
 
 
+READ = """
+import image_diff
+def told(*paths):
+    try:
+        return str(len(image_diff.read_images([(path, 1) for path in paths])))
+    except image_diff.ImageDiffError as problem:
+        return str(problem)
+"""
+
+
 # --- Pipes ----------------------------------------------------------------------------
 
 
@@ -141,7 +151,7 @@ def test_both_through_pipes_that_fill(pipe: Callable[[str, bytes], Path]) -> Non
     noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
     data = png(noise, 8, False, 2)
     assert len(data) > 2**16  # more than a pipe holds
-    first, second = read_images(pipe("a", data), pipe("b", JPEG))
+    first, second = read_images([(pipe("a", data), 1), (pipe("b", JPEG), None)])
     assert np.array_equal(first.pixels, noise[..., ::-1])
     assert second.pixels.shape == (48, 68, 3)
 
@@ -152,7 +162,7 @@ def test_an_empty_pipe(pipe: Callable[[str, bytes], Path]) -> None:
 
 def test_process_substitution(tmp_path: Path) -> None:
     first = stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)
-    code = "import image_diff\nprint(len(image_diff.read_images(*sys.argv[1:])))"
+    code = f"{READ}\nprint(told(*sys.argv[1:]))"
     status, out = run_code(code, shell=f"<(cat {first}) /dev/stdin < <(cat {first})")
     assert (status, out) == (0, "2\n")
 
@@ -184,7 +194,7 @@ def test_a_silent_pipe_is_ended_by_a_signal(
     began = time.monotonic()
     try:
         with pytest.raises(Ended):
-            read_images(*paths)
+            read_images([(path, 1) for path in paths])
         assert time.monotonic() - began < 2
         timer.join()
         threads = {thread for thread in threading.enumerate() if not thread.daemon}
@@ -280,16 +290,6 @@ def test_which_file_may_be_copied(tmp_path: Path) -> None:
 
 
 # --- Streams, threads, memory ---------------------------------------------------------
-
-
-READ = """
-import image_diff
-def told(*paths):
-    try:
-        return str(len(image_diff.read_images(*paths)))
-    except image_diff.ImageDiffError as problem:
-        return str(problem)
-"""
 
 
 @linux
@@ -549,7 +549,7 @@ def test_pillows_own_limit_is_lifted_and_restored(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     path = stored(tmp_path, "a.gif", SAMPLES["still.gif"].data)
-    first, second = read_images(path, path)
+    first, second = read_images([(path, 1), (path, None)])
     assert first.pixels.shape == second.pixels.shape == (48, 68, 3)
     assert Image.MAX_IMAGE_PIXELS == 100
 
