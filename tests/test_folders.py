@@ -288,7 +288,7 @@ def test_a_stem_that_leaves_no_choice_pairs(
 
 
 def test_every_extension_is_one_that_is_read(tmp_path: Path) -> None:
-    beside_opencv = ".jfif", ".j2k", ".heic", ".heif", ".pdf"
+    beside_opencv = ".jfif", ".j2k", ".heic", ".heif", ".ico", ".pdf", ".sgi"
     for extension in image_diff.EXTENSIONS:
         (tmp_path / "first").mkdir(exist_ok=True)
         (tmp_path / "first" / f"a{extension.upper()}").touch()
