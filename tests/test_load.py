@@ -569,6 +569,7 @@ def test_a_plain_pair_imports_no_other_decoder(tmp_path: Path, name: str) -> Non
     path = stored(tmp_path, name, SAMPLES[name].data)
     code = """
 import image_diff
+assert image_diff.count_pages(sys.argv[1]) == 1
 image_diff.compare_files(sys.argv[1], sys.argv[1])
 print(sorted({"PIL", "tifffile", "imagecodecs", "skimage"} & set(sys.modules)))
 """
