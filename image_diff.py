@@ -963,6 +963,7 @@ def decode_jpeg(source: Source, page: int) -> Picture:
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
+STREAM_END = b"\xff\xd9"  # which is nowhere else in it
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -985,6 +986,8 @@ def decode_by_depth(source: Source, page: int) -> Picture:
     kind, data = source.format.name, source.data
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
+    if kind == "JPEG2000" and data.find(STREAM_END, data.index(STREAM)) < 0:
+        raise ValueError("cut short")  # the last layers of detail may be missing
     white = white_of(kind, data)
     if white <= 255 or re.search(SYCC, data):
         return decode_with_pillow(source, page)

@@ -482,6 +482,13 @@ def test_a_name_that_is_not_utf8_is_told_in_ascii(tmp_path: Path) -> None:
         ("JPEG", "CMYK", {}),
         ("WEBP", "RGB", {}),
         ("TIFF", "RGB", {}),
+        ("GIF", "P", {}),
+        ("AVIF", "RGB", {}),
+        ("BMP", "RGB", {}),
+        ("PPM", "RGB", {}),
+        ("SGI", "RGB", {}),
+        ("JPEG2000", "RGB", {}),
+        ("JPEG2000", "RGB", {"irreversible": True, "quality_layers": [40, 20]}),
     ],
 )
 def test_truncated_picture(
