@@ -68,7 +68,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
@@ -751,28 +751,6 @@ def from_pillow(picture: Any) -> Image:
 
 # --- Decoders -------------------------------------------------------------------------
 
-
-class Source(NamedTuple):
-    """An input, open."""
-
-    path: str
-    file: BinaryIO  # in memory what came through a pipe
-    stat: os.stat_result  # of what was opened
-    format: Format
-    page: int  # the one to decode, from 1
-    dpi: float  # that a page of a PDF is rendered at
-
-    def read(self) -> bytes:
-        """All its bytes."""
-        self.file.seek(0)
-        return self.file.read()
-
-    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
-        """What was decoded of this input."""
-        file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
-
-
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
@@ -783,42 +761,91 @@ def check_size(width: float, height: float) -> None:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
 
 
-def open_with_pillow(source: Source) -> Any:
-    """An input as a Pillow image, at its page, of which only headers are read so far.
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An input, open, with what its decoder keeps from one page to the next."""
 
-    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
-    """
-    from PIL import Image as Pillow
+    path: str
+    file: BinaryIO  # in memory what came through a pipe
+    stat: os.stat_result  # of what was opened
+    format: Format
+    dpi: float  # that pages of a PDF are rendered at
 
-    kind = source.format.name
-    Pillow.preinit()
-    if kind not in Pillow.OPEN:
-        Pillow.init()
-    if kind == "HEIF":
-        import pillow_heif
+    @cached_property
+    def data(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
 
-        pillow_heif.register_heif_opener()
-    source.file.seek(0)
-    picture: Any = Pillow.OPEN[kind][0](source.file, "")
-    check_size(*picture.size)
-    picture.seek(source.page - 1)
-    check_size(*picture.size)
-    return picture
+    @cached_property
+    def pillow(self) -> Any:
+        """The input as a Pillow image, of which only headers are read so far.
+
+        `Image.open` would refuse by Pillow's own limit of pixels, lower than ours.
+        """
+        from PIL import Image as Pillow
+
+        kind = self.format.name
+        Pillow.preinit()
+        if kind not in Pillow.OPEN:
+            Pillow.init()
+        if kind == "HEIF":
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        self.file.seek(0)
+        return Pillow.OPEN[kind][0](self.file, "")
+
+    def in_pillow(self, page: int) -> Any:
+        """The Pillow image at a page."""
+        self.pillow.seek(page)
+        check_size(*self.pillow.size)
+        return self.pillow
+
+    @cached_property
+    def tiff(self) -> list[Any]:
+        """The pages of a TIFF, as tifffile has them: no small copies, no masks.
+
+        Raises ValueError where the chain of its images is cut.
+        """
+        import tifffile
+
+        self.file.seek(0)
+        pages: Any = tifffile.TiffFile(self.file).pages
+        images = list(pages)
+        self.file.seek(pages.next_page_offset)
+        end = self.file.read(pages.parent.tiff.offsetsize)
+        (following,) = struct.unpack(pages.parent.tiff.offsetformat, end)
+        if following not in (0, *(image.offset for image in images)):
+            raise ValueError("an image is missing")
+        whole = [image for image in images if not image.is_reduced | image.is_mask]
+        return whole or images
+
+    @cached_property
+    def pages(self) -> int:
+        """The count of its pages or frames."""
+        return self.format.pages(self) if self.format.pages else 1
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
 
 
-def decode_with_pillow(source: Source) -> Picture:
+def decode_with_pillow(source: Source, page: int) -> Picture:
     """Any picture of up to 8 bits."""
-    return source.picture(from_pillow(open_with_pillow(source)))
+    return source.picture(from_pillow(source.in_pillow(page)))
 
 
-def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+def decode_with_opencv(
+    data: bytes, page: int = 0, flags: int = cv2.IMREAD_UNCHANGED
+) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    data = np.frombuffer(source.read(), np.uint8)
-    if source.page == 1:
-        image: Image | None = cv2.imdecode(data, flags)
+    file = np.frombuffer(data, np.uint8)
+    if page == 0:
+        image: Image | None = cv2.imdecode(file, flags)
     else:
-        only = source.page - 1, source.page
-        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
+        (image,) = cv2.imdecodemulti(file, flags, range=(page, page + 1))[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -827,16 +854,22 @@ def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Ima
 PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
 
 
-def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+def finished(
+    source: Source, pixels: Image, page: int = 0, is_turned: bool = True
+) -> Picture:
     """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
 
     Where it is known not to be turned, Pillow need not look for that behind the pixels.
     """
-    header = open_with_pillow(source)
+    header = source.in_pillow(page)
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
     return source.picture(as_shown(pixels, profile, orientation), notes=notes)
+
+
+# The frames of an animation, of which only headers are read.
+count_frames: Callable[[Source], int] = attrgetter("pillow.n_frames")
 
 
 def png_chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -859,10 +892,21 @@ def png_chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def is_animated(source: Source) -> bool:
+def is_animated(chunks: Iterable[bytes]) -> bool:
     """Whether a PNG has frames, which it says before its pixels."""
-    names = (chunk[:4] for chunk in png_chunks(source.file))
+    names = (chunk[:4] for chunk in chunks)
     return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
+
+
+def count_png(source: Source) -> int:
+    """1, or the frames of an animation, whose checksums no decoder compares."""
+    if not is_animated(png_chunks(source.file)):
+        return 1
+    first = replace(source).pillow
+    if first.tile[0][1] != (0, 0, *first.size):
+        raise ValueError("its first frame is of another size")
+    first.verify()
+    return count_frames(source)
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -879,20 +923,19 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     empty.
     """
     width, height, bits, colour = header
-    check_size(width, height)
     if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
         with contextlib.suppress(ImportError):
             import imagecodecs
 
-            return to_rgb(imagecodecs.png_decode(source.read()))
+            return to_rgb(imagecodecs.png_decode(source.data))
     pixels: Image | None = None
     if isinstance(source.file, io.BufferedReader):
-        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # `imdecode` copies what it decoded, 4 % of the time. Of other formats `imread`
         # completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
-        pixels = decode_with_opencv(source)
+        pixels = decode_with_opencv(source.data)
     if colour == GRAY and clear:  # which OpenCV does not regard
         white = np.iinfo(pixels.dtype).max
         level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
@@ -900,26 +943,23 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     return pixels
 
 
-def decode_png(source: Source) -> Picture:
+def decode_png(source: Source, page: int) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
     chunks = list(png_chunks(source.file))
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
-    if max(width, height) > LONGEST_SIDE:
+    if max(width, height) > LONGEST_SIDE:  # Pillow completes what is cut
         fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
         raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
-    if b"acTL" in contents:
-        first = open_with_pillow(source._replace(page=1))
-        if first.tile[0][1] != (0, 0, width, height):
-            raise ValueError("its first frame is of another size")
-        first.verify()  # else nothing compares the checksums of pixels
-        return decode_with_pillow(source)
+    check_size(width, height)
+    if is_animated(chunks):
+        return decode_with_pillow(source, page)
     clear = contents.get(b"tRNS", b"")
     pixels = png_pixels(source, header, clear)
     is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
     if is_turned or b"iCCP" in contents:
-        return finished(source, pixels, is_turned)
+        return finished(source, pixels, is_turned=is_turned)
     is_plain = bits == 8 and colour == RGB and not clear
     return source.picture(over_white(pixels), is_plain)
 
@@ -928,22 +968,22 @@ def decode_png(source: Source) -> Picture:
 FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 
-def decode_jpeg(source: Source) -> Picture:
+def decode_jpeg(source: Source, page: int) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    data = source.read()
-    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    data = source.data
     if re.search(FOUR_CHANNELS, data):
-        decode_with_opencv(source)
-        return decode_with_pillow(source)
+        decode_with_opencv(data)
+        return decode_with_pillow(source, page)
     # Of what turns a picture OpenCV reads EXIF alone.
     if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
-        return finished(source, decode_with_opencv(source))
-    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+        return finished(source, decode_with_opencv(data))
+    return source.picture(decode_with_opencv(data, flags=cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
+STREAM_END = b"\xff\xd9"  # which is nowhere else in it
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -957,35 +997,32 @@ def white_of(kind: str, data: bytes) -> int:
     return {64: 1023, 96: 4095}.get(flags, 255)
 
 
-SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+SYCC = rb"(?s)colr\x01..\0\0\0\x12"  # of JPEG 2000: YCbCr, for OpenCV off by 7 levels
 LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
 
 
-def decode_by_depth(source: Source) -> Picture:
+def decode_by_depth(source: Source, page: int) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    data = source.read()
-    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    kind, data = source.format.name, source.data
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
-    white = white_of(source.format.name, data)
-    if white <= 255:
-        return decode_with_pillow(source)
-    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
-    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
-    if is_ycc:  # by OpenCV it would be off by 7 levels
-        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    if kind == "JPEG2000" and data.find(STREAM_END, data.index(STREAM)) < 0:
+        raise ValueError("cut short")  # the last layers of detail may be missing
+    white = white_of(kind, data)
+    if white <= 255 or re.search(SYCC, data):
+        return decode_with_pillow(source, page)
+    pixels = decode_with_opencv(data, page)
     black = 0
     if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
         black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
-    return finished(source, at_16_bits(pixels, white, black))
+    return finished(source, at_16_bits(pixels, white, black), page)
 
 
-def decode_float(source: Source) -> Picture:
+def decode_float(source: Source, page: int) -> Picture:
     """HDR and PFM by OpenCV."""
-    return source.picture(decode_with_opencv(source))
+    return source.picture(decode_with_opencv(source.data))
 
 
-PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
 PDFIUM = threading.Lock()  # it is not made for threads
 
 
@@ -994,99 +1031,96 @@ def opened_pdf(source: Source) -> Iterator[Any]:
     """A document of pypdfium2, where that is installed; one at a time."""
     import pypdfium2
 
-    end = source.file.seek(0, os.SEEK_END)
-    source.file.seek(max(0, end - PDF_END))
-    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
+    if b"%%EOF" not in source.data[-1024:]:  # PDFium would render what is there
         raise ValueError("cut short")
-    # PDFium reads through Python, and drops what a handler raises there.
-    with (
-        signals_late(),
-        PDFIUM,
-        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
-    ):
+    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.data)) as document:
         yield document
 
 
-def decode_pdf(source: Source) -> Picture:
+def count_pdf(source: Source) -> int:
+    """The pages of a PDF; without any PDFium does not open it."""
+    with opened_pdf(source) as document:
+        return len(document)
+
+
+def decode_pdf(source: Source, page: int) -> Picture:
     """A page of a PDF as it is printed, with what was filled into forms."""
     with opened_pdf(source) as document:
         document.init_forms()
-        page = document[source.page - 1]
+        sheet = document[page]
         scale = source.dpi / 72
-        width, height = page.get_size()
+        width, height = sheet.get_size()
         check_size(width * scale, height * scale)
-        return source.picture(page.render(scale=scale).to_numpy())
-
-
-def tiff_pages(source: Source) -> list[Any]:
-    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
-
-    Raises ValueError where the chain of its images is cut.
-    """
-    import tifffile
-
-    source.file.seek(0)
-    document: Any = tifffile.TiffFile(source.file)
-    images = [document.pages[number] for number in range(len(document.pages))]
-    source.file.seek(document.pages.next_page_offset)
-    end = source.file.read(document.tiff.offsetsize)
-    (following,) = struct.unpack(document.tiff.offsetformat, end)
-    if following not in (0, *(image.offset for image in images)):
-        raise ValueError("an image is missing")
-    pages = [image for image in images if not image.is_reduced and not image.is_mask]
-    return pages or images
+        return source.picture(sheet.render(scale=scale).to_numpy())
 
 
 PROFILE, NODATA = 34675, 42113  # tags of TIFF
+LAB = 8  # of its kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
+FAX = 2, 3, 4  # kinds of compression
+LIBTIFF = 1, *FAX, 5, 6, 7, 8, 32773, 32946, 34925, 50000  # what Pillow's can undo
 
 
-def check_strips(page: Any) -> None:
-    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
-    counts = page.databytecounts
-    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
+def check_tiff(path: str, image: Any, is_deep: bool) -> None:
+    """Refuse an image of a TIFF of strange colours, too many pixels, or too few strips.
+
+    Raises ImageDiffError or ValueError.
+    """
+    bands = image.samplesperpixel
+    if bands > 4:
+        fault = f"{path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    if image.photometric in OTHER_LAB or (image.photometric == LAB and is_deep):
+        fault = f"{path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
+    check_size(image.imagewidth, image.imagelength)
+    counts = image.databytecounts
+    if image.planarconfig not in (1, 2) or len(counts) < math.prod(image.chunked):
         raise ValueError("strips are missing")
-    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
-    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+    bits = image.imagewidth * bands * image.bitspersample
+    if image.compression == 1 and sum(counts) < bits // 8 * image.imagelength:
         raise ValueError("strips are too small")
 
 
-def tiff_values(source: Source, page: Any) -> Image:
+def tiff_values(source: Source, image: Any) -> Image:
     """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
     try:
-        values = in_known_depth(page.asarray())
+        values = in_known_depth(image.asarray())
     except (NotImplementedError, ValueError) as problem:
-        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
+        bits = image.bitspersample
+        is_known = image.planarconfig == 1 and image.compression in LIBTIFF and bits > 8
+        if not is_known or "imagecodecs" not in str(problem):
             raise
-        values = to_rgb(decode_with_opencv(source))
-        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
-        return values >> lost if lost > 0 else values
-    if page.planarconfig != 1 and values.ndim == 3:
+        values = to_rgb(decode_with_opencv(source.data, image.index))
+        return values >> (16 - bits) if bits < 16 else values  # it moves them up
+    if image.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(ORIENTATION, 1))
+    return turned(values, image.tags.valueof(ORIENTATION, 1))
 
 
-def decode_deep_tiff(source: Source, page: Any) -> Picture:
+def decode_deep_tiff(source: Source, image: Any) -> Picture:
     """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = tiff_values(source, page)
-    bands = page.samplesperpixel
+    values = tiff_values(source, image)
+    bands = image.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
     if values.dtype.kind == "u":
-        white = 2**page.bitspersample - 1
-        if page.photometric == 0:
+        white = 2**image.bitspersample - 1
+        if image.photometric == 0:
             values = values.dtype.type(white) - values
-        if values.dtype == np.uint16:
+        if image.bitspersample != 8:
             values = at_16_bits(values, white)
     if bands == 2:
         values = values[..., [0, 0, 0, 1]]
-    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+    if bands in (2, 4) and not any(image.extrasamples):  # the last band is no alpha
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
-    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
+    pixels = over_white(pixels, premultiplied=image.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if PROFILE in image.tags else ()
     return source.picture(pixels, notes=notes)
 
 
@@ -1104,35 +1138,23 @@ def without_value(picture: Picture, nodata: float) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-LAB = 8  # of TIFF's kinds of colours: CIELAB
-OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
-PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
-FAX = 2, 3, 4  # kinds of compression
-
-
-def decode_tiff(source: Source) -> Picture:
+def decode_tiff(source: Source, page: int) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    page = tiff_pages(source)[source.page - 1]
-    source = source._replace(page=page.index + 1)  # as decoders count
-    check_size(page.imagewidth, page.imagelength)
-    bands, colours = page.samplesperpixel, page.photometric
-    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-    if bands > 4:
-        fault = f"{source.path} has {bands} bands; extract the three to compare"
-        raise ImageDiffError(fault)
-    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
-        fault = f"{source.path} has CIELAB colours of a kind that is not read"
-        raise ImageDiffError(f"{fault}; convert it to RGB")
-    check_strips(page)
-    if page.compression in FAX:
-        decode_with_opencv(source)  # it tells of damage, and Pillow does not
-    is_usual = bands < 3 or colours == 2  # not gray of several bands
-    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-        picture = decode_with_pillow(source)
+    image = source.tiff[page]
+    is_deep = image.bitspersample not in (1, 2, 4, 8) or image.sampleformat != 1
+    check_tiff(source.path, image, is_deep)
+    if image.compression in FAX:
+        decode_with_opencv(source.data, image.index)  # it tells of damage
+    is_usual = image.samplesperpixel < 3 or image.photometric == 2
+    is_pillow = image.photometric in PILLOW_COLOURS or (is_usual and not is_deep)
+    if is_pillow and image.compression in LIBTIFF:
+        # Where a page has none, Pillow keeps that of the page before.
+        source.pillow.info["icc_profile"] = image.tags.valueof(PROFILE)
+        picture = decode_with_pillow(source, image.index)
     else:
-        picture = decode_deep_tiff(source, page)
-    if NODATA in page.tags:
-        return without_value(picture, page.nodata)
+        picture = decode_deep_tiff(source, image)
+    if NODATA in image.tags:
+        return without_value(picture, image.nodata)
     return picture
 
 
@@ -1144,44 +1166,35 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
-    decode: Callable[[Source], Picture]
+    decode: Callable[[Source, int], Picture]  # the page or frame of this number, from 0
+    pages: Callable[[Source], int] | None = None  # counts them; None: there is but one
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
+    Format("PNG", rb"\x89PNG", decode_png, count_png),
     Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("PDF", rb"%PDF", decode_pdf),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
-    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, lambda source: len(source.tiff)),
+    Format("PDF", rb"%PDF", decode_pdf, count_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow, count_frames),
+    Format("GIF", rb"GIF8", decode_with_pillow, count_frames),
     Format("BMP", rb"BM", decode_with_pillow),
     Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("SGI", rb"\x01\xda", decode_with_pillow),
+    Format("ICO", rb"\0\0\x01\0[^\0]", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, count_frames),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow, count_frames),
     Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
     Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
     Format("PFM", rb"P[Ff]\s", decode_float),
     Format("HDR", rb"#\?", decode_float),
 )
-ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
-
-
-def pages_in(source: Source) -> int:
-    """The count of pages or frames of an input, of which only headers are read."""
-    kind = source.format.name
-    if kind == "PDF":  # without pages PDFium does not open it
-        with opened_pdf(source) as document:
-            return len(document)
-    if kind == "TIFF":
-        return len(tiff_pages(source))
-    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
-        picture = open_with_pillow(source._replace(page=1))
-        return int(getattr(picture, "n_frames", 1))
-    return 1
-
-
 HEAD = 1024  # bytes of a file from which its kind is told
 SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
+REFUSED = (
+    (rb"\Z", "is empty; save the picture again"),
+    (SVG, "is an SVG; render it to PNG first"),
+    (rb"", "is not a picture of a format that is read; convert it to PNG"),
+)
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -1189,16 +1202,12 @@ def format_of(path: str, head: bytes) -> Format:
     for kind in FORMATS:
         if re.match(kind.begins, head, re.DOTALL):
             return kind
-    fault = "is not a picture of a format that is read; convert it to PNG"
-    if not head:
-        fault = "is empty; save the picture again"
-    elif re.match(SVG, head, re.DOTALL):
-        fault = "is an SVG; render it to PNG first"
-    raise ImageDiffError(f"{path} {fault}")
+    faults = (fault for begins, fault in REFUSED if re.match(begins, head, re.DOTALL))
+    raise ImageDiffError(f"{path} {next(faults)}")
 
 
 def open_source(
-    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
+    stack: contextlib.ExitStack, path: PathLike, dpi: float = 150
 ) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
@@ -1220,15 +1229,46 @@ def open_source(
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page, dpi)
+    return Source(shown, file, stat, kind, dpi)
+
+
+# Documents that stay open with their decoders: else each frame of an animation would
+# be decoded from the first one on, 60 of 320x240 in 2.1 s in place of 0.1.
+KEPT: dict[tuple[object, ...], Source] = {}
+MOST_KEPT = 2  # as of a pair
+
+
+@contextlib.contextmanager
+def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
+    """An input, open; a file of several pages stays open until two others are read.
+
+    Raises ImageDiffError like `open_source`.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path, dpi)
+        stat = source.stat
+        content = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+        key = source.path, dpi, *content
+        kept = KEPT.pop(key, None)  # so that no other thread has it now
+        if kept is not None:
+            stack.close()
+            source = kept
+            stack.enter_context(source.file)
+        yield source
+        # What was not decoded has not been asked for its pages.
+        is_document = vars(source).get("pages", 1) > 1 and S_ISREG(stat.st_mode)
+        if is_document and KEPT.setdefault(key, source) is source:
+            stack.pop_all()
+    for oldest in list(KEPT)[:-MOST_KEPT]:
+        with contextlib.suppress(KeyError):  # another thread was faster
+            KEPT.pop(oldest).file.close()
 
 
 PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
 
 
-def decoding_fault(problem: Exception, source: Source) -> str:
-    """Why an input was not decoded, and what to do."""
-    kind = source.format.name
+def decoding_fault(problem: Exception, kind: str, page: int) -> str:
+    """Why a page of this kind of file was not decoded, and what to do."""
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
         package = PACKAGES.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
@@ -1240,30 +1280,30 @@ def decoding_fault(problem: Exception, source: Source) -> str:
         return f"has more pixels than {limit} allows; {remedy}"
     if "password" in str(problem):
         return f"is a {kind} that is locked with a password; save it without"
-    if source.page > 1:
-        return f"has no page {source.page} that is whole; name another"
+    if page > 0:
+        return f"has no page {page + 1} that is whole; name another"
     return f"is a damaged or truncated {kind}; save or copy it again"
 
 
 @contextlib.contextmanager
-def faults_named(source: Source) -> Iterator[None]:
+def faults_named(source: Source, page: int = 0) -> Iterator[None]:
     """Let a decoder that fails be an ImageDiffError that names the input."""
     try:
         yield
     except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
-        fault = decoding_fault(problem, source)
+        fault = decoding_fault(problem, source.format.name, page)
         raise ImageDiffError(f"{source.path} {fault}") from problem
 
 
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
-    with faults_named(source):
-        pages = pages_in(source)
-        if source.page > pages:
+def decode(wanted: tuple[Source, int]) -> Picture:
+    """Decode a page, from 0, of an input; ImageDiffError, naming it, if that fails."""
+    source, page = wanted
+    with faults_named(source, page):
+        if page >= source.pages:
             raise ValueError("no such page")
-        picture = source.format.decode(source)._replace(pages=pages)
+        picture = source.format.decode(source, page)._replace(pages=source.pages)
     if picture.pixels.dtype == np.float32:
         broken = ~np.isfinite(picture.pixels).all(axis=2)
         if broken.any():
@@ -1282,40 +1322,46 @@ DAMAGE = (
 LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 
-def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
+    """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
+    size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
     with hear_decoders() as heard:
-        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
+        pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
     damage = re.search(DAMAGE, messages) if messages else None
     if damage is None:
         return pictures
-    if len(sources) > 1:  # to learn which it is
-        return [read_sources([source])[0] for source in sources]
+    if len(wanted) > 1:  # to learn which it is
+        return [read_sources([one])[0] for one in wanted]
     reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
-    fault = f"{sources[0].path} is damaged: {reason}"
+    fault = f"{wanted[0][0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
+def read_images(
+    places: Iterable[tuple[PathLike, int | None]], dpi: float = 150
+) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
+    places: of each its path and the page or frame to read, from 1; None: the first.
     Every path is opened once, in the calling thread and in this order; then all are
-    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
-    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
-    be read, is damaged, also where a decoder says that it made up a part, or needs more
-    memory than there is.
+    decoded at once: as uint8, uint16, or float32 for any other depth. dpi: what a PDF
+    is rendered at. Raises ImageDiffError, naming the path, the reason and the remedy,
+    where a picture cannot be read, is damaged, also where a decoder says that it made
+    up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(stack, path, page, dpi) for path in paths])
+        wanted = [
+            (stack.enter_context(opened(path, dpi)), (number or 1) - 1)
+            for path, number in places
+        ]
+        return read_sources(wanted)
 
 
 def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page, dpi=dpi)[0]
+    return read_images([(path, page)], dpi)[0]
 
 
 def count_pages(path: PathLike) -> int:
@@ -1326,10 +1372,14 @@ def count_pages(path: PathLike) -> int:
     """
     if not os.path.isfile(path):
         return 1
-    with contextlib.ExitStack() as stack:
-        source = open_source(stack, path)
-        with hear_decoders(), faults_named(source):
-            return pages_in(source)
+    with opened(path) as source, faults_named(source):
+        kind = source.format
+        if kind.pages is None:
+            return 1
+        if kind.name == "PNG" and not is_animated(png_chunks(source.file)):
+            return 1
+        with hear_decoders():
+            return source.pages
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -4290,11 +4340,7 @@ def compare_files(
     paths, rectangles = masks_and_rectangles(options)
     masks_first = [(path, 1) for path in paths]
     places = [(first, first_page), (second, second_page), *masks_first]
-    with contextlib.ExitStack() as stack:
-        sources = [
-            open_source(stack, path, page or 1, options.dpi) for path, page in places
-        ]
-        one, other, *masks = read_sources(sources)
+    one, other, *masks = read_images(places, options.dpi)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -5961,6 +6007,7 @@ EXTENSIONS = (
     ".hdr",
     ".heic",
     ".heif",
+    ".ico",
     ".jfif",
     ".j2k",
     ".jp2",
@@ -5976,6 +6023,7 @@ EXTENSIONS = (
     ".pnm",
     ".ppm",
     ".ras",
+    ".sgi",
     ".sr",
     ".tif",
     ".tiff",

@@ -13,6 +13,8 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
+import image_diff
+
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
@@ -20,6 +22,14 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_documents() -> Iterator[None]:
+    """What stays open until the process ends is closed before Python complains."""
+    yield
+    for source in image_diff.KEPT.values():
+        source.file.close()
 
 
 @pytest.fixture(scope="session")
