@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import image_diff
+
 # No test hangs on the speed of the machine.
 settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
-
-import image_diff
 
 
 @pytest.fixture

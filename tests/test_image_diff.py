@@ -40,7 +40,7 @@ from image_diff import (
     find_mask,
     find_regions,
     find_threshold,
-    have_own_noise,
+    is_of_camera,
     measure,
     merge_boxes,
     noise_by_activity,
@@ -704,6 +704,17 @@ def reworded(old: str, new: str) -> list[str]:
     return lines
 
 
+def with_colour_noise(picture: Picture) -> Picture:
+    """A picture with noise that leaves its brightness as it is."""
+    luma, *colours = cv2.split(cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb))
+    grain = np.random.default_rng(1).normal(0, 6, (2, *luma.shape))
+    noisy_colours = [
+        np.clip(colour + cv2.GaussianBlur(noise, (0, 0), 1), 0, 255).astype(np.uint8)
+        for colour, noise in zip(colours, grain, strict=True)
+    ]
+    return cv2.cvtColor(cv2.merge([luma, *noisy_colours]), cv2.COLOR_YCrCb2BGR)
+
+
 PAGE = page()
 CUP = photo("coffee")[80:320, 120:480]
 GRAINED = noisy(CUP, 3, 1)
@@ -723,6 +734,14 @@ ORIGINS: dict[str, tuple[Picture, Picture, bool]] = {
     "a page with noise": (noisy(PAGE, 4, 1), noisy(PAGE, 4, 2), True),
     "a page as JPEG 70": (PAGE, as_jpeg(PAGE, 70), True),
     "a photograph as JPEG 98": (CUP, as_jpeg(CUP, 98), True),
+    "two photographs as JPEG 20": (
+        as_jpeg(GRAINED, 20),
+        as_jpeg(noisy(CUP, 3, 2), 20),
+        True,
+    ),
+    "noise in the dark": (GRAINED, times(noisy(CUP, 3, 2), 0.3), True),
+    "another focus": (CUP, cv2.GaussianBlur(CUP, (0, 0), 1.5), False),
+    "noise of colours": (CUP, with_colour_noise(CUP), True),
 }
 
 
@@ -731,10 +750,8 @@ def test_a_pair_is_digital_or_has_noise_of_its_own(name: str) -> None:
     first, second, expected = ORIGINS[name]
     x, y = (gray_of(picture).astype(np.float32) for picture in (first, second))
     counted = np.ones(x.shape, bool)
-    difference = cv2.absdiff(first, second).max(axis=2)
-    spread = spread_of(x, y)
-    told = have_own_noise(x, y, spread, difference, counted)
-    swapped = have_own_noise(y, x, spread_of(y, x), difference, counted)
+    told = is_of_camera(first, second, spread_of(x, y), counted)
+    swapped = is_of_camera(second, first, spread_of(y, x), counted)
     assert told == swapped == expected
     assert (compare_images(first, second).noise is not None) == expected
 
@@ -762,6 +779,27 @@ def test_what_is_ignored_is_no_part_of_the_noise() -> None:
     right = compare_images(first[:, 180:], second[:, 180:])
     assert comparison.noise == pytest.approx(right.noise, rel=0.1)
     assert comparison.regions == ()
+
+
+def coarsely_noisy(picture: Picture, seed: int) -> Picture:
+    """A picture with noise of 5 levels that is wider than a pixel, as of film."""
+    grain = np.random.default_rng(seed).normal(0, 1, picture.shape)
+    grain = cv2.GaussianBlur(grain, (0, 0), 2)
+    return np.clip(picture + 5 * grain / grain.std(), 0, 255).astype(np.uint8)
+
+
+def test_noise_wider_than_a_pixel_is_noise_and_an_edit_in_it_is_found() -> None:
+    first, second = coarsely_noisy(CUP, 1), coarsely_noisy(CUP, 2)
+    assert compare_images(first, second).regions == ()
+    edited_second = coarsely_noisy(edited(CUP), 2)
+    assert len(compare_images(first, edited_second).regions) == 1
+
+
+@pytest.mark.parametrize(("sigma", "regions"), [(0, 1), (3, 0)])
+def test_one_pixel_counts_but_where_there_is_noise(sigma: float, regions: int) -> None:
+    first, second = noisy(CUP, sigma, 1), noisy(CUP, sigma, 2)
+    second[100, 100] = 255 if first[100, 100].mean() < 128 else 0
+    assert len(compare_images(first, second).regions) == regions
 
 
 def deep_noisy(picture: Picture, kind: type, most: float, seed: int) -> Picture:
