@@ -485,7 +485,7 @@ def map_on_cores(
 
     For small work the import alone takes longer than all cores spare, 8 ms.
     """
-    if not large:
+    if not large or min(len(items), cv2.getNumThreads()) == 1:
         return [function(item) for item in items]
     with signals_late() as late:
         futures = in_threads(function, items, late)
@@ -741,6 +741,7 @@ class Source(NamedTuple):
     format: Format
     page: int  # the one to decode, from 1
     dpi: float  # that a page of a PDF is rendered at
+    kept: dict[str, Any]  # what a decoder has read for any page, while it is open
 
     def read(self) -> bytes:
         """All its bytes."""
@@ -971,7 +972,10 @@ PDFIUM = threading.Lock()  # it is not made for threads
 
 @contextlib.contextmanager
 def opened_pdf(source: Source) -> Iterator[Any]:
-    """A document of pypdfium2, where that is installed; one at a time."""
+    """A document of pypdfium2, where that is installed; one at a time.
+
+    It is kept open with its input: to load its fonts anew takes a third of a page.
+    """
     import pypdfium2
 
     end = source.file.seek(0, os.SEEK_END)
@@ -979,12 +983,17 @@ def opened_pdf(source: Source) -> Iterator[Any]:
     if b"%%EOF" not in source.file.read():  # PDFium would render what is there
         raise ValueError("cut short")
     # PDFium reads through Python, and drops what a handler raises there.
-    with (
-        signals_late(),
-        PDFIUM,
-        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
-    ):
-        yield document
+    with signals_late(), PDFIUM:
+        if "PDF" not in source.kept:
+            source.kept["PDF"] = pypdfium2.PdfDocument(source.file)
+        yield source.kept["PDF"]
+
+
+def close_documents(kept: dict[str, Any]) -> None:
+    """Close what is kept of an input that is closed."""
+    if "PDF" in kept:
+        with signals_late(), PDFIUM:
+            kept["PDF"].close()
 
 
 def decode_pdf(source: Source) -> Picture:
@@ -1005,6 +1014,8 @@ def tiff_pages(source: Source) -> list[Any]:
     """
     import tifffile
 
+    if "TIFF" in source.kept:
+        return cast("list[Any]", source.kept["TIFF"])
     source.file.seek(0)
     document: Any = tifffile.TiffFile(source.file)
     images = [document.pages[number] for number in range(len(document.pages))]
@@ -1014,6 +1025,7 @@ def tiff_pages(source: Source) -> list[Any]:
     if following not in (0, *(image.offset for image in images)):
         raise ValueError("an image is missing")
     pages = [image for image in images if not image.is_reduced and not image.is_mask]
+    source.kept["TIFF"] = pages or images
     return pages or images
 
 
@@ -1200,7 +1212,9 @@ def open_source(
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page, dpi)
+    kept: dict[str, Any] = {}
+    stack.callback(close_documents, kept)
+    return Source(shown, file, stat, kind, page, dpi, kept)
 
 
 PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
@@ -2965,6 +2979,11 @@ def explain(
     """
     bands = sampled_bands(*first.shape[:2])
     if not bands or bands[0].right == 0:
+        return Explanation()
+    unequal = (
+        cv2.norm(band.of(first), band.of(second), cv2.NORM_INF) for band in bands
+    )
+    if not interpolated and not any(unequal):  # the rest takes 80 ms of a page
         return Explanation()
     scale = scale_of(first, second)
     a = scale(np.vstack([band.of(first) for band in bands]))
@@ -6012,23 +6031,32 @@ SIDE = 32  # means in a row and in a column of what a page looks like from afar
 FAR = 20  # dots an inch that a page of a PDF is rendered at for that
 
 
-def read_page(path: str, page: int, dpi: int) -> Image:
-    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
-    pixels = read_image(path, page, dpi).pixels
-    return to_8_bits(pixels, *value_range(pixels, pixels))
+def in_8_bits(image: Image) -> Image:
+    """An image of any depth in 8 bits; floats from their least to their most."""
+    return to_8_bits(image, *value_range(image, image))
 
 
-def from_afar(path: str, page: int) -> Gray8:
-    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
-
-    White, where it cannot be read: comparing it tells why.
-    """
-    try:
-        levels = gray(read_page(path, page, FAR))
-    except ImageDiffError:
-        return np.full(SIDE * SIDE, 255, np.uint8)
+def from_afar(page: Picture) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray."""
+    levels = gray(in_8_bits(page.pixels))
     means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return means.ravel()
+
+
+def pages_from_afar(path: str, count: int) -> Iterator[Gray8]:
+    """`from_afar` of each of so many pages of a document.
+
+    White, where one cannot be read: comparing it tells why.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path, dpi=FAR)
+        for number in range(1, count + 1):
+            try:
+                (page,) = read_sources([source._replace(page=number)])
+            except ImageDiffError:
+                yield np.full(SIDE * SIDE, 255, np.uint8)
+            else:
+                yield from_afar(page)
 
 
 def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
@@ -6090,8 +6118,10 @@ def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
     counts = count_pages(first), count_pages(second)
     if max(counts) == 1 or same_bytes(first, second):
         return [(number, number) for number in range(1, counts[0] + 1)]
-    ours = [from_afar(first, page + 1) for page in range(counts[0])]
-    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    ours, theirs = (
+        [*pages_from_afar(path, number)]
+        for path, number in zip((first, second), counts, strict=True)
+    )
     return list(align_pages(unlikeness(ours, theirs)))
 
 
@@ -6220,7 +6250,8 @@ def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     for which in ("first", "second"):
         path, number = getattr(pair, which), getattr(pair, f"{which}_page")
         if beside is not None and number is not None:
-            small = encode_thumbnail(read_page(path, number, options.dpi), ())
+            pixels = read_image(path, number, options.dpi).pixels
+            small = encode_thumbnail(in_8_bits(pixels), ())
             page = new_page(beside)
             with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
                 file.write(small)
