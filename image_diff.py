@@ -5373,7 +5373,7 @@ def locked(folder: PathLike) -> Iterator[None]:
 def remove_tree(path: str) -> None:
     """Remove a file or a folder with all in it, as far as that is possible.
 
-    Of a link what it leads to stays. (shutil.rmtree fails where a signal raises in it.)
+    Of a link what it leads to stays.
     """
     with contextlib.suppress(OSError):
         if os.path.islink(path) or not os.path.isdir(path):
@@ -5382,6 +5382,17 @@ def remove_tree(path: str) -> None:
         for name in os.listdir(path):
             remove_tree(os.path.join(path, name))
         os.rmdir(path)
+
+
+def remove_in_use(folder: str) -> None:
+    """Remove a folder in which a cluster's workers may still write, but never find it.
+
+    It goes as a whole, even where a signal to end the run comes meanwhile.
+    """
+    ended = f"{folder}-ended"
+    with signals_late(), contextlib.suppress(OSError):
+        os.rename(folder, ended)
+        remove_tree(ended)
 
 
 @contextlib.contextmanager
@@ -5395,13 +5406,10 @@ def staging(folder: PathLike) -> Iterator[str]:
             remove_tree(os.path.join(folder, name))
     beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
     try:
-        try:
-            os.mkdir(beside)
-            yield beside
-        finally:
-            remove_tree(beside)
-    finally:  # a signal may have come in the midst of the removal
-        remove_tree(beside)
+        os.mkdir(beside)
+        yield beside
+    finally:
+        remove_in_use(beside)
 
 
 def encode_png(image: Image) -> bytes:
@@ -5884,11 +5892,6 @@ class Pair(NamedTuple):
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
 
 
-def is_named_as_picture(name: str) -> bool:
-    """Whether a name ends as that of a picture."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
 def inside(path: str, folder: str) -> bool:
     """Whether a real path is that of a folder or of something in it."""
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
@@ -5947,7 +5950,7 @@ def list_folder(
         if is_folder:
             if target not in skip:
                 folders.add(name)
-        elif is_named_as_picture(name):
+        elif os.path.splitext(name)[1].lower() in EXTENSIONS:
             pictures[name] = entry.path
     return pictures, folders
 
@@ -6245,18 +6248,17 @@ def new_page(beside: str) -> str:
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
-    status = "only_second" if pair.first is None else "only_first"
-    outcome = told(pair, status, {})
-    for which in ("first", "second"):
-        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
-        if beside is not None and number is not None:
-            pixels = read_image(path, number, options.dpi).pixels
-            small = encode_thumbnail(in_8_bits(pixels), ())
-            page = new_page(beside)
-            with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
-                file.write(small)
-            outcome = outcome._replace(page=page)
-    return outcome
+    which = "second" if pair.first is None else "first"
+    outcome = told(pair, f"only_{which}", {})
+    number = getattr(pair, f"{which}_page")
+    if beside is None or number is None:
+        return outcome
+    pixels = read_image(getattr(pair, which), number, options.dpi).pixels
+    small = encode_thumbnail(in_8_bits(pixels), ())
+    page = new_page(beside)
+    with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+        file.write(small)
+    return outcome._replace(page=page)
 
 
 def compare_both(
@@ -6330,25 +6332,15 @@ def begin_worker(threads: int) -> None:
 
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
-    """Keep the terminal's signals from processes that start: they would end them.
-
-    Raises ImageDiffError where the system refuses a process or a thread.
-    """
-    before: Any = ()
-    if hasattr(signal, "pthread_sigmask"):  # Windows has none
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
+    """Keep the terminal's signals from processes that start: they would end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
-    except (OSError, RuntimeError) as problem:
-        if isinstance(problem, RuntimeError) and "start new thread" not in str(problem):
-            raise
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "free its memory, files or processes, or give fewer --jobs"
-        fault = f"the system refuses a process: {reason}; {remedy}"
-        raise ImageDiffError(fault) from problem
     finally:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -6405,7 +6397,11 @@ def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
 
 @contextlib.contextmanager
 def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
-    """Processes of this machine. Raises ImageDiffError where they cannot start."""
+    """Processes of this machine.
+
+    Raises ImageDiffError where they end as they start, OSError or RuntimeError where
+    the system refuses them.
+    """
     from concurrent.futures import BrokenExecutor, Future
 
     for _ in range(30):  # as a process may be killed from outside at its start
@@ -6705,11 +6701,6 @@ def earlier_states(folder: str) -> dict[str, str]:
     return {}
 
 
-def may_have_page(record: Record) -> bool:
-    """Whether something is saved of a pair: of one that differs, and of pages."""
-    return of_document(record) or record["status"] == "different"
-
-
 def still_there(record: Record, line: str, folder: str) -> bool:
     """Whether the page of a pair is there, if it has one, and of this record."""
     if record["status"] == "same":
@@ -6734,7 +6725,7 @@ def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[st
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif may_have_page(record) and (name in left or name not in states):
+        elif name in left or name not in states:
             with contextlib.suppress(OSError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
@@ -6766,17 +6757,6 @@ def write_overview(plan: Plan, folder: str, total: int) -> None:
         ranked = is_ranking(*inputs)
         page = overview_page(inputs, plan.options, folder, records, left, ranked)
         replace_file(os.path.join(folder, "index.html"), page)
-
-
-def remove_in_use(folder: str) -> None:
-    """Remove a folder in which a cluster's workers may still write, but never find it.
-
-    It goes as a whole, even where the second signal to end the run comes meanwhile.
-    """
-    ended = f"{folder}-ended"
-    with signals_late(), contextlib.suppress(OSError):
-        os.rename(folder, ended)
-        remove_tree(ended)
 
 
 @contextlib.contextmanager

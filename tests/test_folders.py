@@ -916,11 +916,8 @@ def refuse_processes(
     return started
 
 
-REFUSED = (
-    "the system refuses a process: {}; "
-    "free its memory, files or processes, or give fewer --jobs"
-)
-NO_PROCESS = REFUSED.format("Resource temporarily unavailable")
+REFUSED = "the system refuses: {}; free its memory, files or processes"
+NO_PROCESS = REFUSED.format("[Errno 11] Resource temporarily unavailable")
 
 
 @pytest.mark.parametrize(
