@@ -6665,18 +6665,20 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
-    """A text that changes with the settings, and when a file of the pair does.
-
-    So it does when another file takes the place of one.
-    """
-    from hashlib import blake2b
-
+def state_of_files(*paths: str | None) -> str:
+    """A text that changes when a file does, or another takes its place."""
     states = []
-    for path in filter(None, (pair.first, pair.second, pair.mask)):
+    for path in filter(None, paths):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    state = repr((settings, pair, states))
+    return repr(states)
+
+
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does."""
+    from hashlib import blake2b
+
+    state = repr((settings, pair, state_of_files(pair.first, pair.second, pair.mask)))
     return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
@@ -6742,7 +6744,8 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     changes meanwhile is compared anew by the next run.
     """
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
-    settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
+    masks = state_of_files(*masks_and_rectangles(plan.options)[0])
+    settings = [__version__, cv2.__version__, *paths, repr(plan.options), masks]
     states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
     lines = known_lines(folder, states, beside)

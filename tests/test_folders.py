@@ -1233,6 +1233,11 @@ def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) 
     assert runs("--threshold", "0.5", "--json", "--exit-code", "--jobs", "1") == set()
     assert runs("--threshold", "0.5", "--ignore", "0,0,2,2") == COMPARED
     assert {r["threshold"] for r in runs.records().values() if r["width"]} == {0.5}
+    mask = tmp_path / "mask.png"
+    for seed in range(2):
+        write(mask, random_picture(seed, 40, 60, 3))
+        assert runs("--ignore", str(mask)) == COMPARED
+        assert runs("--ignore", str(mask)) == set()
     shutil.copytree(runs.tree / "first", tmp_path / "elsewhere" / "first")
     shutil.copytree(runs.tree / "second", tmp_path / "elsewhere" / "second")
     runs.tree = tmp_path / "elsewhere"
