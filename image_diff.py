@@ -6402,22 +6402,11 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     Raises ImageDiffError where they end as they start, OSError or RuntimeError where
     the system refuses them.
     """
-    from concurrent.futures import BrokenExecutor, Future
-
+    compare = partial(compare_pair, options=plan.options, beside=plan.beside)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
-
-            def submit(pair: Pair) -> Future[Any]:
-                """Send a pair to the next process that is idle."""
-                try:
-                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
-                except BrokenExecutor as problem:
-                    lost: Future[Any] = Future()
-                    lost.set_exception(problem)
-                    return lost
-
             if begins(pool, jobs):
-                yield Workers(submit)
+                yield Workers(partial(pool.submit, compare))
                 return
             exits = [process.exitcode or 0 for process in pool._processes.values()]
         if max(exits) > 0:  # by itself: it would do so again
@@ -6522,15 +6511,18 @@ def compare_until_a_death(
     Where a worker dies no more are sent; those whose outcome is lost are returned when
     the others are done. Once the run is to stop it gives those that are done.
     """
-    from concurrent.futures import wait
+    from concurrent.futures import BrokenExecutor, wait
 
     under_way: deque[tuple[Pair, Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            if not lost:
-                for pair in islice(pairs, ahead - len(under_way)):
+            for pair in islice(pairs, 0 if lost else ahead - len(under_way)):
+                try:
                     under_way.append((pair, workers.submit(pair)))
+                except BrokenExecutor:
+                    lost.append(pair)
+                    break
             if not under_way:
                 break
             pair, future = under_way[0]
