@@ -497,7 +497,7 @@ def map_on_cores(
 
     For small work the import alone takes longer than all cores spare, 8 ms.
     """
-    if not large:
+    if not large or min(len(items), cv2.getNumThreads()) == 1:
         return [function(item) for item in items]
     with signals_late() as late:
         futures = in_threads(function, items, late)
@@ -761,6 +761,9 @@ def check_size(width: float, height: float) -> None:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
 
 
+PDFIUM = threading.Lock()  # it is not made for threads
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """An input, open, with what its decoder keeps from one page to the next."""
@@ -820,6 +823,22 @@ class Source:
             raise ValueError("an image is missing")
         whole = [image for image in images if not image.is_reduced | image.is_mask]
         return whole or images
+
+    @cached_property
+    def pdf(self) -> Any:
+        """The document of pypdfium2; PDFIUM is to be held where it is used."""
+        import pypdfium2
+
+        if b"%%EOF" not in self.data[-1024:]:  # PDFium would render what is there
+            raise ValueError("cut short")
+        return pypdfium2.PdfDocument(self.data)
+
+    def close(self) -> None:
+        """Close the file, and what a decoder has open of it."""
+        if "pdf" in vars(self):
+            with PDFIUM:
+                self.pdf.close()
+        self.file.close()
 
     @cached_property
     def pages(self) -> int:
@@ -1023,31 +1042,17 @@ def decode_float(source: Source, page: int) -> Picture:
     return source.picture(decode_with_opencv(source.data))
 
 
-PDFIUM = threading.Lock()  # it is not made for threads
-
-
-@contextlib.contextmanager
-def opened_pdf(source: Source) -> Iterator[Any]:
-    """A document of pypdfium2, where that is installed; one at a time."""
-    import pypdfium2
-
-    if b"%%EOF" not in source.data[-1024:]:  # PDFium would render what is there
-        raise ValueError("cut short")
-    with PDFIUM, contextlib.closing(pypdfium2.PdfDocument(source.data)) as document:
-        yield document
-
-
 def count_pdf(source: Source) -> int:
     """The pages of a PDF; without any PDFium does not open it."""
-    with opened_pdf(source) as document:
-        return len(document)
+    with PDFIUM:
+        return len(source.pdf)
 
 
 def decode_pdf(source: Source, page: int) -> Picture:
     """A page of a PDF as it is printed, with what was filled into forms."""
-    with opened_pdf(source) as document:
-        document.init_forms()
-        sheet = document[page]
+    with PDFIUM:
+        source.pdf.init_forms()
+        sheet = source.pdf[page]
         scale = source.dpi / 72
         width, height = sheet.get_size()
         check_size(width * scale, height * scale)
@@ -1229,7 +1234,9 @@ def open_source(
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, dpi)
+    source = Source(shown, file, stat, kind, dpi)
+    stack.callback(source.close)
+    return source
 
 
 # Documents that stay open with their decoders: else each frame of an animation would
@@ -1253,7 +1260,7 @@ def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
         if kept is not None:
             stack.close()
             source = kept
-            stack.enter_context(source.file)
+            stack.callback(source.close)
         yield source
         # What was not decoded has not been asked for its pages.
         is_document = vars(source).get("pages", 1) > 1 and S_ISREG(stat.st_mode)
@@ -1261,7 +1268,7 @@ def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
             stack.pop_all()
     for oldest in list(KEPT)[:-MOST_KEPT]:
         with contextlib.suppress(KeyError):  # another thread was faster
-            KEPT.pop(oldest).file.close()
+            KEPT.pop(oldest).close()
 
 
 PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
@@ -3130,6 +3137,11 @@ def explain(
     """
     bands = sampled_bands(*first.shape[:2])
     if not bands or bands[0].right == 0:
+        return Explanation()
+    unequal = (
+        cv2.norm(band.of(first), band.of(second), cv2.NORM_INF) for band in bands
+    )
+    if not interpolated and not any(unequal):  # the rest takes 80 ms of a page
         return Explanation()
     scale = scale_of(first, second)
     a = scale(np.vstack([band.of(first) for band in bands]))
@@ -5533,7 +5545,7 @@ def locked(folder: PathLike) -> Iterator[None]:
 def remove_tree(path: str) -> None:
     """Remove a file or a folder with all in it, as far as that is possible.
 
-    Of a link what it leads to stays. (shutil.rmtree fails where a signal raises in it.)
+    Of a link what it leads to stays.
     """
     with contextlib.suppress(OSError):
         if os.path.islink(path) or not os.path.isdir(path):
@@ -5542,6 +5554,17 @@ def remove_tree(path: str) -> None:
         for name in os.listdir(path):
             remove_tree(os.path.join(path, name))
         os.rmdir(path)
+
+
+def remove_in_use(folder: str) -> None:
+    """Remove a folder in which a cluster's workers may still write, but never find it.
+
+    It goes as a whole, even where a signal to end the run comes meanwhile.
+    """
+    ended = f"{folder}-ended"
+    with signals_late(), contextlib.suppress(OSError):
+        os.rename(folder, ended)
+        remove_tree(ended)
 
 
 @contextlib.contextmanager
@@ -5555,13 +5578,10 @@ def staging(folder: PathLike) -> Iterator[str]:
             remove_tree(os.path.join(folder, name))
     beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
     try:
-        try:
-            os.mkdir(beside)
-            yield beside
-        finally:
-            remove_tree(beside)
-    finally:  # a signal may have come in the midst of the removal
-        remove_tree(beside)
+        os.mkdir(beside)
+        yield beside
+    finally:
+        remove_in_use(beside)
 
 
 def encode_png(image: Image) -> bytes:
@@ -6046,11 +6066,6 @@ class Pair(NamedTuple):
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
 
 
-def is_named_as_picture(name: str) -> bool:
-    """Whether a name ends as that of a picture."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
 def inside(path: str, folder: str) -> bool:
     """Whether a real path is that of a folder or of something in it."""
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
@@ -6109,7 +6124,7 @@ def list_folder(
         if is_folder:
             if target not in skip:
                 folders.add(name)
-        elif is_named_as_picture(name):
+        elif os.path.splitext(name)[1].lower() in EXTENSIONS:
             pictures[name] = entry.path
     return pictures, folders
 
@@ -6193,23 +6208,32 @@ SIDE = 32  # means in a row and in a column of what a page looks like from afar
 FAR = 20  # dots an inch that a page of a PDF is rendered at for that
 
 
-def read_page(path: str, page: int, dpi: int) -> Image:
-    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
-    pixels = read_image(path, page, dpi).pixels
-    return to_8_bits(pixels, *value_range(pixels, pixels))
+def in_8_bits(image: Image) -> Image:
+    """An image of any depth in 8 bits; floats from their least to their most."""
+    return to_8_bits(image, *value_range(image, image))
 
 
-def from_afar(path: str, page: int) -> Gray8:
-    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
-
-    White, where it cannot be read: comparing it tells why.
-    """
-    try:
-        levels = gray(read_page(path, page, FAR))
-    except ImageDiffError:
-        return np.full(SIDE * SIDE, 255, np.uint8)
+def from_afar(page: Picture) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray."""
+    levels = gray(in_8_bits(page.pixels))
     means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return means.ravel()
+
+
+def pages_from_afar(path: str, count: int) -> Iterator[Gray8]:
+    """`from_afar` of each of so many pages of a document.
+
+    White, where one cannot be read: comparing it tells why.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path, dpi=FAR)
+        for number in range(count):
+            try:
+                (page,) = read_sources([(source, number)])
+            except ImageDiffError:
+                yield np.full(SIDE * SIDE, 255, np.uint8)
+            else:
+                yield from_afar(page)
 
 
 def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
@@ -6271,8 +6295,10 @@ def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
     counts = count_pages(first), count_pages(second)
     if max(counts) == 1 or same_bytes(first, second):
         return [(number, number) for number in range(1, counts[0] + 1)]
-    ours = [from_afar(first, page + 1) for page in range(counts[0])]
-    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    ours, theirs = (
+        [*pages_from_afar(path, number)]
+        for path, number in zip((first, second), counts, strict=True)
+    )
     return list(align_pages(unlikeness(ours, theirs)))
 
 
@@ -6396,17 +6422,17 @@ def new_page(beside: str) -> str:
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
-    status = "only_second" if pair.first is None else "only_first"
-    outcome = told(pair, status, {})
-    for which in ("first", "second"):
-        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
-        if beside is not None and number is not None:
-            small = encode_thumbnail(read_page(path, number, options.dpi), ())
-            page = new_page(beside)
-            with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
-                file.write(small)
-            outcome = outcome._replace(page=page)
-    return outcome
+    which = "second" if pair.first is None else "first"
+    outcome = told(pair, f"only_{which}", {})
+    number = getattr(pair, f"{which}_page")
+    if beside is None or number is None:
+        return outcome
+    pixels = read_image(getattr(pair, which), number, options.dpi).pixels
+    small = encode_thumbnail(in_8_bits(pixels), ())
+    page = new_page(beside)
+    with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+        file.write(small)
+    return outcome._replace(page=page)
 
 
 def compare_both(
@@ -6417,14 +6443,14 @@ def compare_both(
     Where they differ, what is saved of them waits in a folder of its own inside of
     `beside`. Raises ImageDiffError where they cannot be compared.
     """
-    check_file(first)
-    check_file(second)
+    if pair.mask is not None:
+        options = replace(options, ignore=(*options.ignore, pair.mask))
+    for path in (first, second, *masks_and_rectangles(options)[0]):
+        check_file(path)
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
             open_source(stack, first)  # refuses what is no picture
         return told(pair, "same", EQUAL)
-    if pair.mask is not None:
-        options = replace(options, ignore=(*options.ignore, pair.mask))
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
@@ -6480,25 +6506,15 @@ def begin_worker(threads: int) -> None:
 
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
-    """Keep the terminal's signals from processes that start: they would end them.
-
-    Raises ImageDiffError where the system refuses a process or a thread.
-    """
-    before: Any = ()
-    if hasattr(signal, "pthread_sigmask"):  # Windows has none
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
+    """Keep the terminal's signals from processes that start: they would end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
-    except (OSError, RuntimeError) as problem:
-        if isinstance(problem, RuntimeError) and "start new thread" not in str(problem):
-            raise
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "free its memory, files or processes, or give fewer --jobs"
-        fault = f"the system refuses a process: {reason}; {remedy}"
-        raise ImageDiffError(fault) from problem
     finally:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -6555,23 +6571,16 @@ def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
 
 @contextlib.contextmanager
 def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
-    """Processes of this machine. Raises ImageDiffError where they cannot start."""
-    from concurrent.futures import BrokenExecutor, Future
+    """Processes of this machine.
 
+    Raises ImageDiffError where they end as they start, OSError or RuntimeError where
+    the system refuses them.
+    """
+    compare = partial(compare_pair, options=plan.options, beside=plan.beside)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
-
-            def submit(pair: Pair) -> Future[Any]:
-                """Send a pair to the next process that is idle."""
-                try:
-                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
-                except BrokenExecutor as problem:
-                    lost: Future[Any] = Future()
-                    lost.set_exception(problem)
-                    return lost
-
             if begins(pool, jobs):
-                yield Workers(submit)
+                yield Workers(partial(pool.submit, compare))
                 return
             exits = [process.exitcode or 0 for process in pool._processes.values()]
         if max(exits) > 0:  # by itself: it would do so again
@@ -6676,15 +6685,18 @@ def compare_until_a_death(
     Where a worker dies no more are sent; those whose outcome is lost are returned when
     the others are done. Once the run is to stop it gives those that are done.
     """
-    from concurrent.futures import wait
+    from concurrent.futures import BrokenExecutor, wait
 
     under_way: deque[tuple[Pair, Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            if not lost:
-                for pair in islice(pairs, ahead - len(under_way)):
+            for pair in islice(pairs, 0 if lost else ahead - len(under_way)):
+                try:
                     under_way.append((pair, workers.submit(pair)))
+                except BrokenExecutor:
+                    lost.append(pair)
+                    break
             if not under_way:
                 break
             pair, future = under_way[0]
@@ -6704,27 +6716,30 @@ def compare_until_a_death(
     return lost
 
 
+MOST_DEATHS = 4  # one may be killed from outside; with 2, 1 of 5,000 pairs was blamed
+
+
 def compare_alone(
     pairs: Iterable[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of pairs whose worker died, compared again one at a time.
 
-    So each has all the memory, and which one kills its worker is known. It has done so
-    twice then, lest a process that was killed from outside is an error.
+    So each has all the memory, and which one kills its worker, again and again, is
+    known.
     """
     left = iter(pairs)
-    suspect = None
+    deaths: Counter[Pair] = Counter()
     while not stopped:
         with local_workers(1, plan) as workers:
             lost = yield from compare_until_a_death(left, workers, 1, stopped)
         if not lost:
             return
-        if lost[0] == suspect:
-            fault = "its process died, perhaps for want of memory"
-            yield failed(suspect, f"{fault}; scale the pictures down")
-        else:
-            suspect = lost[0]
+        deaths.update(lost)  # it is one
+        if deaths[lost[0]] < MOST_DEATHS:
             left = chain(lost, left)
+        else:
+            fault = "its process died, perhaps for want of memory"
+            yield failed(lost[0], f"{fault}; scale the pictures down")
 
 
 def compare_pairs(
@@ -6816,18 +6831,20 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
-    """A text that changes with the settings, and when a file of the pair does.
-
-    So it does when another file takes the place of one.
-    """
-    from hashlib import blake2b
-
+def state_of_files(*paths: str | None) -> str:
+    """A text that changes when a file does, or another takes its place."""
     states = []
-    for path in filter(None, (pair.first, pair.second, pair.mask)):
+    for path in filter(None, paths):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    state = repr((settings, pair, states))
+    return repr(states)
+
+
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does."""
+    from hashlib import blake2b
+
+    state = repr((settings, pair, state_of_files(pair.first, pair.second, pair.mask)))
     return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
@@ -6848,16 +6865,12 @@ def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
 def earlier_states(folder: str) -> dict[str, str]:
     """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+    faults = OSError, ValueError, LookupError, TypeError, RecursionError
+    with contextlib.suppress(*faults):
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 return dict(from_json(file.read())["states"])
     return {}
-
-
-def may_have_page(record: Record) -> bool:
-    """Whether something is saved of a pair: of one that differs, and of pages."""
-    return of_document(record) or record["status"] == "different"
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
@@ -6884,8 +6897,9 @@ def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[st
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif may_have_page(record) and (name in left or name not in states):
-            with contextlib.suppress(OSError, ImageDiffError):
+        elif name in left or name not in states:
+            # A name may be none that this program has given.
+            with contextlib.suppress(OSError, ValueError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
 
@@ -6896,7 +6910,8 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     changes meanwhile is compared anew by the next run.
     """
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
-    settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
+    masks = state_of_files(*masks_and_rectangles(plan.options)[0])
+    settings = [__version__, cv2.__version__, *paths, repr(plan.options), masks]
     states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
     lines = known_lines(folder, states, beside)
@@ -6916,17 +6931,6 @@ def write_overview(plan: Plan, folder: str, total: int) -> None:
         ranked = is_ranking(*inputs)
         page = overview_page(inputs, plan.options, folder, records, left, ranked)
         replace_file(os.path.join(folder, "index.html"), page)
-
-
-def remove_in_use(folder: str) -> None:
-    """Remove a folder in which a cluster's workers may still write, but never find it.
-
-    It goes as a whole, even where the second signal to end the run comes meanwhile.
-    """
-    ended = f"{folder}-ended"
-    with signals_late(), contextlib.suppress(OSError):
-        os.rename(folder, ended)
-        remove_tree(ended)
 
 
 @contextlib.contextmanager

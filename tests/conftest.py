@@ -29,7 +29,7 @@ def closed_documents() -> Iterator[None]:
     """What stays open until the process ends is closed before Python complains."""
     yield
     for source in image_diff.KEPT.values():
-        source.file.close()
+        source.close()
 
 
 @pytest.fixture(scope="session")

@@ -329,7 +329,8 @@ def test_what_cannot_be_read_is_an_error_of_its_pair(
     (first / "broken.png").symlink_to("/none.png")
     (first / "loop.png").symlink_to("loop.png")
     os.mkfifo(first / "pipe.png")
-    for name in ("broken.png", "loop.png", "pipe.png"):
+    os.mkfifo(write(first / "masked.png").with_suffix(".ignore.png"))
+    for name in ("broken.png", "loop.png", "masked.png", "pipe.png"):
         write(tmp_path / "second" / name)
     assert main([*folders(tmp_path), "--json"]) == 2
     errors = [record["error"] for record in records_of(capsys.readouterr().out)]
@@ -337,6 +338,7 @@ def test_what_cannot_be_read_is_an_error_of_its_pair(
     assert errors == [
         f"{first}/broken.png cannot be read: No such file or directory; {remedy}",
         f"{first}/loop.png cannot be read: Too many levels of symbolic links; {remedy}",
+        f"{first}/masked.ignore.png can be read but once; use a file",
         f"{first}/pipe.png can be read but once; use a file",
     ]
 
@@ -918,11 +920,8 @@ def refuse_processes(
     return started
 
 
-REFUSED = (
-    "the system refuses a process: {}; "
-    "free its memory, files or processes, or give fewer --jobs"
-)
-NO_PROCESS = REFUSED.format("Resource temporarily unavailable")
+REFUSED = "the system refuses: {}; free its memory, files or processes"
+NO_PROCESS = REFUSED.format("[Errno 11] Resource temporarily unavailable")
 
 
 @pytest.mark.parametrize(
@@ -1236,6 +1235,11 @@ def test_other_options_or_folders_compute_all_again(runs: Runs, tmp_path: Path) 
     assert runs("--threshold", "0.5", "--json", "--exit-code", "--jobs", "1") == set()
     assert runs("--threshold", "0.5", "--ignore", "0,0,2,2") == COMPARED
     assert {r["threshold"] for r in runs.records().values() if r["width"]} == {0.5}
+    mask = tmp_path / "mask.png"
+    for seed in range(2):
+        write(mask, random_picture(seed, 40, 60, 3))
+        assert runs("--ignore", str(mask)) == COMPARED
+        assert runs("--ignore", str(mask)) == set()
     shutil.copytree(runs.tree / "first", tmp_path / "elsewhere" / "first")
     shutil.copytree(runs.tree / "second", tmp_path / "elsewhere" / "second")
     runs.tree = tmp_path / "elsewhere"
@@ -1338,7 +1342,8 @@ def test_of_runs_that_begin_at_once_one_writes_and_the_others_are_refused(
 
 
 @pytest.mark.parametrize(
-    "state", ['{"states": {"a.png"', '{"settings": 1}', "null", "\0\udcff", "[]", ""]
+    "state",
+    ['{"states": {"a.png"', '{"settings": 1}', "null", "\0\udcff", "[" * 10**5, ""],
 )
 def test_of_states_that_are_not_whole_none_is_known(tmp_path: Path, state: str) -> None:
     file = tmp_path / "run.json"
@@ -1346,6 +1351,21 @@ def test_of_states_that_are_not_whole_none_is_known(tmp_path: Path, state: str) 
     assert image_diff.earlier_states(str(tmp_path)) == {"a.png": "b"}
     file.write_bytes(state.encode(errors="surrogateescape"))
     assert image_diff.earlier_states(str(tmp_path)) == {}
+
+
+def test_no_name_in_the_results_of_another_leads_out_of_the_output(
+    runs: Runs,
+) -> None:
+    runs()
+    expected, lines = runs.records(), runs.output / "results.jsonl"
+    record = expected["page 1.png"]
+    mine = write(runs.tree / "mine/a.png")
+    with lines.open("a") as file:
+        for name in ("../../mine", str(mine.parent), ".", "", "a\0b", "nested/../.."):
+            file.write(f"{image_diff.to_json(record | {'name': name})}\n")
+    assert runs() == set()
+    assert runs.records() == expected
+    assert mine.exists()
 
 
 def test_a_line_that_is_not_whole_is_computed_again(runs: Runs) -> None:
