@@ -5497,16 +5497,22 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
 # --- Windows --------------------------------------------------------------------------
 
+# Sizes are asked for: the rectangle that OpenCV gives is of the picture in a window,
+# 33 pixels wide in one of 312. It tells when a window is moved.
 FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a window
 BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
-PLACINGS = 50  # 0.5 s: a window manager busy with a new window undoes the first move
+SETTLING = 200  # ticks of 10 ms in which a window manager moves new windows
 BLINK = 40  # ticks of 10 ms for which each picture is shown
 CLOSEST = 32  # screen pixels for a pixel, at most
-HINT = "b blink, n/p regions, s save, h keys"
 LOOKS = "n", "p", "+", "-", "0"
-KEYS = f"{HINT}, +/- zoom, 0 whole, any other key closes"
+HINTS = {  # in the titles: one that held all would be cut off in a narrow window
+    "Original": "b blink, n/p regions",
+    "Modified": "+/- zoom, 0 whole",
+    "Diff": "s save, h keys",
+    "Thresh": "other keys close",
+}
 FONT_FOLDERS = (
     "/usr/share/fonts/dejavu",
     "/usr/share/fonts/truetype/dejavu",
@@ -5620,10 +5626,11 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     return Layout(scale, (across, down), places)
 
 
-def place_windows(layout: Layout) -> None:
-    """Give each window its size and its place on the screen."""
+def place_windows(layout: Layout, opened: Collection[str]) -> None:
+    """Give each window its size and its place; a closed one would open."""
     width, height = layout.room
-    for title, (left, top) in zip(TITLES, layout.places, strict=True):
+    for title in opened:
+        left, top = layout.places[TITLES.index(title)]
         below = BELOW if title == "Thresh" else 0
         cv2.resizeWindow(title, width, height + BARS + below)
         cv2.moveWindow(title, left, top)
@@ -5635,14 +5642,13 @@ def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
         cv2.namedWindow(title, shape)
-    cv2.setWindowTitle("Original", f"Original: {HINT}")
     threshold = round(1000 * comparison.threshold)
     min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
-    place_windows(layout)
+    place_windows(layout, TITLES)
     return Sliders(threshold, min_area)
 
 
@@ -5654,6 +5660,11 @@ def opened_windows() -> set[str]:
             if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
                 opened.add(title)
     return opened
+
+
+def picture_places(opened: Collection[str]) -> list[tuple[int, ...]]:
+    """Where the pictures are in the windows: left, top, width and height of each."""
+    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES if title in opened]
 
 
 def part_seen(
@@ -5692,20 +5703,19 @@ def show_part(
         cv2.imshow(title, np.ascontiguousarray(picture[part]))
 
 
+def set_titles(texts: dict[str, str], opened: Collection[str]) -> None:
+    """Tell something in the title of each window; a closed one would open."""
+    for title in opened:
+        cv2.setWindowTitle(title, f"{title}: {texts[title]}")
+
+
 def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
     """Tell in titles how much differs, and which region is in the middle."""
-    titles = {"Thresh": f"Thresh: {summary_of(comparison)}", "Modified": "Modified"}
+    share = summary_of(comparison).removesuffix(" of the picture")
+    titles = HINTS | {"Thresh": share}
     if look.number:
-        titles["Modified"] += f": region {look.number} of {len(comparison.regions)}"
-    for title in opened & titles.keys():
-        cv2.setWindowTitle(title, titles[title])
-
-
-def tell_keys(opened: Collection[str]) -> None:
-    """Tell what the keys do, on stderr and in the title of Thresh."""
-    tell(KEYS)
-    if "Thresh" in opened:
-        cv2.setWindowTitle("Thresh", KEYS)
+        titles["Modified"] = f"region {look.number} of {len(comparison.regions)}"
+    set_titles(titles, opened)
 
 
 def typed(key: int) -> str:
@@ -5767,6 +5777,7 @@ def watch_windows(
     opened = set(TITLES)
     blinking = False
     shown: Any = None
+    seen_at: list[tuple[int, ...]] = []
     for tick in count():
         phase = 1 + tick // BLINK % 2 if blinking else 0
         if shown != (comparison, look, phase):
@@ -5774,8 +5785,9 @@ def watch_windows(
             show_part(comparison, part, look.scale, phases[phase], opened)
             tell_regions(comparison, look, opened)
         shown = comparison, look, phase
-        if tick < PLACINGS:
-            place_windows(layout)
+        before, seen_at = seen_at, picture_places(opened)
+        if tick < SETTLING and seen_at != before:  # the manager undoes the first move
+            place_windows(layout, opened)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
         key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
@@ -5789,7 +5801,8 @@ def watch_windows(
         elif key == "b":
             blinking = not blinking
         elif key == "h":
-            tell_keys(opened)
+            tell(", ".join(HINTS.values()))
+            set_titles(HINTS, opened)
         elif key in LOOKS:
             look = look_on(key, look, comparison.regions, layout)
         elif key or not opened:
