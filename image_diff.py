@@ -4834,7 +4834,7 @@ radios("views", Object.keys(data.views), view => view, show);
 by("other").onchange = by("b").onchange = at.oninput = show;
 function crop(name, [x, y, wide, high]) {
   const scale = Math.min(4, 140 / (wide + 20), 72 / (high + 20));
-  const [left, top] = [72 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
+  const [left, top] = [74 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
   const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
   const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
   return make("span", { className: scale > 2 ? "crop near" : "crop", style });
