@@ -147,6 +147,45 @@ def test_the_swipe_and_the_blend_follow_the_grip_and_the_arrows(
 
 @pytest.mark.slow
 @in_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_names_stay_in_sight_and_cover_no_picture(
+    page: Page, folder: Path, size: tuple[int, int]
+) -> None:
+    page.open(folder, size)
+    for view, edge in (("1", 0), ("2", Keys.END), ("2", Keys.HOME), ("3", Keys.END)):
+        page.press(view)
+        if edge:
+            page.run("document.querySelector('#at').focus()")
+            page.press(str(edge))
+        names = [caption.text for caption in page.find("figcaption")]
+        assert names == ["first: a.png", "second: b.png"]
+        for which in (".one", ".two"):
+            left, top, right, bottom = page.place(f"{which} figcaption")
+            assert bottom <= page.place(f"{which} .pane")[1]
+            assert (page.screen()[top:bottom, left:right] < 100).any()
+
+
+@pytest.mark.slow
+@in_browser
+def test_what_is_in_the_middle_stays_there_in_the_other_views(
+    page: Page, folder: Path
+) -> None:
+    page.open(folder)
+    page.press("n", "+", "+")
+
+    def middle() -> tuple[float, float]:
+        scale, x, y = look(page)
+        left, top, right, bottom = page.exact_place(".one .pane")
+        return ((right - left) / 2 - x) / scale, ((bottom - top) / 2 - y) / scale
+
+    before = middle()
+    for view in map(str, range(1, len(VIEWS) + 1)):
+        page.press(view)
+        assert middle() == pytest.approx(before, abs=0.2), view
+
+
+@pytest.mark.slow
+@in_browser
 def test_space_and_a_click_toggle_the_pictures(page: Page, folder: Path) -> None:
     at_real_size(page, folder)
     page.press("4")
@@ -312,6 +351,24 @@ def test_a_row_shows_its_region_in_both_pictures(page: Page, folder: Path) -> No
 
 @pytest.mark.slow
 @in_browser
+def test_rows_that_one_picture_has_are_gone_through_too(
+    page: Page, tmp_path: Path
+) -> None:
+    first, _ = pair(600, 300, (30, 30, 90, 60))
+    second = np.vstack([first[:400], 255 - pair(40, 300)[0], first[400:]])
+    second[30:60, 30:60] = 255
+    page.open(written(tmp_path, first, second, options=("--align", "rows")))
+    assert page.text("#verdict").startswith("different 1 region, 1 band, ")
+    page.press("n", "n")
+    assert chosen(page) == ("2 of 2", "2", "2")
+    assert page.find(".row")[1].text == "2 +40 rows at 400"
+    top, bottom = (page.exact_place(".two .box:nth-child(2)")[i] for i in (1, 3))
+    pane = page.exact_place(".two .pane")
+    assert pane[1] < top < bottom < pane[3]
+
+
+@pytest.mark.slow
+@in_browser
 def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
     dots = [(x, y, 2, 2) for y in range(8, 800, 20) for x in range(8, 1000, 20)]
     page.open(written(tmp_path, *pair(800, 1000, *dots)))
@@ -352,6 +409,15 @@ def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
 # --- Head -----------------------------------------------------------------------------
 
 
+def written_at(page: Page) -> int:
+    """When the report was written, in milliseconds, whatever becomes of its file."""
+    data = json.loads(page.run("return document.querySelector('#data').textContent"))
+    written: int = data["date"]
+    written_last = 1000 * page.folder.joinpath("result.json").stat().st_mtime
+    assert abs(written - written_last) < 10_000
+    return written
+
+
 @pytest.mark.slow
 @in_browser
 def test_the_head_tells_the_result_and_how_to_repeat_it(
@@ -368,6 +434,8 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
     assert facts[f"SSIM {ssim:.4f}"] == str(record["ssim"])
     assert f"unequal pixels {record['unequal_pixels']}" in facts
     assert "size 480 x 320" in facts
+    told = page.run("return new Date(arguments[0]).toLocaleString()", written_at(page))
+    assert page.text("#facts").endswith(told)
     assert "options --gray" in facts
     command = page.text("#command")
     pair = f"{folder.parent}/a.png {folder.parent}/b.png"
