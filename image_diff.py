@@ -4768,8 +4768,8 @@ stage.prepend(one, pane("two", "second", picture("second")));
 const room = () => one.lastChild.getBoundingClientRect();
 function place(scale, x, y, fits = false) {
   const { width: across, height: down } = room();
-  x = scale * width < across + 1 ? width / 2 : Math.min(width, Math.max(0, x));
-  y = scale * height < down + 1 ? height / 2 : Math.min(height, Math.max(0, y));
+  x = scale == whole() ? width / 2 : Math.min(width, Math.max(0, x));
+  y = scale == whole() ? height / 2 : Math.min(height, Math.max(0, y));
   Object.assign(look, { scale, x, y, fits });
   for (const sheet of stage.querySelectorAll(".sheet")) {
     sheet.style = `width: ${scale * width}px; height: ${scale * height}px; translate:
