@@ -4854,7 +4854,7 @@ function choose(number) {
 function go(number) {
   const [x, y, wide, high] = boxes[number - 1];
   const close = Math.min(8, room().width / wide / 3, room().height / high / 3);
-  const scale = Math.max(close, Math.min(1, whole()));
+  const scale = Math.max(close, whole());
   choose(number);
   place(scale, x + wide / 2, y + high / 2);
   if (!by("b").checked) by("b").click();
