@@ -4807,8 +4807,7 @@ PAIRS_FOLDER = "pairs"
 
 # What both pages share. Only the script with this hash runs, whatever a name holds.
 PAGE_HEAD = """\
-<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
+<!doctype html><html lang="en"><meta charset="utf-8"><title>$title</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none';
  img-src 'self' file:; style-src 'unsafe-inline'; script-src '$hash';
@@ -4820,11 +4819,10 @@ PAGE_HEAD = """\
 }
 * { box-sizing: border-box; margin: 0; overflow-wrap: anywhere; }
 body { font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-header, nav, #legend { padding: 4px max(12px, 1vw); }
+header > *, footer > *, nav, #legend { padding: 2px max(12px, 1vw); }
 h1 { font-size: 17px; }
 a { color: light-dark(#0b57b5, #8ab8ff); }
 nav, fieldset, #facts { display: flex; flex-wrap: wrap; align-items: center; gap: 9px; }
-#facts { row-gap: 0; }
 fieldset { border: 0; padding: 0; margin-right: 8px; }
 label, button, select, [type=search] {
   font: inherit; padding: 3px 9px; min-height: 28px; border: 0; border-radius: 6px;
@@ -4855,12 +4853,10 @@ function radios(name, values, text, onchange) {
   }));
 }
 const choice = name => document.querySelector(`[name=${name}]:checked`).value;
-const { word, verdict, facts } = data;
-by("verdict").append(make("b", { className: word }, word), " " + verdict);
-for (const [name, value, title = ""] of facts) {
-  by("facts").append(make("span", { title }, name + " ", make("b", {}, value)));
-}
-by("facts").append("written " + new Date(document.lastModified).toLocaleString());
+by("verdict").append(make("b", { className: data.word }, data.word), " ", data.verdict);
+by("facts").append(...data.facts.map(([name, value = "", title = ""]) =>
+  make("span", { title }, name + " ", make("b", {}, value))));
+by("facts").append(new Date(data.date).toLocaleString());
 const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
@@ -4870,64 +4866,66 @@ addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true
 # still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
 # the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
-body { display: grid; height: 100vh; grid-template-rows: repeat(3, auto) 1fr; }
+body { display: grid; height: 100vh; grid-template-rows: repeat(4, auto) 1fr; }
+footer { grid-row: 2; }
 main { display: grid; grid-template-columns: 1fr auto; min-height: 0; }
 #stage {
-  position: relative; display: flex; gap: 8px; overflow: hidden; min-height: 62vh;
-  touch-action: none; user-select: none; cursor: grab;
+  position: relative; display: flex; flex-wrap: wrap; gap: 8px; overflow: hidden;
+  min-height: 62vh; touch-action: none; user-select: none; cursor: grab;
 }
-figure { position: relative; flex: 1; overflow: hidden; background: var(--soft); }
-figcaption { position: absolute; padding: 0 8px; background: Canvas; }
-.sheet, .sheet > *, .tint > * { position: absolute; width: 100%; height: 100%; }
+figure { position: relative; flex: 1 300px; }
+figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
+.pane { position: absolute; inset: 24px 0 0; overflow: clip; background: var(--soft); }
+.sheet, .sheet > *, .tint > *, .box { position: absolute; width: 100%; height: 100%; }
 .sheet { background: #fff; color: #000; isolation: isolate; }
 .near img, .crop.near { image-rendering: pixelated; }
 .two, .diff, .tint { display: none; inset: 0; }
 .side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
 .swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
-.swipe .two figcaption, .blend .two figcaption { right: 0; }
-.diff figcaption, .thresh figcaption { display: none; }
-.swipe .two { clip-path: inset(0 0 0 var(--at)); }
-.blend .two { opacity: var(--at); }
+.swipe .two figcaption, .blend .two figcaption { margin-left: 50%; background: Canvas; }
+.diff figcaption, .thresh figcaption, .toggle.other .one { visibility: hidden; }
+.swipe .two .pane { clip-path: inset(0 0 0 var(--at)); }
+.blend .two .pane { opacity: var(--at); }
 .overlay .first { filter: grayscale(1) opacity(.4); }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
 .overlay .thresh { mix-blend-mode: lighten; }
 .overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
 #at, #grip { display: none; position: absolute; }
-.swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
+.swipe #at, .blend #at { display: block; bottom: 12px; left: 0; width: 100%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
-#grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
-.box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
+#grip { inset: 24px auto 0 calc(var(--at) - 5px); width: 10px; background: #000; }
+.box { outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
+.box { counter-increment: n; }
 .box::before {
-  content: attr(data-number); position: absolute; left: -2px; bottom: calc(100% + 2px);
+  content: counter(n); position: absolute; left: -2px; bottom: calc(100% + 2px);
   padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
 .small::after {
-  content: ""; position: absolute; inset: calc(50% - 14px); width: 28px; height: 28px;
+  content: ""; position: absolute; inset: calc(50% - 16px);
   border: 2px solid var(--mark); border-radius: 50%;
 }
+.small::before { left: calc(50% + 8px); bottom: calc(50% + 8px); }
 .many .box:not([aria-current])::before, .bare .boxes { display: none; }
-#regions { width: min(100vw, 330px); padding: 0; overflow: auto; list-style: none; }
-#regions li { padding: 4px; content-visibility: auto; contain-intrinsic-height: 130px; }
-.row { display: grid; grid-template-columns: 2em 1fr 1fr; gap: 5px; width: 100%; }
-[aria-current] { outline: 4px solid var(--pick); }
-.row small { grid-column: 2 / -1; text-align: left; }
+#regions { width: min(100vw, 340px); padding: 0; overflow: auto; list-style: none; }
+#regions li { margin: 8px; content-visibility: auto; contain-intrinsic-height: 112px; }
+.row { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; width: 100%; }
+[aria-current] { outline: 4px solid var(--pick); z-index: 1; }
+.row small { grid-column: 1 / -1; text-align: left; }
 @media (max-width: 760px) { body, main { display: block; } }
-@media (max-width: 760px) { .side { flex-direction: column; } }
 </style>
-<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div>
+<header><h1>$title</h1><p id="verdict"></p>
 <p id="ways"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
-<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></header>
-<nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
+</header><nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
 <label id="switch"><input type="checkbox" id="other">second</label>
-<label><input type="checkbox" id="b" checked>boxes</label>
-<button id="f">fit</button><button id="0">1:1</button>
-<button id="-" aria-label="out">-</button><button id="+" aria-label="in">+</button>
+<label><input type="checkbox" id="b" checked>boxes</label><button id="f">fit</button>
+<button id="0">1:1</button><button id="-" aria-label="zoom out">-</button>
+<button id="+" aria-label="zoom in">+</button>
 <button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
 <button id="n" aria-label="next region">&gt;</button></nav>
-<p id="legend" role="status"></p>
-<main><div id="stage"><div id="grip"></div>
+<p id="legend" role="status"></p><main><div id="stage"><div id="grip"></div>
 <input type="range" id="at" step="any" aria-label="line"></div>
-<ol id="regions" aria-label="regions"></ol></main>
+<ol id="regions" aria-label="regions"></ol></main><footer><div id="facts"></div>
+<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></footer>
 <svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
 patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
 </pattern></svg><script type="application/json" id="data">$data</script>
@@ -4936,15 +4934,14 @@ patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/
 SCRIPT = """
 const { boxes, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
-const look = { scale: 1, x: 0, y: 0, fits: true };
+const look = { scale: 1, x: 0, y: 0, fits: true };  // x, y: what is in the middle
 let chosen = 0, dragged = false, held;
 function pane(name, which, ...pictures) {
   const marks = boxes.map(([x, y, wide, high], index) => {
     const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
       top: ${100 * y / height}%; height: ${100 * high / height}%`;
-    const box = make("div", { className: "box", style, most: Math.max(wide, high) });
-    box.dataset.number = index + 1;
-    return box;
+    const number = index + 1, most = Math.max(wide, high);
+    return make("div", { className: "box", style, number, most });
   });
   const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
   const sheet = make("div", { className: "sheet" }, ...pictures, layer);
@@ -4952,22 +4949,22 @@ function pane(name, which, ...pictures) {
     <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
     <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/></svg>`);
   const caption = make("figcaption", {}, `${which}: ${data[which]}`);
-  return make("figure", { className: name }, sheet, caption);
+  return make("figure", { className: name }, caption,
+    make("div", { className: "pane" }, sheet));
 }
 const picture = name => make("img", { className: name, src: name + ".png", alt: name });
 const tint = make("div", { className: "tint" }, picture("thresh"));
 const one = pane("one", "first", picture("first"), picture("diff"), tint);
 stage.prepend(one, pane("two", "second", picture("second")));
-const room = () => one.getBoundingClientRect();
+const room = () => one.lastChild.getBoundingClientRect();
 function place(scale, x, y, fits = false) {
-  const within = (at, half, length) => Math.round(length < 2 * half
-    ? half - length / 2 : Math.min(half, Math.max(half - length, at)));
-  x = within(x, room().width / 2, scale * width);
-  y = within(y, room().height / 2, scale * height);
+  const { width: across, height: down } = room();
+  x = scale == whole() ? width / 2 : Math.min(width, Math.max(0, x));
+  y = scale == whole() ? height / 2 : Math.min(height, Math.max(0, y));
   Object.assign(look, { scale, x, y, fits });
-  for (const { firstChild: sheet } of stage.querySelectorAll("figure")) {
-    sheet.style = `width: ${scale * width}px; height: ${scale * height}px;
-      translate: ${x}px ${y}px`;
+  for (const sheet of stage.querySelectorAll(".sheet")) {
+    sheet.style = `width: ${scale * width}px; height: ${scale * height}px; translate:
+      ${Math.round(across / 2 - scale * x)}px ${Math.round(down / 2 - scale * y)}px`;
     for (const box of sheet.lastChild.children) {
       box.classList.toggle("small", scale * box.most < 12);
     }
@@ -4983,11 +4980,11 @@ function whole() {
 const settle = () => place(look.fits ? whole() : look.scale, look.x, look.y, look.fits);
 function zoom(factor, pointer) {
   const { left, top, width: across, height: down } = room();
-  const x = pointer ? (pointer.x - left) % (across + 8) : across / 2;
-  const y = pointer ? (pointer.y - top) % (down + 8) : down / 2;
+  const x = pointer ? (pointer.x - left) % (across + 8) - across / 2 : 0;
+  const y = pointer ? (pointer.y - top) % (down + 32) - down / 2 : 0;
   const scale = Math.min(32, Math.max(Math.min(1, whole()), look.scale * factor));
-  const ratio = scale / look.scale;
-  place(scale, x - ratio * (x - look.x), y - ratio * (y - look.y));
+  const shift = 1 / look.scale - 1 / scale;
+  place(scale, look.x + x * shift, look.y + y * shift);
 }
 stage.onwheel = event => {
   zoom(2 ** (-event.deltaY / (event.ctrlKey ? 30 : 300)), event);
@@ -5011,7 +5008,7 @@ stage.onpointermove = event => {
     at.value = 100 * (event.x - room().left) / room().width;
     settle();
   } else if (other) zoom(apart(event) / apart(before), other);
-  else place(look.scale, look.x + x, look.y + y);
+  else place(look.scale, look.x - x / look.scale, look.y - y / look.scale);
 };
 stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
 function show() {
@@ -5025,37 +5022,32 @@ function show() {
   settle();
 }
 radios("views", Object.keys(data.views), view => view, show);
-by("other").onchange = by("b").onchange = show;
-at.oninput = settle;
+by("other").onchange = by("b").onchange = at.oninput = show;
 function crop(name, [x, y, wide, high]) {
-  const scale = Math.min(4, 130 / (wide + 20), 72 / (high + 20));
-  const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
+  const scale = Math.min(4, 140 / (wide + 20), 72 / (high + 20));
+  const [left, top] = [74 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
   const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
   const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
   return make("span", { className: scale > 2 ? "crop near" : "crop", style });
 }
-list.append(...data.rows.map((text, index) => {
-  const button = make("button", { className: "row", onclick: () => go(index + 1) },
-    make("b", {}, index + 1), crop("first", boxes[index]), crop("second", boxes[index]),
-    make("small", {}, text));
-  button.dataset.number = index + 1;
-  return make("li", {}, button);
-}));
+list.append(...data.rows.map((text, index) => make("li", {},
+  make("button", { className: "row", onclick: () => go(index + 1) },
+    make("small", {}, make("b", {}, index + 1), " ", text),
+    crop("first", boxes[index]), crop("second", boxes[index])))));
 function choose(number) {
   chosen = number;
   by("place").textContent = `${number || "-"} of ${boxes.length}`;
   for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
-  const items = document.querySelectorAll(`[data-number="${number}"]`);
+  const items = document.querySelectorAll(`:is(.box, li):nth-child(${number})`);
   for (const item of items) item.ariaCurrent = "true";
   list.children[number - 1]?.scrollIntoView({ block: "nearest" });
 }
 function go(number) {
   const [x, y, wide, high] = boxes[number - 1];
-  const { width: across, height: down } = room();
-  const close = Math.min(8, across / wide / 3, down / high / 3);
-  const scale = Math.max(close, Math.min(1, whole()));
+  const close = Math.min(8, room().width / wide / 3, room().height / high / 3);
+  const scale = Math.max(close, whole());
   choose(number);
-  place(scale, across / 2 - scale * (x + wide / 2), down / 2 - scale * (y + high / 2));
+  place(scale, x + wide / 2, y + high / 2);
   if (!by("b").checked) by("b").click();
   stage.scrollIntoView({ block: "nearest" });
 }
@@ -5067,7 +5059,7 @@ by("+").onclick = () => zoom(2);
 by("-").onclick = () => zoom(.5);
 stage.onclick = ({ target }) => {
   if (dragged || target == at) return;
-  if (target.dataset.number) choose(+target.dataset.number);
+  if (target.number) choose(target.number);
   else if (choice("views") == "toggle") by("other").click();
 };
 onkeydown = event => {
@@ -5092,7 +5084,8 @@ by("copy").onclick = () => navigator.clipboard.writeText(data.command);
 for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
 choose(0);
 show();
-if (whole() < room().width / width / 3) place(Math.min(1, room().width / width), 0, 0);
+const close = Math.min(1, room().width / width);
+if (whole() < close / 3) place(close, width / 2, room().height / close / 2);
 new ResizeObserver(settle).observe(one);
 """
 
@@ -5185,27 +5178,29 @@ def overlays(comparison: Comparison) -> Record:
     return {"had": had, "lacking": lacking}
 
 
+def in_4_digits(score: float) -> str:
+    """A score as it is shown to people: only 1 is 1."""
+    return f"{math.floor(10000 * score) / 10000:.4f}"
+
+
 def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     """What the head of a report tells: a name, a value and, of some, more on hover."""
-    score = math.floor(10000 * comparison.score) / 10000
-    facts = [
-        ["SSIM", f"{score:.4f}", str(comparison.score)],
-        ["threshold", f"{comparison.threshold:.4f}"],
-        ["size", "{} x {}".format(*comparison.first_size)],
-    ]
-    if record.get("faint_threshold") is not None:
-        facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
-    if record.get("likeness") is not None:
-        facts.append(["likeness", f"{record['likeness']:.4f}"])
-    if comparison.second_size != comparison.first_size:
-        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
     if comparison.unequal_pixels and comparison.largest_difference is not None:
         most = f"by at most {comparison.largest_difference:.3g} of 255"
         facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
-    layout = list(layout_text(comparison))
+    facts.append(["size", "{} x {}".format(*comparison.first_size)])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.different_fraction:
+        facts.append(["threshold", f"{comparison.threshold:.4f}"])
+        if record.get("faint_threshold") is not None:
+            facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    facts.extend([line] for line in layout_text(comparison))
     if comparison.alignment and comparison.alignment.transform:
-        layout.append(registration(comparison.alignment))
-    facts.extend(["aligned", line] for line in layout)
+        facts.append([registration(comparison.alignment)])
     if record["noise"] is not None:
         facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
     if record.get("light") is not None:
@@ -5267,7 +5262,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
     height, width = comparison.mask.shape
     word, _, rest = verdict(comparison).partition(": ")
     if comparison.unequal_pixels == 0 and word == "same":
-        word = "identical"
+        word, rest = "identical", ""
     name = record["name"] or ""
     striped = ""
     if comparison.of_one or comparison.ignored is not None:
@@ -5278,8 +5273,15 @@ def report_page(comparison: Comparison, record: Record) -> str:
         "second": short[1],
         "up": "../" * (2 + name.count(os.sep)),
         "size": [width, height],
-        "rows": [region_text(region) for region in record["regions"]],
-        "boxes": [region[:4] for region in comparison.regions],
+        "rows": [
+            *[region_text(region) for region in record["regions"]],
+            *[band_text(band) for band in comparison.bands],
+        ],
+        "boxes": [
+            *[region[:4] for region in comparison.regions],
+            *[(band.x, band.y, band.width, band.height) for band in comparison.bands],
+        ],
+        "date": round(1000 * time.time()),
         "word": word,
         "verdict": rest,
         "facts": head_facts(comparison, record),
@@ -5299,11 +5301,16 @@ ul { padding: 0 max(12px, 1vw); list-style: none; }
 ul:empty { height: calc(var(--count) * 130px); }
 .grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
 li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
-li { border: solid #2a8a45; border-width: 0 0 1px 5px; }
-.different, .error { border-color: var(--mark); }
+li { border: solid #888; border-width: 0 0 1px 5px; }
+.different, .error { border-left-color: var(--mark); }
 li p { flex: 1 1 15em; min-width: 0; }
-li > a { flex: 0 1 min(150px, 30%); height: 118px; overflow: hidden; }
+li > a { flex: 0 1 min(160px, 30%); min-height: 118px; overflow: hidden; }
 li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
+li a p { display: inline-block; padding: 8px; height: 94px; background: var(--soft); }
+.large { grid-column: 1 / -1; }
+.large > a { flex: 1 1 300px; }
+.large img { max-height: 75vh; }
+@media (min-width: 761px) { nav { position: sticky; top: 0; background: Canvas; } }
 </style>
 <header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
 <nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
@@ -5326,6 +5333,7 @@ for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value
 const watcher = new IntersectionObserver(entries => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
 }, { rootMargin: "900px" });
+const enlarge = ({ target }) => target.closest("li").classList.toggle("large") && false;
 const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
 function address(row) {
   const state = { statuses: choice("statuses"), forms: choice("forms"),
@@ -5337,9 +5345,10 @@ function item(row) {
     const image = make("img", { src, alt: "", loading: "lazy" });
     return make("a", { href: row.place ? address(row) : src }, image, which);
   });
-  const name = make("a", { href: address(row) }, make("b", {}, row.name));
+  const onclick = row.place || !pictures.length ? null : enlarge;
+  const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
   const text = make("p", {}, name, make("br"), row.text);
-  return make("li", { className: row.status }, text, ...pictures);
+  return make("li", { className: row.status }, ...pictures, text);
 }
 function show() {
   const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
@@ -5414,7 +5423,8 @@ def overview_row(record: Record, folder: str) -> Record:
     elif of_document(record):
         alone = status in ("only_first", "only_second")
         files = {which: small[which] for which in paths if alone}
-    text, facts = STATUSES[status], as_facts(record)
+    score = None if record["ssim"] is None else in_4_digits(record["ssim"])
+    text, facts = STATUSES[status], as_facts(record | {"ssim": score})
     alike = record.get("likeness")
     if alike is None:
         alike = record["ssim"]
@@ -5469,6 +5479,7 @@ def overview_page(
     words = option_words(options, Options())
     in_order = {status: counts[status] for status in STATUSES if counts[status]}
     data = {
+        "date": round(1000 * time.time()),
         "word": "same" if counts["same"] == counts.total() else "different",
         "verdict": overview_verdict(counts, left),
         "facts": [["options", as_name(" ".join(words))]] if words else [],
@@ -5696,16 +5707,22 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
 # --- Windows --------------------------------------------------------------------------
 
+# Sizes are asked for: the rectangle that OpenCV gives is of the picture in a window,
+# 33 pixels wide in one of 312. It tells when a window is moved.
 FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a window
 BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
-PLACINGS = 50  # 0.5 s: a window manager busy with a new window undoes the first move
+SETTLING = 200  # ticks of 10 ms in which a window manager moves new windows
 BLINK = 40  # ticks of 10 ms for which each picture is shown
 CLOSEST = 32  # screen pixels for a pixel, at most
-HINT = "b blink, n/p regions, s save, h keys"
 LOOKS = "n", "p", "+", "-", "0"
-KEYS = f"{HINT}, +/- zoom, 0 whole, any other key closes"
+HINTS = {  # in the titles: one that held all would be cut off in a narrow window
+    "Original": "b blink, n/p regions",
+    "Modified": "+/- zoom, 0 whole",
+    "Diff": "s save, h keys",
+    "Thresh": "other keys close",
+}
 FONT_FOLDERS = (
     "/usr/share/fonts/dejavu",
     "/usr/share/fonts/truetype/dejavu",
@@ -5819,10 +5836,11 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     return Layout(scale, (across, down), places)
 
 
-def place_windows(layout: Layout) -> None:
-    """Give each window its size and its place on the screen."""
+def place_windows(layout: Layout, opened: Collection[str]) -> None:
+    """Give each window its size and its place; a closed one would open."""
     width, height = layout.room
-    for title, (left, top) in zip(TITLES, layout.places, strict=True):
+    for title in opened:
+        left, top = layout.places[TITLES.index(title)]
         below = BELOW if title == "Thresh" else 0
         cv2.resizeWindow(title, width, height + BARS + below)
         cv2.moveWindow(title, left, top)
@@ -5834,14 +5852,13 @@ def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
         cv2.namedWindow(title, shape)
-    cv2.setWindowTitle("Original", f"Original: {HINT}")
     threshold = round(1000 * comparison.threshold)
     min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
-    place_windows(layout)
+    place_windows(layout, TITLES)
     return Sliders(threshold, min_area)
 
 
@@ -5853,6 +5870,11 @@ def opened_windows() -> set[str]:
             if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
                 opened.add(title)
     return opened
+
+
+def picture_places(opened: Collection[str]) -> list[tuple[int, ...]]:
+    """Where the pictures are in the windows: left, top, width and height of each."""
+    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES if title in opened]
 
 
 def part_seen(
@@ -5891,20 +5913,19 @@ def show_part(
         cv2.imshow(title, np.ascontiguousarray(picture[part]))
 
 
+def set_titles(texts: dict[str, str], opened: Collection[str]) -> None:
+    """Tell something in the title of each window; a closed one would open."""
+    for title in opened:
+        cv2.setWindowTitle(title, f"{title}: {texts[title]}")
+
+
 def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
     """Tell in titles how much differs, and which region is in the middle."""
-    titles = {"Thresh": f"Thresh: {summary_of(comparison)}", "Modified": "Modified"}
+    share = summary_of(comparison).removesuffix(" of the picture")
+    titles = HINTS | {"Thresh": share}
     if look.number:
-        titles["Modified"] += f": region {look.number} of {len(comparison.regions)}"
-    for title in opened & titles.keys():
-        cv2.setWindowTitle(title, titles[title])
-
-
-def tell_keys(opened: Collection[str]) -> None:
-    """Tell what the keys do, on stderr and in the title of Thresh."""
-    tell(KEYS)
-    if "Thresh" in opened:
-        cv2.setWindowTitle("Thresh", KEYS)
+        titles["Modified"] = f"region {look.number} of {len(comparison.regions)}"
+    set_titles(titles, opened)
 
 
 def typed(key: int) -> str:
@@ -5966,6 +5987,7 @@ def watch_windows(
     opened = set(TITLES)
     blinking = False
     shown: Any = None
+    seen_at: list[tuple[int, ...]] = []
     for tick in count():
         phase = 1 + tick // BLINK % 2 if blinking else 0
         if shown != (comparison, look, phase):
@@ -5973,8 +5995,9 @@ def watch_windows(
             show_part(comparison, part, look.scale, phases[phase], opened)
             tell_regions(comparison, look, opened)
         shown = comparison, look, phase
-        if tick < PLACINGS:
-            place_windows(layout)
+        before, seen_at = seen_at, picture_places(opened)
+        if tick < SETTLING and seen_at != before:  # the manager undoes the first move
+            place_windows(layout, opened)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
         key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
@@ -5988,7 +6011,8 @@ def watch_windows(
         elif key == "b":
             blinking = not blinking
         elif key == "h":
-            tell_keys(opened)
+            tell(", ".join(HINTS.values()))
+            set_titles(HINTS, opened)
         elif key in LOOKS:
             look = look_on(key, look, comparison.regions, layout)
         elif key or not opened:
