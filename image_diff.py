@@ -1969,6 +1969,22 @@ def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[
     return columns
 
 
+def in_one_shade(a: Gray8, b: Gray8) -> Gray8:
+    """The second picture's cells in the first's shade, if it is a darker copy.
+
+    That is so where its levels lie on the first's once the most common ones do: on the
+    ground of a page. The most common level of a photograph says nothing.
+    """
+    levels_a = np.bincount(a.ravel(), minlength=256) / a.size
+    levels_b = np.bincount(b.ravel(), minlength=256) / b.size
+    darker = int(levels_a.argmax() - levels_b.argmax())
+    alike = np.minimum(levels_a, levels_b).sum()
+    lighter_alike = np.minimum(levels_a, np.roll(levels_b, darker)).sum()
+    if abs(darker) > LARGEST_SHADE or lighter_alike <= alike:
+        return b
+    return np.clip(b.astype(np.int16) + darker, 0, 255).astype(np.uint8)
+
+
 def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     """Which rows of the second picture belong to which of the first.
 
@@ -1976,10 +1992,7 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     """
     a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
     b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
-    usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
-    if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
-        lighter = b.astype(np.int16) + (usual_a - usual_b)
-        b = np.clip(lighter, 0, 255).astype(np.uint8)
+    b = in_one_shade(a, b)
     offsets = candidate_offsets(a, b)
     return cut_columns(earnings(a, b, offsets), offsets, 0)
 

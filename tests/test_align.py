@@ -42,7 +42,14 @@ def lines(seed: int, number: int, width: int = SIZE[0]) -> Picture:
     return page
 
 
+def smooth(seed: int, height: int) -> Picture:
+    """A picture without a ground: levels at random, blurred."""
+    levels = np.random.default_rng(seed).integers(70, 170, (height // 8, 38))
+    return cv2.merge([cv2.resize(levels.astype(np.uint8), (300, height))] * 3)
+
+
 PAGE = lines(0, SIZE[1] // LINE)
+SMOOTH = smooth(3, 200)
 NEW = lines(1, 4)  # of 64 rows
 GROUND = np.full((1, SIZE[0], 3), 255, np.uint8)
 
@@ -83,6 +90,11 @@ ROWS: dict[str, tuple[Picture, Picture, list[tuple[str, int, int, int]]]] = {
         PAGE,
         np.vstack([PAGE[:64], PAGE[208:256], PAGE[64:208], PAGE[256:]]),
         [("inserted", 60, 60, 48), ("removed", 204, 252, 48)],
+    ),
+    "in a picture without a ground": (
+        SMOOTH,
+        grown(SMOOTH, 100, smooth(4, 40)),
+        [("inserted", 100, 100, 40)],
     ),
     "cut off by a screen": (
         PAGE,
