@@ -3853,17 +3853,36 @@ def find_regions(
     return mask, tuple(regions)
 
 
-SNAPPED = 32  # levels that a snapped line may differ by; smoothed letters differ more
+SNAPPED = 64  # levels that a snapped line may differ by; smoothed letters differ more
 
 
-def is_snapped(first: Image, second: Image, region: Region, levels: float) -> bool:
-    """Whether a region is explained by rows that are one or two off."""
+def is_between(image: Image, other: Image, slack: float) -> bool:
+    """Whether each pixel lies between those of the other in its row and those beside.
+
+    But for `slack`, in values of the (H, W, 3) pictures.
+    """
+    rows = np.ones((3, 1))
+    below = cv2.subtract(cv2.erode(other, rows), image)
+    above = cv2.subtract(image, cv2.dilate(other, rows))
+    return bool(cv2.max(below, above)[1:-1].max() <= slack)
+
+
+def is_snapped(first: Image, second: Image, region: Region, level: float) -> bool:
+    """Whether a region is explained by rows that are up to two off, or a part of one.
+
+    What lies a part of a row off is smoothed otherwise: in one of both pictures each
+    pixel is between those above and below it in the other. Another colour is not.
+    level: one of 255, in values of the pictures.
+    """
     columns = slice(region.x, region.x + region.width)
-    rows = np.arange(region.y, region.y + region.height)
-    part = first[rows, columns]
+    rows = np.arange(region.y - 1, region.y + region.height + 1)
+    part = first.take(rows, axis=0, mode="clip")[:, columns]
+    slack = VISIBLE * level
     for step in range(1 - SPACING, SPACING):
-        moved = second[np.clip(rows + step, 0, len(second) - 1), columns]
-        if cv2.norm(part, moved, cv2.NORM_INF) <= levels:
+        moved = second.take(rows + step, axis=0, mode="clip")[:, columns]
+        apart = cv2.norm(part[1:-1], moved[1:-1], cv2.NORM_INF)
+        is_smoothed = is_between(part, moved, slack) or is_between(moved, part, slack)
+        if apart <= SNAPPED * level and is_smoothed:
             return True
     return False
 
@@ -3878,11 +3897,11 @@ def drop_snapped(
     if all(gap.height >= SPACING for gap in gaps_of(laid.lanes)):
         return mask, tuple(regions)
     low, high = value_range(laid.first, laid.second)
-    levels = SNAPPED / 255 * (high - low)
+    level = (high - low) / 255
     kept = [
         region
         for region in regions
-        if not is_snapped(laid.first, laid.second, region, levels)
+        if not is_snapped(laid.first, laid.second, region, level)
     ]
     left = np.zeros_like(mask)
     for x, y, width, height, *_ in kept:
