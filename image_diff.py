@@ -1528,8 +1528,8 @@ def improved(
 def refine(first: Gray8, second: Gray8, transform: Matrix, elastic: bool) -> Fit:
     """The transform to some hundredths of a pixel, and how many corners agree with it.
 
-    By up to 4000 corners, twice on copies of 2 megapixels, and then by half of them on
-    the pictures themselves. A third time on the copies led no nearer.
+    By up to 4000 corners on copies of 2 megapixels, three times, and where these are
+    smaller once more by half of the corners on the pictures themselves.
     """
     small, scale = reduced(first, 2e6)
     other, other_scale = reduced(second, 2e6)
@@ -1538,13 +1538,14 @@ def refine(first: Gray8, second: Gray8, transform: Matrix, elastic: bool) -> Fit
     apart = max(3.0, (small.size / 4000) ** 0.5 / 3)
     corners = find_corners(small, shrink(covered, 7), 4000, apart)
     fit = Fit(small_transform, 0, 0)
-    for levels in (1, 0):
+    for levels in (1, 0, 0):
         fit = improved(small, other, fit.transform, corners, levels, elastic)
     transform = np.linalg.inv(scale) @ fit.transform @ other_scale
-    strongest = (corners[:2000] - scale[:2, 2]) / scale.diagonal()[:2]
-    points = strongest.astype(np.float32)
-    transform = improved(first, second, transform, points, 0, elastic).transform
-    return fit._replace(transform=transform)
+    if max(first.size, second.size) > 2e6:
+        strongest = (corners[:2000] - scale[:2, 2]) / scale.diagonal()[:2]
+        points = strongest.astype(np.float32)
+        transform = improved(first, second, transform, points, 0, elastic).transform
+    return fit._replace(transform=transform / transform[2, 2])
 
 
 def unregistered(
@@ -1742,7 +1743,7 @@ REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, n
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
-SNAP = 250  # SWITCH of a smaller gap; 1000: 166 false boxes, not 135
+SNAP = 250  # SWITCH of a smaller gap
 CUT = 6000  # what a cut between columns must earn
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
