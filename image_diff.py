@@ -2990,7 +2990,7 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
     gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
-    lit = gain * toned(x, tone)
+    lit = np.clip(gain * toned(x, tone), 0, 255)
     if np.mean(np.abs(cv2.blur(lit - x, (4, 4))).max(axis=2) > 2) < 0.02:
         return None
     ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
@@ -3506,6 +3506,8 @@ def local_range(image: Image, reach: float) -> tuple[Image, Image]:
     least = cv2.erode(image, square)
     most = cv2.dilate(image, square)
     share = reach - whole
+    if share == 0:
+        return least, most
     one_more = np.ones((3, 3))
     least = cv2.addWeighted(least, 1 - share, cv2.erode(least, one_more), share, 0)
     most = cv2.addWeighted(most, 1 - share, cv2.dilate(most, one_more), share, 0)
@@ -3539,21 +3541,27 @@ def clipped_pairs(
 
 
 def around_what_remains(
+    evidence: Gray8,
     pairs: Sequence[tuple[Image, Image]],
     explanation: Explanation,
     options: Options,
     reach: float,
 ) -> Gray8:
-    """Evidence of `clipped_pairs`, grown to all that differs around it: (H, W) uint8.
+    """The (H, W) evidence, but for what `clipped_pairs` explain: 255 there.
 
     Clipping takes the rim off a change, and in a texture most of its inside. So what
     remains, but for specks below 3x3 pixels, counts with all that differs around it.
     """
-    first, second = (measure(x, y, explanation, options.gray) for x, y in pairs)
-    remains = cv2.min(first.evidence, second.evidence)
     side = 2 * (math.ceil(reach) + GROWTH) + 1
+    differs = (evidence <= CEILING * 255).view(np.uint8)
+    wide = side + 2 * WINDOW
+    near = cv2.dilate(differs, np.ones((wide, wide)))[..., None] > 0
+    remains = np.full_like(evidence, 255)
+    for x, y in pairs:  # elsewhere they are made equal, which costs nothing
+        found = measure(x, np.where(near, y, x), explanation, options.gray)
+        remains = cv2.min(remains, found.evidence)
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
-    return cv2.erode(no_specks, np.ones((side, side)))
+    return cv2.max(evidence, cv2.erode(no_specks, np.ones((side, side))))
 
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
@@ -3748,8 +3756,7 @@ def find_plain_evidence(
         reach = options.tolerance
         pairs = clipped_pairs(first, seen, reach)
         clipped = explanation._replace(noise=noise_left(pairs, options))
-        around = around_what_remains(pairs, clipped, options, reach)
-        evidence = cv2.max(evidence, around)
+        evidence = around_what_remains(evidence, pairs, clipped, options, reach)
     elif options.tolerance:
         scale = scale_of(first, second)
         a, b = scale(first), scale(seen)
@@ -3783,11 +3790,10 @@ def find_resampled_evidence(
     pairs = clipped_pairs(smooth_first, smooth_second, reach)
     # What clipping leaves is noise; what it takes off is what resampling did to edges.
     clipped = explanation._replace(noise=noise_left(pairs, options))
-    around = around_what_remains(pairs, clipped, options, reach)
     evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
     measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
-        evidence=cv2.max(evidence, around),
+        evidence=around_what_remains(evidence, pairs, clipped, options, reach),
         unequal_pixels=None,
         largest_difference=None,
     )
