@@ -3121,10 +3121,60 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     return noisy and not is_blurred(x, y, spread)
 
 
-def noise_of(
-    a: Image, b: Image, counted: Image, explanation: Explanation
+def light_of_pair(
+    first: Image, second: Image, ignored: Gray8 | None, scale: Scale
+) -> LightModel | None:
+    """`find_light` by all cells of a pair, but for what is ignored."""
+    x, y = cell_means(scale(first)), cell_means(scale(second))
+    counted = np.ones(x.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
+    return find_light(x, y, counted)
+
+
+class Sample(NamedTuple):
+    """What is looked at to explain a pair: (H, W, ...) of bands, one below another."""
+
+    bands: list[Span]
+    a: Image  # (H, W, 3), of the first picture in levels
+    b: Image
+    counted: Image  # (H, W) bool: not ignored
+
+    def grays(self) -> tuple[Image, Image]:
+        """The brightness of both: (H, W) float32."""
+        return gray(self.a).astype(np.float32), gray(self.b).astype(np.float32)
+
+
+def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
+    """A sample of a pair; None where it is too small for a cell."""
+    bands = sampled_bands(*first.shape[:2])
+    if not bands or bands[0].right == 0:
+        return None
+    a = np.vstack([band.of(first) for band in bands])
+    b = np.vstack([band.of(second) for band in bands])
+    counted = np.ones(a.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = np.vstack([band.of(ignored) for band in bands]) == 0
+    scale = scale_of(first, second)
+    return Sample(bands, scale(a), scale(b), counted)
+
+
+def with_noise(
+    first: Image, second: Image, ignored: Gray8 | None, explanation: Explanation
 ) -> Explanation:
-    """The explanation, with the noise of two (H, W, 3) samples of one light."""
+    """The explanation, with the noise that two (H, W, 3) pictures have in its light."""
+    sampled = sample(first, second, ignored)
+    if sampled is None:
+        return explanation._replace(noise=np.zeros(256, np.float32), sigma=0.0)
+    bands, a, b, counted = sampled
+    light = explanation.light
+    if light:
+        scale = scale_of(first, second)
+        lit = [
+            relit(scale(band.of(first)), scale(band.of(second)), band, light)
+            for band in bands
+        ]
+        a = np.vstack(lit)
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
     noise, sigma = noise_by_activity(x, y, counted)
     explanation = explanation._replace(noise=noise, sigma=sigma)
@@ -3135,17 +3185,6 @@ def noise_of(
         grain=grain_of(y - x, counted),
         colour_grain=max(grain_of(z, counted) for z in cv2.split(colours)),
     )
-
-
-def light_of_pair(
-    first: Image, second: Image, ignored: Gray8 | None, scale: Scale
-) -> LightModel | None:
-    """`find_light` by all cells of a pair, but for what is ignored."""
-    x, y = cell_means(scale(first)), cell_means(scale(second))
-    counted = np.ones(x.shape[:2], np.bool_)
-    if ignored is not None:
-        counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
-    return find_light(x, y, counted)
 
 
 def explain(
@@ -3161,23 +3200,13 @@ def explain(
     all of it has changed by, unless it is photographed. What interpolation does to a
     pair is noise. ignored: (H, W) uint8, 255 = does not count.
     """
-    bands = sampled_bands(*first.shape[:2])
-    if not bands or bands[0].right == 0:
+    sampled = sample(first, second, ignored)
+    if sampled is None:
         return Explanation()
-    unequal = (
-        cv2.norm(band.of(first), band.of(second), cv2.NORM_INF) for band in bands
-    )
-    if not interpolated and not any(unequal):  # the rest takes 80 ms of a page
+    _, a, b, counted = sampled
+    if np.array_equal(a, b) and not interpolated:
         return Explanation()
-    scale = scale_of(first, second)
-    a = scale(np.vstack([band.of(first) for band in bands]))
-    b = scale(np.vstack([band.of(second) for band in bands]))
-    counted = np.ones(a.shape[:2], np.bool_)
-    if ignored is not None:
-        counted = np.vstack([band.of(ignored) for band in bands]) == 0
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-
-    spread = spread_of(x, y)
+    spread = spread_of(*sampled.grays())
     camera = interpolated
     if not interpolated:
         tone = find_tone(a, b) if options.light != "compare" else None
@@ -3185,21 +3214,13 @@ def explain(
             return Explanation(tone=tone)
         camera = is_of_camera(a, b, spread, counted)
     camera = camera and options.noise == "auto"
-
     explanation = Explanation(camera, interpolated)
     if may_be_lit(a, b, spread, explanation, options):
-        found = light_of_pair(first, second, ignored, scale)
-        explanation = explanation._replace(light=found)
+        light = light_of_pair(first, second, ignored, scale_of(first, second))
+        explanation = explanation._replace(light=light)
     if not camera:
         return explanation
-    if explanation.light:
-        light = explanation.light
-        tiles = [
-            relit(scale(band.of(first)), scale(band.of(second)), band, light)
-            for band in bands
-        ]
-        a = np.vstack(tiles)
-    return noise_of(a, b, counted, explanation)
+    return with_noise(first, second, ignored, explanation)
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
@@ -3520,11 +3541,18 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
     return cv2.min(cv2.max(image, least), most)
 
 
-def noise_left(pairs: Sequence[tuple[Image, Image]], options: Options) -> Image | None:
-    """The noise, by activity, of pairs that are clipped; None where it counts."""
-    found = [explain(x, y, None, options, True).noise for x, y in pairs]
+def noise_left(
+    pairs: Sequence[tuple[Image, Image]], explanation: Explanation
+) -> Explanation:
+    """The explanation with the noise that pairs which are clipped have, if it has any.
+
+    What clipping leaves is noise; what it takes off is what resampling did to edges.
+    """
+    if explanation.noise is None:
+        return explanation
+    found = [with_noise(x, y, None, explanation).noise for x, y in pairs]
     noises = [noise for noise in found if noise is not None]
-    return np.max(noises, axis=0) if noises else None
+    return explanation._replace(noise=np.max(noises, axis=0))
 
 
 def clipped_pairs(
@@ -3755,7 +3783,7 @@ def find_plain_evidence(
     if options.tolerance and explanation.camera:
         reach = options.tolerance
         pairs = clipped_pairs(first, seen, reach)
-        clipped = explanation._replace(noise=noise_left(pairs, options))
+        clipped = noise_left(pairs, explanation)
         evidence = around_what_remains(evidence, pairs, clipped, options, reach)
     elif options.tolerance:
         scale = scale_of(first, second)
@@ -3788,8 +3816,7 @@ def find_resampled_evidence(
     explanation = explain(smooth_first, smooth_second, ignored, options, True)
     reach = max(options.tolerance, RESAMPLED)
     pairs = clipped_pairs(smooth_first, smooth_second, reach)
-    # What clipping leaves is noise; what it takes off is what resampling did to edges.
-    clipped = explanation._replace(noise=noise_left(pairs, options))
+    clipped = noise_left(pairs, explanation)
     evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
     measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
