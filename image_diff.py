@@ -2850,18 +2850,19 @@ def grain_of(d: Image, counted: Image) -> float:
     return max(1.0, CELL * math.sqrt(of_mean / float(np.median(variance[noisy]))))
 
 
-def light_terms(value: Image, across: Image, down: Image) -> Image:
-    """What the second picture's values are a weighted sum of: (n, 9) float64.
+def quadric(across: Image, down: Image) -> list[Image]:
+    """The six terms of a quadric at places across and down, from -1 to 1."""
+    one = np.ones_like(across)
+    return [one, across, down, across * across, across * down, down * down]
 
-    value: (n,) of the first picture, in levels, at the place across and down, from -1
-    to 1. Six terms are a quadric gain; the other three bend the tone curve: an offset,
-    a square, and v log v, the first term of a gamma.
+
+def bends(value: Image) -> list[Image]:
+    """Three terms that bend a tone curve, of values in levels.
+
+    An offset, a square, and v log v, which is the first term of a gamma.
     """
-    place = [1, across, down, across**2, across * down, down**2]
-    gains = [value * term for term in place]
     share = value / 255
-    tones = [np.ones_like(value), value * share, value * np.log(share + 1e-3)]
-    return np.stack([*gains, *tones], axis=1)
+    return [np.ones_like(value), value * share, value * np.log(share + 1e-3)]
 
 
 def robust_fit(terms: Image, target: Image) -> Image:
@@ -2889,26 +2890,28 @@ class ChannelLight(NamedTuple):
     off: float  # mean of what is left, in levels, of which more than 16 counts as 16
 
 
-def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
-    """Fit the quadric gain of a channel and, if it bends, its tone curve.
+def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
+    """Fit the quadric gain of a channel and, if it may be bent, its tone curve.
 
     x, y: (h, w) means of cells, in levels; inside: those that are neither ignored nor
-    saturated.
+    saturated. The second is a weighted sum of terms, which are fitted in 5000 cells.
     """
     height, width = x.shape
-    down = np.repeat((2 * np.arange(height) + 1) / height - 1, width)
-    across = np.tile((2 * np.arange(width) + 1) / width - 1, height)
-    terms = light_terms(np.ones(x.size), across, down)
+    down, across = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
     chosen = np.flatnonzero(inside)
     chosen = chosen[:: max(1, len(chosen) // 5000)]
     value = x.ravel()[chosen].astype(float)
-    sums = light_terms(value, across[chosen], down[chosen])[:, : 9 if bends else 6]
-    weights = robust_fit(sums, y.ravel()[chosen] - value)
-    gain = 1 + (terms[:, :6] @ weights[:6]).reshape(x.shape)
+    terms = [value * q for q in quadric(across[chosen % width], down[chosen // width])]
+    if bent:
+        terms += bends(value)
+    target = y.ravel()[chosen] - value
+    weights = robust_fit(np.stack(terms, axis=1), target)
+    of_place = quadric(across[None, :], down[:, None])
+    gain = 1 + sum(w * q for w, q in zip(weights, of_place, strict=False))
     tone = VALUES
-    if bends:
+    if bent:
         seen = np.clip(VALUES, *quantile(value, (0.01, 0.99)))
-        bend = light_terms(seen, seen, seen)[:, 6:] @ weights[6:]
+        bend = np.stack(bends(seen), axis=1) @ weights[6:]
         tone = VALUES + bend / gain.mean()
     left = np.abs(y - gain * np.interp(x, VALUES, tone))[inside]
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
@@ -3583,10 +3586,11 @@ def around_what_remains(
     side = 2 * (math.ceil(reach) + GROWTH) + 1
     differs = (evidence <= CEILING * 255).view(np.uint8)
     wide = side + 2 * WINDOW
-    near = cv2.dilate(differs, np.ones((wide, wide)))[..., None] > 0
+    near = cv2.dilate(differs, np.ones((wide, wide)))
     remains = np.full_like(evidence, 255)
     for x, y in pairs:  # elsewhere they are made equal, which costs nothing
-        found = measure(x, np.where(near, y, x), explanation, options.gray)
+        near_y = cv2.copyTo(y, near, x.copy())
+        found = measure(x, near_y, explanation, options.gray)
         remains = cv2.min(remains, found.evidence)
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
     return cv2.max(evidence, cv2.erode(no_specks, np.ones((side, side))))
@@ -3767,7 +3771,7 @@ def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
     """
     if ignored is None:
         return second
-    return np.where(ignored[..., None] > 0, first, second)
+    return cv2.copyTo(first, ignored, second.copy())
 
 
 def find_plain_evidence(
