@@ -4938,7 +4938,7 @@ const choice = name => document.querySelector(`[name=${name}]:checked`).value;
 by("verdict").append(make("b", { className: data.word }, data.word), " ", data.verdict);
 by("facts").append(...data.facts.map(([name, value = "", title = ""]) =>
   make("span", { title }, name + " ", make("b", {}, value))));
-by("facts").append(new Date(data.date).toLocaleString());
+by("facts").append(new Date(document.lastModified).toLocaleString());
 const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
@@ -5363,7 +5363,6 @@ def report_page(comparison: Comparison, record: Record) -> str:
             *[region[:4] for region in comparison.regions],
             *[(band.x, band.y, band.width, band.height) for band in comparison.bands],
         ],
-        "date": round(1000 * time.time()),
         "word": word,
         "verdict": rest,
         "facts": head_facts(comparison, record),
@@ -5561,7 +5560,6 @@ def overview_page(
     words = option_words(options, Options())
     in_order = {status: counts[status] for status in STATUSES if counts[status]}
     data = {
-        "date": round(1000 * time.time()),
         "word": "same" if counts["same"] == counts.total() else "different",
         "verdict": overview_verdict(counts, left),
         "facts": [["options", as_name(" ".join(words))]] if words else [],
@@ -5671,9 +5669,12 @@ def staging(folder: PathLike) -> Iterator[str]:
             remove_tree(os.path.join(folder, name))
     beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
     try:
-        os.mkdir(beside)
-        yield beside
-    finally:
+        try:
+            os.mkdir(beside)
+            yield beside
+        finally:
+            remove_in_use(beside)
+    finally:  # a signal may have come before the removal
         remove_in_use(beside)
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
-from unittest import mock
 
 import cv2
 import numpy as np
@@ -765,7 +764,6 @@ def faults_of(
 
 def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
     """`faults_of` a save, or of smaller writers."""
-    mock.patch("time.time", return_value=0.0).start()  # a page tells its date
     picture = np.zeros((9, 9), np.uint8)
     comparison = image_diff.compare_images(picture, picture)
     image_diff.save(comparison, folder, "a.png")  # what it imports is imported
