@@ -301,6 +301,17 @@ class Lane(NamedTuple):
     in_second: Flags
 
 
+KINDS = "added", "removed", "moved", "recoloured", "changed"  # the last if in doubt
+
+
+class Move(NamedTuple):
+    """Where a thing that moved is in the other picture: the corner of its region."""
+
+    x: int  # pixels, on the canvas
+    y: int
+    onward: bool  # the thing was here in the first picture; else it came here
+
+
 class Region(NamedTuple):
     """A connected patch of the mask: its bounding box, in pixels, and what is in it."""
 
@@ -310,6 +321,10 @@ class Region(NamedTuple):
     height: int
     area: int  # different pixels
     ssim: float  # the mean of their SSIM, of which what is negative counts as 0
+    kind: str = "changed"  # one of KINDS
+    strength: float = 0.0  # what part of a person's attention it asks for, in [0, 1]
+    moved: Move | None = None
+    colours: tuple[str, str] | None = None  # recoloured: from, to; medians as #rrggbb
 
 
 class Light(NamedTuple):
@@ -3914,6 +3929,301 @@ def regions_on(
     return add_bands(mask, regions, laid, ignored)
 
 
+# --- Kinds ----------------------------------------------------------------------------
+
+RIM = 10  # pixels around a region, which show what is ground there
+LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
+LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
+PLAIN = 16.0  # levels^2 by which plain ground is off; JPEG leaves that around text
+AS_GROUND = math.log(2)  # how much further off than the rim ground may be
+STANDS_OUT = math.log(1.65)  # how much further off than ground a thing is
+AGREES = 0.75  # correlation from which on structure is the same
+SHADE = 36.0  # levels^2; what varies by less has no structure
+IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
+NEIGHBOURS = 16  # things a little smaller, and larger, that one is compared with
+
+
+class Patch(NamedTuple):
+    """A region and its rim in both pictures, in one light and in levels of 255."""
+
+    first: Image  # (h, w, 3) float32
+    second: Image
+    inside: Flags  # (h, w): what differs in the region
+    rim: Flags  # (h, w): what is equal, in the region or around it
+
+
+def mean_over(image: Image, flags: Flags) -> Image:
+    """The mean of an (h, w, 3) image where the flags are set: (3,) float32."""
+    return np.array(cv2.mean(image, flags.view(np.uint8))[:3], np.float32)
+
+
+def look_at(
+    box: Span,
+    laid: Laid | Comparison,
+    mask: Gray8,
+    ignored: Gray8 | None,
+    scale: Scale,
+    is_lit: bool,
+) -> Patch:
+    """The patch of a region's box; is_lit: the pair is lit otherwise.
+
+    The light is told by what is around the box and in no mask.
+    """
+    around = box.grown(mask.shape[0], mask.shape[1], RIM)
+    height, width = around.bottom - around.top, around.right - around.left
+    times = 2 ** max(0, math.ceil(math.log2(max(height, width) / LARGEST_LOOK)))
+    size = max(1, width // times), max(1, height // times)
+
+    def seen(image: Image) -> Image:
+        """The part of the canvas, from so far away."""
+        return cv2.resize(around.of(image), size, interpolation=cv2.INTER_AREA)
+
+    pictures = laid.first, laid.second
+    first, second = (scale(seen(image)).astype(np.float32) for image in pictures)
+    counted = np.ones(first.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = seen(ignored) == 0
+    own = np.zeros_like(counted)
+    top, bottom, left, right = (side // times for side in box.within(around))
+    own[top : bottom + 1, left : right + 1] = True
+    own &= counted
+    if is_lit:
+        alike = counted & ~own & (seen(mask) == 0)
+        means = [mean_over(image, alike) + 8 for image in (first, second)]
+        first = first * (means[1] / means[0])
+
+    change = largest_channel(cv2.absdiff(first, second))
+    half = cv2.mean(change, own.view(np.uint8))[0] / 2
+    changed = change > max(LEAST_CHANGE, half)
+    # The pixels beside are half of a thing.
+    beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8))
+    return Patch(first, second, changed & own, (beside == 0) & counted)
+
+
+def filled_in(known: Image, weight: Image) -> Image:
+    """What is known of an image, and elsewhere what is known around, ever coarser.
+
+    known: (h, w, 3) float32, 0 where it is not known; weight: (h, w) from 0 to 1.
+    """
+    height, width = weight.shape
+    if weight.min() > 0 or max(height, width) == 1:
+        return known / np.maximum(weight, 1e-6)[..., None]
+    half = (width + 1) // 2, (height + 1) // 2
+    known_half, weight_half = (
+        cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+        for image in (known, weight)
+    )
+    coarse = filled_in(known_half, weight_half)
+    return known + (1 - weight)[..., None] * cv2.resize(coarse, (width, height))
+
+
+def on_ground(patch: Patch) -> str:
+    """What is "added" to ground, or "removed" and leaves ground; else "changed".
+
+    Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
+    further off than the rim is from its own means, and the other is further off.
+    """
+    rim = patch.rim.astype(np.float32)
+    both = (patch.first + patch.second) / 2
+    known = both * rim[..., None]
+    near = cv2.blur(known, (9, 9)) / (cv2.blur(rim, (9, 9)) + 1e-6)[..., None]
+    texture = mean_over((both - near) ** 2, patch.rim).mean()
+    ground = filled_in(known, rim)
+    first, second = (
+        math.log(mean_over((side - ground) ** 2, patch.inside).mean() + PLAIN)
+        for side in (patch.first, patch.second)
+    )
+    is_ground = min(first, second) < math.log(texture + PLAIN) + AS_GROUND
+    if not patch.rim.any() or not is_ground or abs(first - second) < STANDS_OUT:
+        return "changed"
+    return "added" if first < second else "removed"
+
+
+def correlation(first: Image, second: Image, mean: Scale) -> tuple[float, float]:
+    """How well one image is the other with a gain and an offset in each channel.
+
+    mean: of an image over every part that has a gain and an offset of its own. What has
+    no structure agrees. Returns the correlation, at most 1, and the covariance in
+    levels^2.
+    """
+    a, b = mean(first), mean(second)
+    shared = mean(first * second) - a * b
+    own = mean(first * first) - a * a, mean(second * second) - b * b
+    of_first, of_second = (np.maximum(variance, 0) + SHADE for variance in own)
+    most = np.sqrt(of_first * of_second).sum()
+    return float((shared + SHADE).sum() / most), float(shared.mean())
+
+
+def kind_of(patch: Patch) -> str:
+    """What happened in a patch, but for what moved; "changed" when in doubt.
+
+    Where both pictures show one structure it is recoloured, whatever the rim shows: a
+    shadow on grass. What is plain may be recoloured if it is no ground.
+    """
+    inside = patch.inside
+    if not inside.any():
+        return "changed"
+    weight = cv2.blur(inside.astype(np.float32), (7, 7))[inside][:, None]
+
+    def in_windows(image: Image) -> Image:
+        """The means over what differs in the window of each such pixel: (n, 3)."""
+        return cv2.blur(image * inside[..., None], (7, 7))[inside] / weight
+
+    agreement, shared = correlation(patch.first, patch.second, in_windows)
+    if agreement > AGREES and shared > 8:
+        return "recoloured"
+    kind = on_ground(patch)
+    if kind != "changed":
+        return kind
+    in_all = partial(mean_over, flags=inside)
+    agreement, _ = correlation(patch.first, patch.second, in_all)
+    return "recoloured" if agreement > AGREES else "changed"
+
+
+class Thing(NamedTuple):
+    """What a region shows in the picture where it is no ground."""
+
+    number: int  # of the region
+    kind: str
+    field: Image  # (h, w, 3) float32 in levels: the region with its rim
+    pixels: Image  # its box alone
+    weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
+    colour: Image  # (3,) the mean
+
+
+def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
+    """What a patch shows in one of the pictures; it may be nothing."""
+    x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
+    box = Span(y, y + height, x, x + width)
+    change = np.linalg.norm(patch.first - patch.second, axis=2) * patch.inside
+    weight = np.repeat(box.of(change)[..., None], 3, axis=2)
+    field = patch.first if of_first else patch.second
+    colour = mean_over(field, patch.inside)
+    return Thing(number, kind, field, box.of(field), weight, colour)
+
+
+def explained(thing: Thing, field: Image) -> float:
+    """What share of the change at a thing's place another place explains, at most 1.
+
+    That is 1 less the squared distance to the pixels there, at the best offset, as a
+    share of that to ground. What changed most counts most: outlines are half ground.
+    """
+    sides = zip(thing.pixels.shape[:2], field.shape[:2], strict=True)
+    below, right = (max(0, side - other) for side, other in sides)
+    field = cv2.copyMakeBorder(field, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    method = cv2.TM_SQDIFF
+    errors = cv2.matchTemplate(field, thing.pixels, method, mask=thing.weight)
+    return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
+
+
+def are_one(one: Thing, other: Thing) -> bool:
+    """Whether two things, one of them on ground at least, are the same."""
+    if one.kind == other.kind == "changed" or not one.pixels.size:
+        return False  # letters that were replaced are like others
+    sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
+    if any(abs(side - another) > 4 + side // 4 for side, another in sides):
+        return False
+    if np.abs(one.colour - other.colour).max() > 48:
+        return False
+    shares = explained(one, other.field), explained(other, one.field)
+    return min(shares) > IS_THE_SAME
+
+
+def extent(thing: Thing) -> int:
+    """Width and height together, in pixels."""
+    return sum(thing.pixels.shape[:2])
+
+
+def find_moved(gone: Sequence[Thing], come: Sequence[Thing]) -> Iterator[list[int]]:
+    """The numbers of two regions, where a thing was and where it is.
+
+    Only where each is the only one for the other. Things are compared with those next
+    in size, as to compare all with all takes minutes where a thousand words are gone.
+    """
+    by_extent = sorted(come, key=extent)
+    found = []
+    for thing in gone:
+        place = bisect_left(by_extent, extent(thing), key=extent)
+        near = by_extent[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
+        found.append([other.number for other in near if are_one(thing, other)])
+    claims = Counter(chain.from_iterable(found))
+    for thing, ends in zip(gone, found, strict=True):
+        if len(ends) == 1 and claims[ends[0]] == 1:
+            yield [thing.number, *ends]
+
+
+def as_hex(colour: Image) -> str:
+    """Blue, green and red in levels as #rrggbb."""
+    blue, green, red = np.rint(colour).clip(0, 255).astype(int)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def described(
+    region: Region, kind: str, patch: Patch, evidence: float, size: int
+) -> Region:
+    """The region with its kind, its strength and, if it was recoloured, its colours.
+
+    The strength is the geometric mean of the region's side as a share of the picture's,
+    of its contrast as a share of white, and of its evidence: what lacks one of them is
+    hardly seen. evidence: in [0, 1]; size: pixels of the picture.
+    """
+    if not patch.inside.any():
+        return region._replace(kind=kind)
+    sides = patch.first[patch.inside], patch.second[patch.inside]
+    contrast = float(np.abs(sides[0] - sides[1]).max(axis=1).mean()) / 255
+    strength = (math.sqrt(region.area / size) * contrast * evidence) ** (1 / 3)
+    colours = None
+    if kind == "recoloured":
+        before, after = (as_hex(np.median(side, axis=0)) for side in sides)
+        colours = before, after
+    return region._replace(kind=kind, strength=round(strength, 3), colours=colours)
+
+
+def of_strip(region: Region, strip: Band, size: int) -> Region:
+    """The region of a strip: all of it is something where there was nothing."""
+    kind = "added" if strip.kind == "inserted" else "removed"
+    strength = (region.area / size) ** (1 / 6)
+    return region._replace(kind=kind, strength=round(strength, 3))
+
+
+def find_kinds(
+    laid: Laid | Comparison,
+    mask: Gray8,
+    evidence: Gray8,
+    regions: Sequence[Region],
+    ignored: Gray8 | None,
+    light: Light | None,
+) -> tuple[Region, ...]:
+    """The regions with what happened in each, and how much that asks to be seen.
+
+    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions.
+    """
+    if not regions:
+        return ()
+    scale = scale_of(laid.first, laid.second)
+    strips = {strip[1:5]: strip for strip in laid.strips}
+    gone, come, named = [], [], []
+    for number, region in enumerate(regions):
+        if region[:4] in strips:
+            named.append(of_strip(region, strips[region[:4]], mask.size))
+            continue
+        x, y, width, height = region[:4]
+        box = Span(y, y + height, x, x + width)
+        patch = look_at(box, laid, mask, ignored, scale, light is not None)
+        kind = kind_of(patch)
+        same = cv2.mean(box.of(evidence), box.of(mask))[0] / 255
+        named.append(described(region, kind, patch, 1 - same, mask.size))
+        if kind in ("removed", "changed"):
+            gone.append(thing_in(number, kind, patch, True))
+        if kind in ("added", "changed"):
+            come.append(thing_in(number, kind, patch, False))
+    for start, end in find_moved(gone, come):
+        was, went = named[start], named[end]
+        named[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
+        named[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
+    return tuple(named)
+
+
 # --- Compare --------------------------------------------------------------------------
 
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
@@ -4062,6 +4372,8 @@ def compare_images(
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
+    light = light_of(explanation)
+    regions = find_kinds(laid, mask, measured.evidence, regions, left_out, light)
 
     return Comparison(
         first=laid.first,
@@ -4073,7 +4385,7 @@ def compare_images(
         strips=laid.strips,
         lanes=laid.lanes,
         ignored=left_out,
-        light=light_of(explanation),
+        light=light,
         noise=explanation.sigma,
         threshold=threshold,
         faint_threshold=faint_threshold,
@@ -4093,6 +4405,8 @@ def with_threshold(
     mask = find_mask(comparison.evidence, threshold, faint_threshold, min_area)
     loss, ignored = comparison.ssim_loss, comparison.ignored
     mask, regions = regions_on(comparison, mask, loss, ignored, options)
+    evidence, light = comparison.evidence, comparison.light
+    regions = find_kinds(comparison, mask, evidence, regions, ignored, light)
     return replace(
         comparison,
         options=options,
@@ -4209,18 +4523,31 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     return first, second
 
 
+def way_of(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The middles of the region and of that where its thing is in the other picture."""
+    right, down = region.width // 2, region.height // 2
+    there = region.moved or region
+    return (region.x + right, region.y + down), (there.x + right, there.y + down)
+
+
 def draw_boxes(
     image: Image, regions: Sequence[Region], thickness: int | None = None
 ) -> Image:
     """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region.
 
-    Without a thickness in pixels the lines are seen when all is scaled to a screen.
+    A thin arrow leads to where a thing has moved. Without a thickness in pixels the
+    lines are seen when all is scaled to a screen.
     """
     picture = image.copy()
     thickness = thickness or max(2, round(max(picture.shape) / 800))
+    thin = max(1, thickness // 2)
     for region in regions:
         box = region.x, region.y, region.width, region.height
         cv2.rectangle(picture, box, RED, thickness)
+        if region.moved and region.moved.onward:
+            start, end = way_of(region)
+            tip = 8 * thickness / max(1, math.dist(start, end))
+            cv2.arrowedLine(picture, start, end, RED, thin, cv2.LINE_AA, 0, tip)
     return picture
 
 
@@ -4387,7 +4714,16 @@ def region_records(comparison: Comparison) -> list[Record]:
             "second_y": second_y,
             "area": region.area,
             "ssim": region.ssim,
+            "kind": region.kind,
+            "strength": region.strength,
+            "moved": None,
+            "colours": region.colours,
         }
+        if region.moved:
+            x, y, onward = region.moved
+            rows = in_pictures(comparison.lanes, region._replace(x=x, y=y))
+            which = "second" if onward else "first"
+            record["moved"] = {"x": x, "y": rows[onward], "picture": which}
         records.append(record)
     return records
 
@@ -4445,6 +4781,42 @@ def summary(regions: int, bands: int, fraction: float) -> str:
     if bands:
         counts += f", {quantity(bands, 'band')}"
     return f"{counts}, {share} % of the picture"
+
+
+def happening(region: Record) -> str:
+    """What happened in a region of a record, in words."""
+    kind, moved, colours = region["kind"], region["moved"], region["colours"]
+    if moved:
+        way = "to" if moved["picture"] == "second" else "from"
+        return f"{kind} {way} {moved['x']}, {moved['y']}"
+    return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
+
+
+FEW = 8  # regions whose places are told in the sentence
+
+
+def sentence(regions: Sequence[Record]) -> str:
+    """What happened, in one sentence: places where there are few, else counts."""
+    parts = []
+    for kind in KINDS:
+        places = []
+        for region in regions:
+            moved = region["moved"]
+            came = moved is not None and moved["picture"] == "first"
+            if region["kind"] != kind or came:
+                continue
+            place = f"{region['x']}, {region['y']}"
+            if moved:
+                place = f"from {place} to {moved['x']}, {moved['y']}"
+            else:
+                place = f"at {place}"
+            places.append(f"{place} ({region['width']}x{region['height']})")
+        if places and len(regions) <= FEW:
+            parts.append(f"{kind} {', '.join(places)}")
+        elif places:
+            parts.append(f"{len(places)} {kind}")
+    divider = "; " if len(regions) <= FEW else ", "
+    return f"{quantity(len(regions), 'region')}: {divider.join(parts)}"
 
 
 def summary_of(comparison: Comparison) -> str:
@@ -4571,13 +4943,17 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 def as_text(comparison: Comparison) -> str:
     """The result as text: score, verdict, a line a region, and how it was found."""
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
-    by_area = sorted(comparison.regions, key=attrgetter("area"), reverse=True)
-    for region in sorted(by_area[:SHOWN_REGIONS], key=attrgetter("y", "x")):
-        y, _, height = in_pictures(comparison.lanes, region)
-        box = f"x {region.x}, y {y}, {region.width}x{height} pixels"
-        lines.append(f"  {box}, {region.area} different, SSIM {region.ssim:.3f}")
-    if len(by_area) > SHOWN_REGIONS:
-        lines.append(f"  ... and {len(by_area) - SHOWN_REGIONS} more")
+    records = region_records(comparison)
+    if records:
+        lines.append(sentence(records))
+    least = sorted(region.area for region in comparison.regions)[-SHOWN_REGIONS:][:1]
+    shown = [record for record in records if record["area"] >= least[0]]
+    for record in shown[:SHOWN_REGIONS]:
+        box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
+        facts = f"{happening(record)}, {record['area']} different"
+        lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
+    if len(records) > SHOWN_REGIONS:
+        lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
     if comparison.unequal_pixels != 0:
         threshold = f"{comparison.threshold:.4f}"
@@ -4706,8 +5082,14 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
 #grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
 .box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
+[data-kind=added] { --mark: #00785a; }
+[data-kind=removed] { --mark: #b34700; outline-style: dashed; }
+[data-kind=moved] { --mark: #0062a8; outline-style: dotted; }
+[data-kind=recoloured] { --mark: #9a3d7c; outline: 4px double var(--mark); }
+.way { stroke: #0062a8; stroke-width: 2px; vector-effect: non-scaling-stroke; }
 .box::before {
-  content: attr(data-number); position: absolute; left: -2px; bottom: calc(100% + 2px);
+  content: attr(data-number) " " attr(data-sign); white-space: nowrap;
+  position: absolute; left: -2px; bottom: calc(100% + 2px);
   padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
 .small::after {
@@ -4732,18 +5114,22 @@ figcaption { position: absolute; padding: 0 8px; background: Canvas; }
 <button id="f">fit</button><button id="0">1:1</button>
 <button id="-" aria-label="out">-</button><button id="+" aria-label="in">+</button>
 <button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
-<button id="n" aria-label="next region">&gt;</button></nav>
+<button id="n" aria-label="next region">&gt;</button>
+<fieldset id="kinds" aria-label="kind"></fieldset>
+<label id="order"><input type="checkbox" id="strongest">strongest first</label></nav>
 <p id="legend" role="status"></p>
 <main><div id="stage"><div id="grip"></div>
 <input type="range" id="at" step="any" aria-label="line"></div>
 <ol id="regions" aria-label="regions"></ol></main>
 <svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
 patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
-</pattern></svg><script type="application/json" id="data">$data</script>
+</pattern><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6"
+markerHeight="6" orient="auto"><path d="M0 0L8 4L0 8z" fill="#0062a8"/></marker></svg>
+<script type="application/json" id="data">$data</script>
 <script>$script</script></html>
 """
 SCRIPT = """
-const { boxes, size: [width, height] } = data;
+const { boxes, kinds, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
 const look = { scale: 1, x: 0, y: 0, fits: true };
 let chosen = 0, dragged = false, held;
@@ -4752,14 +5138,17 @@ function pane(name, which, ...pictures) {
     const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
       top: ${100 * y / height}%; height: ${100 * high / height}%`;
     const box = make("div", { className: "box", style, most: Math.max(wide, high) });
-    box.dataset.number = index + 1;
+    const [number, kind] = [index + 1, kinds[index]];
+    Object.assign(box.dataset, { number, kind, sign: data.signs[kind] ?? "" });
     return box;
   });
   const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
   const sheet = make("div", { className: "sheet" }, ...pictures, layer);
   layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
     <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
-    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/></svg>`);
+    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/>
+    ${data.ways.map(([from, to]) => `<path class="way" d="M${from}L${to}"
+      marker-end="url(#tip)"/>`).join("")}</svg>`);
   const caption = make("figcaption", {}, `${which}: ${data[which]}`);
   return make("figure", { className: name }, sheet, caption);
 }
@@ -4845,18 +5234,41 @@ function crop(name, [x, y, wide, high]) {
 }
 list.append(...data.rows.map((text, index) => {
   const button = make("button", { className: "row", onclick: () => go(index + 1) },
-    make("b", {}, index + 1), crop("first", boxes[index]), crop("second", boxes[index]),
-    make("small", {}, text));
+    make("b", {}, `${index + 1} ${data.signs[kinds[index]] ?? ""}`),
+    crop("first", boxes[index]), crop("second", boxes[index]), make("small", {}, text));
   button.dataset.number = index + 1;
   return make("li", {}, button);
 }));
+const rows = [...list.children];
+const present = ["all", ...new Set(kinds)];
+function sift() {
+  const kind = choice("kinds");
+  for (const mark of document.querySelectorAll(".box, #regions li")) {
+    const number = mark.dataset.number ?? mark.firstChild.dataset.number;
+    mark.hidden = kind != "all" && kinds[number - 1] != kind;
+  }
+  const strength = row => data.strengths[rows.indexOf(row)];
+  const order = by("strongest").checked
+    ? rows.toSorted((a, b) => strength(b) - strength(a)) : rows;
+  list.append(...order);
+}
+const count = kind => kinds.filter(other => kind == "all" || other == kind).length;
+const label = kind => `${kind} ${data.signs[kind] ?? ""} ${count(kind)}`;
+radios("kinds", present, label, sift);
+by("strongest").onchange = sift;
+function step(way) {
+  const shown = [...list.children].filter(row => !row.hidden);
+  const at = shown.indexOf(rows[chosen - 1]);
+  const next = way < 0 && at < 0 ? -1 : (at + way) % shown.length;
+  go(rows.indexOf(shown.at(next)) + 1);
+}
 function choose(number) {
   chosen = number;
   by("place").textContent = `${number || "-"} of ${boxes.length}`;
   for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
   const items = document.querySelectorAll(`[data-number="${number}"]`);
   for (const item of items) item.ariaCurrent = "true";
-  list.children[number - 1]?.scrollIntoView({ block: "nearest" });
+  rows[number - 1]?.scrollIntoView({ block: "nearest" });
 }
 function go(number) {
   const [x, y, wide, high] = boxes[number - 1];
@@ -4868,8 +5280,8 @@ function go(number) {
   if (!by("b").checked) by("b").click();
   stage.scrollIntoView({ block: "nearest" });
 }
-by("n").onclick = () => go(chosen % boxes.length + 1);
-by("p").onclick = () => go((chosen || 1) - 1 || boxes.length);
+by("n").onclick = () => step(1);
+by("p").onclick = () => step(-1);
 by("f").onclick = () => place(whole(), 0, 0, true);
 by("0").onclick = () => zoom(1 / look.scale);
 by("+").onclick = () => zoom(2);
@@ -4899,6 +5311,7 @@ by("ways").append(query.get("place") ?? "");
 by("command").textContent = data.command;
 by("copy").onclick = () => navigator.clipboard.writeText(data.command);
 for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
+by("kinds").hidden = by("order").hidden = boxes.length < 2;
 choose(0);
 show();
 if (whole() < room().width / width / 3) place(Math.min(1, room().width / width), 0, 0);
@@ -5036,21 +5449,16 @@ VIEWS = {  # the views of a report, and what is told of each
 }
 
 
+# Of the mark of each kind; its colour and its line differ, too.
+SIGNS = {"added": "+", "removed": "-", "moved": "\u2192", "recoloured": "\u25d0"}
+
+
 def region_text(region: Record) -> str:
     """What is to be told of a region of a record in its row."""
-    moved, colours, strength = map(region.get, ("moved", "colours", "strength"))
-    kind = region.get("kind")
-    facts = [kind] if kind else []
     size = f"{region['width']} x {region['height']}"
-    facts.append(f"{size} at {region['x']}, {region['y']}")
-    if moved:
-        facts.append(f"partner at {moved['x']}, {moved['y']}")
-    if colours:
-        facts.append(" to ".join(colours))
+    facts = [happening(region), f"{size} at {region['x']}, {region['y']}"]
     facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    if strength is not None:
-        facts.append(f"strength {strength:.2g}")
-    return ", ".join(facts)
+    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
 
 
 def input_of(record: Record, which: str) -> str:
@@ -5089,6 +5497,14 @@ def report_page(comparison: Comparison, record: Record) -> str:
         "size": [width, height],
         "rows": [region_text(region) for region in record["regions"]],
         "boxes": [region[:4] for region in comparison.regions],
+        "kinds": [region.kind for region in comparison.regions],
+        "signs": SIGNS,
+        "strengths": [region.strength for region in comparison.regions],
+        "ways": [
+            way_of(region)
+            for region in comparison.regions
+            if region.moved and region.moved.onward
+        ],
         "word": word,
         "verdict": rest,
         "facts": head_facts(comparison, record),
