@@ -3934,11 +3934,10 @@ def regions_on(
 RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
-PLAIN = 16.0  # levels^2 by which plain ground is off; JPEG leaves that around text
-AS_GROUND = math.log(2)  # how much further off than the rim ground may be
-STANDS_OUT = math.log(1.65)  # how much further off than ground a thing is
-AGREES = 0.75  # correlation from which on structure is the same
-SHADE = 36.0  # levels^2; what varies by less has no structure
+ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
+AS_GROUND = 2.5  # times as far off as the rim ground may be, in squares
+STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
+AGREES = 0.8  # correlation from which on structure is the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
 NEIGHBOURS = 16  # things a little smaller, and larger, that one is compared with
 
@@ -4027,31 +4026,33 @@ def on_ground(patch: Patch) -> str:
     both = (patch.first + patch.second) / 2
     known = both * rim[..., None]
     near = cv2.blur(known, (9, 9)) / (cv2.blur(rim, (9, 9)) + 1e-6)[..., None]
-    texture = mean_over((both - near) ** 2, patch.rim).mean()
+    texture = mean_over((both - near) ** 2, patch.rim).mean() + ROUGH
     ground = filled_in(known, rim)
     first, second = (
-        math.log(mean_over((side - ground) ** 2, patch.inside).mean() + PLAIN)
+        mean_over((side - ground) ** 2, patch.inside).mean() + ROUGH
         for side in (patch.first, patch.second)
     )
-    is_ground = min(first, second) < math.log(texture + PLAIN) + AS_GROUND
-    if not patch.rim.any() or not is_ground or abs(first - second) < STANDS_OUT:
+    nearer, further = sorted((first, second))
+    is_ground = patch.rim.any() and nearer < AS_GROUND * texture
+    if not is_ground or further < STANDS_OUT * nearer:
         return "changed"
     return "added" if first < second else "removed"
 
 
-def correlation(first: Image, second: Image, mean: Scale) -> tuple[float, float]:
-    """How well one image is the other with a gain and an offset in each channel.
+def correlation(
+    first: Image, second: Image, mean: Callable[[Image], Image]
+) -> tuple[float, float]:
+    """How well one (h, w) image is the other with a gain and an offset.
 
-    mean: of an image over every part that has a gain and an offset of its own. What has
-    no structure agrees. Returns the correlation, at most 1, and the covariance in
-    levels^2.
+    mean: of an image over every part that has a gain and an offset of its own. What is
+    plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
     """
     a, b = mean(first), mean(second)
     shared = mean(first * second) - a * b
     own = mean(first * first) - a * a, mean(second * second) - b * b
-    of_first, of_second = (np.maximum(variance, 0) + SHADE for variance in own)
+    of_first, of_second = (np.maximum(variance, 0) + ROUGH for variance in own)
     most = np.sqrt(of_first * of_second).sum()
-    return float((shared + SHADE).sum() / most), float(shared.mean())
+    return float((shared + ROUGH).sum() / most), float(shared.mean())
 
 
 def kind_of(patch: Patch) -> str:
@@ -4063,21 +4064,23 @@ def kind_of(patch: Patch) -> str:
     inside = patch.inside
     if not inside.any():
         return "changed"
-    weight = cv2.blur(inside.astype(np.float32), (7, 7))[inside][:, None]
+    weight = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
 
     def in_windows(image: Image) -> Image:
-        """The means over what differs in the window of each such pixel: (n, 3)."""
-        return cv2.blur(image * inside[..., None], (7, 7))[inside] / weight
+        """The means over what differs in the window of each such pixel: (n,)."""
+        return cv2.blur(image * inside, (7, 7))[inside] / weight
 
-    agreement, shared = correlation(patch.first, patch.second, in_windows)
-    if agreement > AGREES and shared > 8:
+    def as_a_whole(image: Image) -> Image:
+        """The mean over all that differs."""
+        return image[inside].mean(keepdims=True)
+
+    structures = gray(patch.first), gray(patch.second)
+    agreement, shared = correlation(*structures, in_windows)
+    if agreement > AGREES and shared > ROUGH:
         return "recoloured"
     kind = on_ground(patch)
-    if kind != "changed":
-        return kind
-    in_all = partial(mean_over, flags=inside)
-    agreement, _ = correlation(patch.first, patch.second, in_all)
-    return "recoloured" if agreement > AGREES else "changed"
+    agreement, _ = correlation(*structures, as_a_whole)
+    return "recoloured" if kind == "changed" and agreement > AGREES else kind
 
 
 class Thing(NamedTuple):
