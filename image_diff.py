@@ -3934,12 +3934,14 @@ def regions_on(
 RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
+ALIKE = 0.01  # of the change inside a region that its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
 AS_GROUND = 2.5  # times as far off as the rim ground may be, in squares
 STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
 AGREES = 0.8  # correlation from which on structure is the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
-NEIGHBOURS = 16  # things a little smaller, and larger, that one is compared with
+NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
+LIKELY = 4  # of those that are compared pixel by pixel
 
 
 class Patch(NamedTuple):
@@ -3954,6 +3956,11 @@ class Patch(NamedTuple):
 def mean_over(image: Image, flags: Flags) -> Image:
     """The mean of an (h, w, 3) image where the flags are set: (3,) float32."""
     return np.array(cv2.mean(image, flags.view(np.uint8))[:3], np.float32)
+
+
+def distance(one: Image, other: Image, flags: Flags) -> float:
+    """The mean square between two images where the flags are set, in levels^2."""
+    return float(mean_over(cv2.absdiff(one, other) ** 2, flags).mean())
 
 
 def look_at(
@@ -4002,39 +4009,43 @@ def look_at(
 def filled_in(known: Image, weight: Image) -> Image:
     """What is known of an image, and elsewhere what is known around, ever coarser.
 
-    known: (h, w, 3) float32, 0 where it is not known; weight: (h, w) from 0 to 1.
+    known, weight: (h, w, 3) float32; the weight is 1 where it is known, else both 0.
     """
-    height, width = weight.shape
-    if weight.min() > 0 or max(height, width) == 1:
-        return known / np.maximum(weight, 1e-6)[..., None]
+    height, width = weight.shape[:2]
+    if max(height, width) == 1 or weight.min() > 0:
+        return known / np.maximum(weight, np.float32(1e-6))
     half = (width + 1) // 2, (height + 1) // 2
     known_half, weight_half = (
         cv2.resize(image, half, interpolation=cv2.INTER_AREA)
         for image in (known, weight)
     )
     coarse = filled_in(known_half, weight_half)
-    return known + (1 - weight)[..., None] * cv2.resize(coarse, (width, height))
+    return known + (1 - weight) * cv2.resize(coarse, (width, height))
 
 
 def on_ground(patch: Patch) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
     Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
-    further off than the rim is from its own means, and the other is further off.
+    further off than the rim is from its own means, and the other is further off. The
+    rims have to be alike: among unrelated pictures there is always some such region.
     """
-    rim = patch.rim.astype(np.float32)
-    both = (patch.first + patch.second) / 2
-    known = both * rim[..., None]
-    near = cv2.blur(known, (9, 9)) / (cv2.blur(rim, (9, 9)) + 1e-6)[..., None]
-    texture = mean_over((both - near) ** 2, patch.rim).mean() + ROUGH
-    ground = filled_in(known, rim)
-    first, second = (
-        mean_over((side - ground) ** 2, patch.inside).mean() + ROUGH
-        for side in (patch.first, patch.second)
-    )
+    rim, inside = patch.rim, patch.inside
+    if not rim.any():
+        return "changed"
+    weight = cv2.merge([rim.astype(np.float32)] * 3)
+    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
+    sides = patch.first, patch.second
+    means = [cv2.blur(side * weight, (9, 9)) / around for side in sides]
+    drift = distance(means[0], means[1], rim)
+    texture = distance(patch.first, means[0], rim)
+
+    ground = filled_in(patch.first * weight, weight)
+    first, second = (distance(side, ground, inside) + ROUGH for side in sides)
     nearer, further = sorted((first, second))
-    is_ground = patch.rim.any() and nearer < AS_GROUND * texture
-    if not is_ground or further < STANDS_OUT * nearer:
+    if drift > ALIKE * distance(*sides, inside):
+        return "changed"
+    if nearer > AS_GROUND * (texture + ROUGH) or further < STANDS_OUT * nearer:
         return "changed"
     return "added" if first < second else "removed"
 
@@ -4091,18 +4102,19 @@ class Thing(NamedTuple):
     field: Image  # (h, w, 3) float32 in levels: the region with its rim
     pixels: Image  # its box alone
     weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
-    colour: Image  # (3,) the mean
+    form: Image  # (64,) float32 of length 1: the weight from far away
 
 
 def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
-    """What a patch shows in one of the pictures; it may be nothing."""
+    """What a patch shows in one of the pictures."""
     x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
     box = Span(y, y + height, x, x + width)
     change = np.linalg.norm(patch.first - patch.second, axis=2) * patch.inside
-    weight = np.repeat(box.of(change)[..., None], 3, axis=2)
+    weight = box.of(change)
+    form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
     field = patch.first if of_first else patch.second
-    colour = mean_over(field, patch.inside)
-    return Thing(number, kind, field, box.of(field), weight, colour)
+    shape = form / np.linalg.norm(form)
+    return Thing(number, kind, field, box.of(field), cv2.merge([weight] * 3), shape)
 
 
 def explained(thing: Thing, field: Image) -> float:
@@ -4119,17 +4131,22 @@ def explained(thing: Thing, field: Image) -> float:
     return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
 
 
-def are_one(one: Thing, other: Thing) -> bool:
-    """Whether two things, one of them on ground at least, are the same."""
-    if one.kind == other.kind == "changed" or not one.pixels.size:
-        return False  # letters that were replaced are like others
+def may_be_one(one: Thing, other: Thing) -> bool:
+    """Whether two things are about as large, and one has left ground or come on it.
+
+    Letters that were replaced are too much like others.
+    """
     sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
-    if any(abs(side - another) > 4 + side // 4 for side, another in sides):
-        return False
-    if np.abs(one.colour - other.colour).max() > 48:
-        return False
-    shares = explained(one, other.field), explained(other, one.field)
-    return min(shares) > IS_THE_SAME
+    is_large = all(abs(side - another) <= 4 + side // 4 for side, another in sides)
+    return is_large and not one.kind == other.kind == "changed"
+
+
+def are_one(one: Thing, other: Thing) -> bool:
+    """Whether each of two things explains what changed at the other's place."""
+    return (
+        explained(one, other.field) > IS_THE_SAME
+        and explained(other, one.field) > IS_THE_SAME
+    )
 
 
 def extent(thing: Thing) -> int:
@@ -4137,22 +4154,38 @@ def extent(thing: Thing) -> int:
     return sum(thing.pixels.shape[:2])
 
 
-def find_moved(gone: Sequence[Thing], come: Sequence[Thing]) -> Iterator[list[int]]:
-    """The numbers of two regions, where a thing was and where it is.
+def find_moved(
+    kinds: Sequence[str], patches: dict[int, Patch]
+) -> Iterator[tuple[int, int]]:
+    """The numbers of two regions: where a thing was, and where it is.
 
-    Only where each is the only one for the other. Things are compared with those next
-    in size, as to compare all with all takes minutes where a thousand words are gone.
+    kinds, patches: by the number of the region. Only where each is the only one for the
+    other. Things are compared with the most alike of those next in size: to compare all
+    with all takes minutes where a thousand words are gone.
     """
-    by_extent = sorted(come, key=extent)
+    if not {"added", "removed"}.intersection(kinds):
+        return
+    gone, come = (
+        [
+            thing_in(number, kinds[number], patch, of_first)
+            for number, patch in patches.items()
+            if kinds[number] in (end, "changed") and patch.inside.any()
+        ]
+        for end, of_first in (("removed", True), ("added", False))
+    )
+    come.sort(key=extent)
     found = []
     for thing in gone:
-        place = bisect_left(by_extent, extent(thing), key=extent)
-        near = by_extent[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
-        found.append([other.number for other in near if are_one(thing, other)])
+        place = bisect_left(come, extent(thing), key=extent)
+        near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
+        alike = [other for other in near if may_be_one(thing, other)]
+        alike.sort(key=lambda other, form=thing.form: -form @ other.form)
+        ends = [other.number for other in alike[:LIKELY] if are_one(thing, other)]
+        found.append(ends)
     claims = Counter(chain.from_iterable(found))
     for thing, ends in zip(gone, found, strict=True):
         if len(ends) == 1 and claims[ends[0]] == 1:
-            yield [thing.number, *ends]
+            yield thing.number, ends[0]
 
 
 def as_hex(colour: Image) -> str:
@@ -4205,7 +4238,7 @@ def find_kinds(
         return ()
     scale = scale_of(laid.first, laid.second)
     strips = {strip[1:5]: strip for strip in laid.strips}
-    gone, come, named = [], [], []
+    named, patches = [], {}
     for number, region in enumerate(regions):
         if region[:4] in strips:
             named.append(of_strip(region, strips[region[:4]], mask.size))
@@ -4216,11 +4249,9 @@ def find_kinds(
         kind = kind_of(patch)
         same = cv2.mean(box.of(evidence), box.of(mask))[0] / 255
         named.append(described(region, kind, patch, 1 - same, mask.size))
-        if kind in ("removed", "changed"):
-            gone.append(thing_in(number, kind, patch, True))
-        if kind in ("added", "changed"):
-            come.append(thing_in(number, kind, patch, False))
-    for start, end in find_moved(gone, come):
+        patches[number] = patch
+    kinds = [region.kind for region in named]
+    for start, end in find_moved(kinds, patches):
         was, went = named[start], named[end]
         named[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
         named[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))

@@ -9,15 +9,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import skimage
 from numpy.typing import NDArray
 
 import image_diff
-from image_diff import Region, compare_files, compare_images
+from image_diff import Region, compare_images
 
 IMAGES = Path(__file__).parent.parent / "images"
 Picture = NDArray[Any]
 
-# -------------------------------------------------------------- pictures and what is drawn
+# -------------------------------------------------------- pictures and what is drawn
 
 
 def plain() -> Picture:
@@ -37,7 +38,7 @@ def texture() -> Picture:
     """Grain of some pixels."""
     noise = np.random.default_rng(4).normal(0, 60, (180, 240, 1))
     grain = cv2.GaussianBlur(noise, (0, 0), 1.5)[..., None]
-    return (grain + [110, 130, 120]).clip(0, 255).astype(np.uint8)
+    return (grain + np.array([110, 130, 120])).clip(0, 255).astype(np.uint8)
 
 
 GROUNDS = plain, gradient, texture
@@ -106,7 +107,7 @@ def jpeg(picture: Picture) -> Picture:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
-# --------------------------------------------------------------------------------- kinds
+# -------------------------------------------------------------------- kinds
 
 
 @pytest.mark.parametrize("kind", image_diff.KINDS)
@@ -186,7 +187,7 @@ def test_at_the_edge_of_the_picture(at: tuple[int, int]) -> None:
 
 
 def test_a_picture_that_is_all_other_is_changed() -> None:
-    assert kinds(texture(), np.rot90(texture(), 2)) == ["changed"]
+    assert set(kinds(texture(), np.rot90(texture(), 2))) == {"changed"}
     assert kinds(plain()[:8, :8], plain()[:8, :8] // 4) == ["changed"]
 
 
@@ -196,11 +197,14 @@ def test_what_one_picture_has_alone_is_added_or_removed() -> None:
 
 
 def test_under_another_light_a_thing_is_added_and_nothing_is_recoloured() -> None:
+    first = cv2.cvtColor(skimage.data.camera()[:400, :400], cv2.COLOR_GRAY2BGR)
+    second = first.copy()
+    ball(second, 330, 60, BLUE)
     random = np.random.default_rng(1)
-    shade = np.linspace(0.7, 1, 240)[None, :, None]
+    shade = np.linspace(0.75, 0.95, 400)[None, :, None]
     lit = [
-        (picture * light + random.normal(0, 2, picture.shape)).clip(0, 255)
-        for picture, light in zip(pair_of("added", gradient), (1, shade), strict=True)
+        (picture * light + random.normal(0, 2, first.shape)).clip(0, 255)
+        for picture, light in ((first, 1), (second, shade))
     ]
     comparison = compare_images(*(picture.astype(np.uint8) for picture in lit))
     assert comparison.light is not None
@@ -250,7 +254,7 @@ def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls["one"] <= 300 * 2 * image_diff.NEIGHBOURS
 
 
-# ------------------------------------------------------------------------------ strength
+# -------------------------------------------------------------------- strength
 
 
 def strength(size: int, level: int) -> float:
@@ -263,11 +267,11 @@ def strength(size: int, level: int) -> float:
 def test_what_is_larger_or_stands_out_more_is_stronger() -> None:
     values = strength(10, 190), strength(10, 100), strength(40, 100), strength(100, 0)
     assert list(values) == sorted(set(values))
-    assert 0 < values[0]
+    assert values[0] > 0
     assert values[-1] < 1
 
 
-# --------------------------------------------------------------------- how that is told
+# -------------------------------------------------------------------- how that is told
 
 
 def test_text_and_json_tell_it(
@@ -295,7 +299,7 @@ def test_text_and_json_tell_it(
 def test_the_sentence_counts_where_there_are_many() -> None:
     comparison = compare_images(*pair_of("recoloured", plain))
     record = image_diff.region_records(comparison)[0]
-    assert image_diff.sentence([record]) == "1 region: recoloured at 43, 43 (35x35)"
+    assert image_diff.sentence([record]) == "1 region: recoloured at 42, 42 (37x37)"
     added = record | {"kind": "added"}
     assert image_diff.sentence([record] * 6 + [added] * 3) == (
         "9 regions: 3 added, 6 recoloured"
@@ -311,16 +315,18 @@ def test_after_rows_that_moved_down_partners_are_in_pixels_of_their_pictures() -
     comparison = compare_images(first, grown)
     assert comparison.alignment is not None
     records = image_diff.region_records(comparison)
-    moved = [record for record in records if record["kind"] == "moved"]
-    assert [record["moved"]["y"] - record["y"] for record in moved] == [100, -60]
+    was, went = (record for record in records if record["kind"] == "moved")
+    assert was["moved"] == {"x": went["x"], "y": went["second_y"], "picture": "second"}
+    assert went["moved"] == {"x": was["x"], "y": was["y"], "picture": "first"}
+    assert went["second_y"] - went["y"] == 40
 
 
 def test_an_arrow_leads_to_where_it_went() -> None:
     comparison = compare_images(*pair_of("moved", plain))
     drawn = comparison.draw("Original")
     middle = drawn[88:93, 112:119].reshape(-1, 3)
-    assert (middle == (0, 0, 255)).all(axis=1).any()
-    assert not (comparison.first == (0, 0, 255)).all(axis=2).any()
+    assert (middle[:, 2].astype(int) - middle[:, 1] > 100).any()
+    assert (comparison.first == pair_of("moved", plain)[0]).all()
 
 
 def test_every_mark_has_its_own_look() -> None:
