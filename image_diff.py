@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Find where two pictures differ, and show it.
 
-    read -> align -> gray -> SSIM -> evidence -> threshold -> mask -> regions -> output
+    read -> align -> gray -> SSIM -> evidence -> threshold -> mask -> regions -> kinds
+    -> output
 
     python image_diff.py original.png modified.png
     python image_diff.py original.png modified.png --output result --no-window
@@ -3934,11 +3935,11 @@ def regions_on(
 RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
-ALIKE = 0.01  # of the change inside a region that its rim may change by, in squares
+QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
 AS_GROUND = 2.5  # times as far off as the rim ground may be, in squares
 STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
-AGREES = 0.8  # correlation from which on structure is the same
+ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
 NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
 LIKELY = 4  # of those that are compared pixel by pixel
@@ -4043,7 +4044,7 @@ def on_ground(patch: Patch) -> str:
     ground = filled_in(patch.first * weight, weight)
     first, second = (distance(side, ground, inside) + ROUGH for side in sides)
     nearer, further = sorted((first, second))
-    if drift > ALIKE * distance(*sides, inside):
+    if drift > QUIET * distance(*sides, inside):
         return "changed"
     if nearer > AS_GROUND * (texture + ROUGH) or further < STANDS_OUT * nearer:
         return "changed"
@@ -4083,15 +4084,15 @@ def kind_of(patch: Patch) -> str:
 
     def as_a_whole(image: Image) -> Image:
         """The mean over all that differs."""
-        return image[inside].mean(keepdims=True)
+        return np.array([image[inside].mean()])
 
     structures = gray(patch.first), gray(patch.second)
     agreement, shared = correlation(*structures, in_windows)
-    if agreement > AGREES and shared > ROUGH:
+    if agreement > ONE_STRUCTURE and shared > ROUGH:
         return "recoloured"
     kind = on_ground(patch)
     agreement, _ = correlation(*structures, as_a_whole)
-    return "recoloured" if kind == "changed" and agreement > AGREES else kind
+    return "recoloured" if kind == "changed" and agreement > ONE_STRUCTURE else kind
 
 
 class Thing(NamedTuple):
@@ -4149,6 +4150,11 @@ def are_one(one: Thing, other: Thing) -> bool:
     )
 
 
+def other_form(one: Thing, other: Thing) -> float:
+    """How far the forms of two things are from correlation, from 0 to 1."""
+    return 1 - float(one.form @ other.form)
+
+
 def extent(thing: Thing) -> int:
     """Width and height together, in pixels."""
     return sum(thing.pixels.shape[:2])
@@ -4179,9 +4185,8 @@ def find_moved(
         place = bisect_left(come, extent(thing), key=extent)
         near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
         alike = [other for other in near if may_be_one(thing, other)]
-        alike.sort(key=lambda other, form=thing.form: -form @ other.form)
-        ends = [other.number for other in alike[:LIKELY] if are_one(thing, other)]
-        found.append(ends)
+        likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
+        found.append([other.number for other in likely if are_one(thing, other)])
     claims = Counter(chain.from_iterable(found))
     for thing, ends in zip(gone, found, strict=True):
         if len(ends) == 1 and claims[ends[0]] == 1:
@@ -4826,31 +4831,47 @@ def happening(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
-FEW = 8  # regions whose places are told in the sentence
+FEW = 8  # regions and bands whose places are told in the sentence
 
 
-def sentence(regions: Sequence[Record]) -> str:
-    """What happened, in one sentence: places where there are few, else counts."""
+def place_of(region: Record) -> str:
+    """Where a region of a record is, or from where to where its thing moved."""
+    size = f"({region['width']}x{region['height']})"
+    place, moved = f"{region['x']}, {region['y']}", region["moved"]
+    if moved:
+        return f"from {place} to {moved['x']}, {moved['y']} {size}"
+    return f"at {place} {size}"
+
+
+def band_place(band: Band) -> str:
+    """What happened where one picture has rows of its own."""
+    rows = quantity(band.height, "row")
+    if band.kind == "inserted":
+        return f"{rows} added at {band.second_y}"
+    return f"{rows} removed at {band.first_y}"
+
+
+def sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
+    """What happened, in one sentence: with places where there are few, else counts."""
+    counts = [(len(regions), "region"), (len(bands), "band")]
+    subject = ", ".join(quantity(number, noun) for number, noun in counts if number)
+    few = len(regions) + len(bands) <= FEW
     parts = []
     for kind in KINDS:
-        places = []
-        for region in regions:
-            moved = region["moved"]
-            came = moved is not None and moved["picture"] == "first"
-            if region["kind"] != kind or came:
-                continue
-            place = f"{region['x']}, {region['y']}"
-            if moved:
-                place = f"from {place} to {moved['x']}, {moved['y']}"
-            else:
-                place = f"at {place}"
-            places.append(f"{place} ({region['width']}x{region['height']})")
-        if places and len(regions) <= FEW:
-            parts.append(f"{kind} {', '.join(places)}")
-        elif places:
-            parts.append(f"{len(places)} {kind}")
-    divider = "; " if len(regions) <= FEW else ", "
-    return f"{quantity(len(regions), 'region')}: {divider.join(parts)}"
+        told = [
+            region
+            for region in regions
+            if region["kind"] == kind
+            # What moved is told once, from where it was.
+            and (region["moved"] or {}).get("picture") != "first"
+        ]
+        if told and few:
+            parts.append(f"{kind} {', '.join(map(place_of, told))}")
+        elif told:
+            parts.append(f"{len(told)} {kind}")
+    if few:
+        parts += map(band_place, bands)
+    return f"{subject}: {'; '.join(parts)}"
 
 
 def summary_of(comparison: Comparison) -> str:
@@ -4978,8 +4999,8 @@ def as_text(comparison: Comparison) -> str:
     """The result as text: score, verdict, a line a region, and how it was found."""
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
     records = region_records(comparison)
-    if records:
-        lines.append(sentence(records))
+    if comparison.status == "different":
+        lines.append(sentence(records, comparison.bands))
     least = sorted(region.area for region in comparison.regions)[-SHOWN_REGIONS:][:1]
     shown = [record for record in records if record["area"] >= least[0]]
     for record in shown[:SHOWN_REGIONS]:
