@@ -4024,29 +4024,36 @@ def filled_in(known: Image, weight: Image) -> Image:
     return known + (1 - weight) * cv2.resize(coarse, (width, height))
 
 
+def has_quiet_rim(patch: Patch) -> bool:
+    """Whether the means of what is equal are: in unrelated pictures they are not."""
+    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
+    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
+    first, second = (
+        cv2.blur(side * weight, (9, 9)) / around for side in (patch.first, patch.second)
+    )
+    change = distance(patch.first, patch.second, patch.inside)
+    return distance(first, second, patch.rim) < QUIET * change
+
+
 def on_ground(patch: Patch) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
     Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
-    further off than the rim is from its own means, and the other is further off. The
-    rims have to be alike: among unrelated pictures there is always some such region.
+    further off than the rim is from its own means, and the other is further off.
     """
-    rim, inside = patch.rim, patch.inside
-    if not rim.any():
+    if not patch.rim.any():
         return "changed"
-    weight = cv2.merge([rim.astype(np.float32)] * 3)
-    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
-    sides = patch.first, patch.second
-    means = [cv2.blur(side * weight, (9, 9)) / around for side in sides]
-    drift = distance(means[0], means[1], rim)
-    texture = distance(patch.first, means[0], rim)
-
-    ground = filled_in(patch.first * weight, weight)
-    first, second = (distance(side, ground, inside) + ROUGH for side in sides)
+    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
+    known = patch.first * weight
+    means = cv2.blur(known, (9, 9)) / (cv2.blur(weight, (9, 9)) + np.float32(1e-6))
+    texture = distance(patch.first, means, patch.rim) + ROUGH
+    ground = filled_in(known, weight)
+    first, second = (
+        distance(side, ground, patch.inside) + ROUGH
+        for side in (patch.first, patch.second)
+    )
     nearer, further = sorted((first, second))
-    if drift > QUIET * distance(*sides, inside):
-        return "changed"
-    if nearer > AS_GROUND * (texture + ROUGH) or further < STANDS_OUT * nearer:
+    if nearer > AS_GROUND * texture or further < STANDS_OUT * nearer:
         return "changed"
     return "added" if first < second else "removed"
 
@@ -4074,7 +4081,7 @@ def kind_of(patch: Patch) -> str:
     shadow on grass. What is plain may be recoloured if it is no ground.
     """
     inside = patch.inside
-    if not inside.any():
+    if not inside.any() or not has_quiet_rim(patch):
         return "changed"
     weight = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
 
