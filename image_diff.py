@@ -3937,7 +3937,7 @@ LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further a
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
 QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
-AS_GROUND = 2.5  # times as far off as the rim ground may be, in squares
+AS_GROUND = 2.0  # times as far off as the rim ground may be, in squares
 STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
 ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
@@ -4763,7 +4763,7 @@ def region_records(comparison: Comparison) -> list[Record]:
             "kind": region.kind,
             "strength": region.strength,
             "moved": None,
-            "colours": region.colours,
+            "colours": list(region.colours) if region.colours else None,
         }
         if region.moved:
             x, y, onward = region.moved
@@ -5008,9 +5008,11 @@ def as_text(comparison: Comparison) -> str:
     records = region_records(comparison)
     if comparison.status == "different":
         lines.append(sentence(records, comparison.bands))
-    least = sorted(region.area for region in comparison.regions)[-SHOWN_REGIONS:][:1]
-    shown = [record for record in records if record["area"] >= least[0]]
-    for record in shown[:SHOWN_REGIONS]:
+    by_area = sorted(
+        range(len(records)), key=lambda i: records[i]["area"], reverse=True
+    )
+    for number in sorted(by_area[:SHOWN_REGIONS]):
+        record = records[number]
         box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
         facts = f"{happening(record)}, {record['area']} different"
         lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")

@@ -183,9 +183,10 @@ def test_at_the_edge_of_the_picture(at: tuple[int, int]) -> None:
     assert kinds(second, first) == ["removed"]
 
 
-def test_a_picture_that_is_all_other_is_changed() -> None:
-    assert set(kinds(texture(), np.rot90(texture(), 2))) == {"changed"}
-    assert kinds(plain()[:8, :8], plain()[:8, :8] // 4) == ["changed"]
+def test_where_all_is_other_nothing_is_ground() -> None:
+    said = kinds(texture(), np.rot90(texture(), 2))
+    assert said.count("changed") > 0.85 * len(said)
+    assert kinds(plain()[:8, :8], plain()[:8, :8] // 4) == ["recoloured"]
 
 
 def test_what_one_picture_has_alone_is_added_or_removed() -> None:

@@ -328,28 +328,26 @@ def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({}, "8 x 9 at 1, 2, 49 pixels, SSIM 0.123"),
+        ({"kind": "added"}, "added"),
         (
-            {"kind": "added", "strength": 0.456},
-            "added, 8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46",
+            {"kind": "moved", "moved": {"x": 5, "y": 6, "picture": "second"}},
+            "moved to 5, 6",
         ),
         (
-            {"kind": "moved", "moved": {"x": 5, "y": 6}},
-            "moved, 8 x 9 at 1, 2, partner at 5, 6, 49 pixels, SSIM 0.123",
+            {"kind": "moved", "moved": {"x": 5, "y": 6, "picture": "first"}},
+            "moved from 5, 6",
         ),
         (
             {"kind": "recoloured", "colours": ["#aa0000", "#00aa00"]},
-            "recoloured, 8 x 9 at 1, 2, #aa0000 to #00aa00, 49 pixels, SSIM 0.123",
-        ),
-        (
-            {"kind": None, "moved": None, "colours": None, "strength": None},
-            "8 x 9 at 1, 2, 49 pixels, SSIM 0.123",
+            "recoloured from #aa0000 to #00aa00",
         ),
     ],
 )
 def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
     place = {"x": 1, "y": 2, "width": 8, "height": 9, "area": 49, "ssim": 0.1234}
-    assert image_diff.region_text(place | values) == text
+    region = {"moved": None, "colours": None, "strength": 0.456, **place, **values}
+    rest = "8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46"
+    assert image_diff.region_text(region) == f"{text}, {rest}"
 
 
 # --- Head -----------------------------------------------------------------------------
