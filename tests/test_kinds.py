@@ -127,8 +127,8 @@ def test_in_every_form(kind: str, form: Callable[[Picture], Picture]) -> None:
 def test_the_samples_as_a_person_would_say_it() -> None:
     said = []
     for number in ("01", "02", "03"):
-        paths = [IMAGES / f"{which}_{number}.png" for which in ("original", "modified")]
-        regions = image_diff.compare_files(*paths).regions
+        first, second = (IMAGES / f"{w}_{number}.png" for w in ("original", "modified"))
+        regions = image_diff.compare_files(first, second).regions
         said.append([region.kind for region in regions])
     assert said == [["removed"], ["removed"] * 3, ["changed"] * 4]
 
@@ -244,7 +244,7 @@ def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_diff, "are_one", lambda *_: calls.update(["one"]))
     edges = np.zeros((30, 30), np.bool_)
     edges[10:20, 10:20] = True
-    pixels = np.where(edges[..., None], np.float32([1, 2, 3]), np.float32(0))
+    pixels = edges[..., None] * np.array([1, 2, 3], np.float32)
     patch = image_diff.Patch(pixels, pixels + edges[..., None], edges, ~edges)
     patches = dict.fromkeys(range(300), patch)
     assert not list(image_diff.find_moved(["added", "removed"] * 150, patches))

@@ -77,7 +77,8 @@ def block(half: str, random: Random, ink: NDArray[Any]) -> Thing:
     colour = random.uniform(20, 235, 3)
     across, down = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     form = random.integers(3)
-    light, alpha = np.ones(across.shape), np.ones(across.shape)
+    light: NDArray[Any] = np.ones(across.shape)
+    alpha: NDArray[Any] = np.ones(across.shape)
     if form == 0:
         alpha = ellipse(width, height)
         light = 1.1 - 0.4 * np.hypot(across + 0.3, down + 0.3)
