@@ -10,7 +10,19 @@
 
 `compare_images` composes the stages and is the summary of the program: start there.
 What stands above it reads and computes; what stands below it draws, shows, saves and
-prints.
+prints. Where a change goes, beside the README's table of its kind:
+
+    an option            `Options` if it changes the result, with `add_comparing`;
+                         else `Command`, with `add_output`
+    a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
+    an alignment         `ALIGNMENTS` and `align`
+    the threshold        `find_threshold`
+    words of the result  `verdict`, `explanations`; of a pair of many `as_facts`
+    a key of the JSON    `EMPTY` and `as_record`, or `region_records`
+    a saved file         `files_of`; of a run of many the section Results
+    a view of a report   `VIEWS` and `SCRIPT`
+    of the overview      `overview_row` and `OVERVIEW_SCRIPT`
+    an exit status       `ExitStatus`, and who returns it: `run_pair`, `status_of_many`
 
 Exit status:
     0 compared
@@ -57,7 +69,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, count, groupby, islice, pairwise, takewhile
 from operator import attrgetter
 from stat import S_ISREG
@@ -501,7 +513,7 @@ def map_on_cores(
 
     For small work the import alone takes longer than all cores spare, 8 ms.
     """
-    if not large:
+    if not large or min(len(items), cv2.getNumThreads()) == 1:
         return [function(item) for item in items]
     with signals_late() as late:
         futures = in_threads(function, items, late)
@@ -594,6 +606,14 @@ def gray(image: Image) -> Image:
     if image.ndim == 2:
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def quantile(values: Image, shares: float | tuple[float, ...]) -> Any:
+    """What such shares of the values lie below: one of the values, not between two.
+
+    Between them NumPy sorts with numpy.ma, whose import takes 9 ms.
+    """
+    return np.quantile(values, shares, method="nearest")
 
 
 def to_8_bits(image: Image, low: float, high: float) -> Image:
@@ -747,28 +767,6 @@ def from_pillow(picture: Any) -> Image:
 
 # --- Decoders -------------------------------------------------------------------------
 
-
-class Source(NamedTuple):
-    """An input, open."""
-
-    path: str
-    file: BinaryIO  # in memory what came through a pipe
-    stat: os.stat_result  # of what was opened
-    format: Format
-    page: int  # the one to decode, from 1
-    dpi: float  # that a page of a PDF is rendered at
-
-    def read(self) -> bytes:
-        """All its bytes."""
-        self.file.seek(0)
-        return self.file.read()
-
-    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
-        """What was decoded of this input."""
-        file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
-
-
 # OpenCV has the same limit: it reads the variable while it is imported.
 MOST_PIXELS = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
 
@@ -779,42 +777,110 @@ def check_size(width: float, height: float) -> None:
         raise ValueError("more than OPENCV_IO_MAX_IMAGE_PIXELS")
 
 
-def open_with_pillow(source: Source) -> Any:
-    """An input as a Pillow image, at its page, of which only headers are read so far.
-
-    `Image.open` would refuse by Pillow's own limit of pixels, which is lower than ours.
-    """
-    from PIL import Image as Pillow
-
-    kind = source.format.name
-    Pillow.preinit()
-    if kind not in Pillow.OPEN:
-        Pillow.init()
-    if kind == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-    source.file.seek(0)
-    picture: Any = Pillow.OPEN[kind][0](source.file, "")
-    check_size(*picture.size)
-    picture.seek(source.page - 1)
-    check_size(*picture.size)
-    return picture
+PDFIUM = threading.Lock()  # it is not made for threads
 
 
-def decode_with_pillow(source: Source) -> Picture:
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An input, open, with what its decoder keeps from one page to the next."""
+
+    path: str
+    file: BinaryIO  # in memory what came through a pipe
+    stat: os.stat_result  # of what was opened
+    format: Format
+    dpi: float  # that pages of a PDF are rendered at
+
+    @cached_property
+    def data(self) -> bytes:
+        """All its bytes."""
+        self.file.seek(0)
+        return self.file.read()
+
+    @cached_property
+    def pillow(self) -> Any:
+        """The input as a Pillow image, of which only headers are read so far.
+
+        `Image.open` would refuse by Pillow's own limit of pixels, lower than ours.
+        """
+        from PIL import Image as Pillow
+
+        kind = self.format.name
+        Pillow.preinit()
+        if kind not in Pillow.OPEN:
+            Pillow.init()
+        if kind == "HEIF":
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        self.file.seek(0)
+        return Pillow.OPEN[kind][0](self.file, "")
+
+    def in_pillow(self, page: int) -> Any:
+        """The Pillow image at a page."""
+        self.pillow.seek(page)
+        check_size(*self.pillow.size)
+        return self.pillow
+
+    @cached_property
+    def tiff(self) -> list[Any]:
+        """The pages of a TIFF, as tifffile has them: no small copies, no masks.
+
+        Raises ValueError where the chain of its images is cut.
+        """
+        import tifffile
+
+        self.file.seek(0)
+        pages: Any = tifffile.TiffFile(self.file).pages
+        images = list(pages)
+        self.file.seek(pages.next_page_offset)
+        end = self.file.read(pages.parent.tiff.offsetsize)
+        (following,) = struct.unpack(pages.parent.tiff.offsetformat, end)
+        if following not in (0, *(image.offset for image in images)):
+            raise ValueError("an image is missing")
+        whole = [image for image in images if not image.is_reduced | image.is_mask]
+        return whole or images
+
+    @cached_property
+    def pdf(self) -> Any:
+        """The document of pypdfium2; PDFIUM is to be held where it is used."""
+        import pypdfium2
+
+        if b"%%EOF" not in self.data[-1024:]:  # PDFium would render what is there
+            raise ValueError("cut short")
+        return pypdfium2.PdfDocument(self.data)
+
+    def close(self) -> None:
+        """Close the file, and what a decoder has open of it."""
+        if "pdf" in vars(self):
+            with PDFIUM:
+                self.pdf.close()
+        self.file.close()
+
+    @cached_property
+    def pages(self) -> int:
+        """The count of its pages or frames."""
+        return self.format.pages(self) if self.format.pages else 1
+
+    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+        """What was decoded of this input."""
+        file = PictureFile(self.path, self.stat, plain)
+        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+
+
+def decode_with_pillow(source: Source, page: int) -> Picture:
     """Any picture of up to 8 bits."""
-    return source.picture(from_pillow(open_with_pillow(source)))
+    return source.picture(from_pillow(source.in_pillow(page)))
 
 
-def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Image:
+def decode_with_opencv(
+    data: bytes, page: int = 0, flags: int = cv2.IMREAD_UNCHANGED
+) -> Image:
     """The pixels as OpenCV has them: alpha stays, and few formats are turned."""
-    data = np.frombuffer(source.read(), np.uint8)
-    if source.page == 1:
-        image: Image | None = cv2.imdecode(data, flags)
+    file = np.frombuffer(data, np.uint8)
+    if page == 0:
+        image: Image | None = cv2.imdecode(file, flags)
     else:
-        only = source.page - 1, source.page
-        (image,) = cv2.imdecodemulti(data, flags, range=only)[1]
+        (image,) = cv2.imdecodemulti(file, flags, range=(page, page + 1))[1]
     if image is None:
         raise ValueError("not a picture")
     return image
@@ -823,16 +889,22 @@ def decode_with_opencv(source: Source, flags: int = cv2.IMREAD_UNCHANGED) -> Ima
 PROFILE_IGNORED = "the profile is ignored, as the picture is deeper than 8 bits"
 
 
-def finished(source: Source, pixels: Image, is_turned: bool = True) -> Picture:
+def finished(
+    source: Source, pixels: Image, page: int = 0, is_turned: bool = True
+) -> Picture:
     """What OpenCV decoded, as a viewer shows it by the header, which Pillow reads.
 
     Where it is known not to be turned, Pillow need not look for that behind the pixels.
     """
-    header = open_with_pillow(source)
+    header = source.in_pillow(page)
     orientation = orientation_of(header) if is_turned else 1
     profile = header.info.get("icc_profile")
     notes = (PROFILE_IGNORED,) if profile and pixels.dtype != np.uint8 else ()
     return source.picture(as_shown(pixels, profile, orientation), notes=notes)
+
+
+# The frames of an animation, of which only headers are read.
+count_frames: Callable[[Source], int] = attrgetter("pillow.n_frames")
 
 
 def png_chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -855,10 +927,21 @@ def png_chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def is_animated(source: Source) -> bool:
+def is_animated(chunks: Iterable[bytes]) -> bool:
     """Whether a PNG has frames, which it says before its pixels."""
-    names = (chunk[:4] for chunk in png_chunks(source.file))
+    names = (chunk[:4] for chunk in chunks)
     return b"acTL" in takewhile(lambda name: name != b"IDAT", names)
+
+
+def count_png(source: Source) -> int:
+    """1, or the frames of an animation, whose checksums no decoder compares."""
+    if not is_animated(png_chunks(source.file)):
+        return 1
+    first = replace(source).pillow
+    if first.tile[0][1] != (0, 0, *first.size):
+        raise ValueError("its first frame is of another size")
+    first.verify()
+    return count_frames(source)
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
@@ -875,20 +958,19 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     empty.
     """
     width, height, bits, colour = header
-    check_size(width, height)
     if width * height > LARGE_PNG and bits == 8 and colour in (GRAY, RGB) and not clear:
         with contextlib.suppress(ImportError):
             import imagecodecs
 
-            return to_rgb(imagecodecs.png_decode(source.read()))
+            return to_rgb(imagecodecs.png_decode(source.data))
     pixels: Image | None = None
     if isinstance(source.file, io.BufferedReader):
-        # `imdecode` copies what it decoded, 12 % of the time. Of other formats `imread`
+        # `imdecode` copies what it decoded, 4 % of the time. Of other formats `imread`
         # completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
-        pixels = decode_with_opencv(source)
+        pixels = decode_with_opencv(source.data)
     if colour == GRAY and clear:  # which OpenCV does not regard
         white = np.iinfo(pixels.dtype).max
         level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
@@ -896,26 +978,23 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     return pixels
 
 
-def decode_png(source: Source) -> Picture:
+def decode_png(source: Source, page: int) -> Picture:
     """A PNG by the fastest decoder; one with frames by Pillow."""
     chunks = list(png_chunks(source.file))
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
-    if max(width, height) > LONGEST_SIDE:
+    if max(width, height) > LONGEST_SIDE:  # Pillow completes what is cut
         fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
         raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
-    if b"acTL" in contents:
-        first = open_with_pillow(source._replace(page=1))
-        if first.tile[0][1] != (0, 0, width, height):
-            raise ValueError("its first frame is of another size")
-        first.verify()  # else nothing compares the checksums of pixels
-        return decode_with_pillow(source)
+    check_size(width, height)
+    if is_animated(chunks):
+        return decode_with_pillow(source, page)
     clear = contents.get(b"tRNS", b"")
     pixels = png_pixels(source, header, clear)
     is_turned = any(re.match(TURNING, chunk) for chunk in chunks)
     if is_turned or b"iCCP" in contents:
-        return finished(source, pixels, is_turned)
+        return finished(source, pixels, is_turned=is_turned)
     is_plain = bits == 8 and colour == RGB and not clear
     return source.picture(over_white(pixels), is_plain)
 
@@ -924,22 +1003,22 @@ def decode_png(source: Source) -> Picture:
 FOUR_CHANNELS = rb"(?s)\xff[\xc0-\xcf]\0\x14\x08.{4}\x04"
 
 
-def decode_jpeg(source: Source) -> Picture:
+def decode_jpeg(source: Source, page: int) -> Picture:
     """A JPEG by OpenCV, which tells of damage; the colours of CMYK by Pillow."""
-    data = source.read()
-    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    data = source.data
     if re.search(FOUR_CHANNELS, data):
-        decode_with_opencv(source)
-        return decode_with_pillow(source)
+        decode_with_opencv(data)
+        return decode_with_pillow(source, page)
     # Of what turns a picture OpenCV reads EXIF alone.
     if b"ICC_PROFILE\0" in data or b"tiff:Orientation" in data:
-        return finished(source, decode_with_opencv(source))
-    return source.picture(decode_with_opencv(source, cv2.IMREAD_COLOR))
+        return finished(source, decode_with_opencv(data))
+    return source.picture(decode_with_opencv(data, flags=cv2.IMREAD_COLOR))
 
 
 # The header of a PPM or PGM, with comments, to the value of white.
 PPM_HEADER = rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}"
 STREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins
+STREAM_END = b"\xff\xd9"  # which is nowhere else in it
 
 
 def white_of(kind: str, data: bytes) -> int:
@@ -953,136 +1032,116 @@ def white_of(kind: str, data: bytes) -> int:
     return {64: 1023, 96: 4095}.get(flags, 255)
 
 
-SYCC = rb"(?s)(colr\x01..\0\0\0)\x12"  # of JPEG 2000: the colours are YCbCr
+SYCC = rb"(?s)colr\x01..\0\0\0\x12"  # of JPEG 2000: YCbCr, for OpenCV off by 7 levels
 LIMITED = rb"(?s)colrnclx.{6}[\0-\x7f]"  # of AVIF: 16 of 255 is black, and 235 white
 
 
-def decode_by_depth(source: Source) -> Picture:
+def decode_by_depth(source: Source, page: int) -> Picture:
     """Up to 8 bits by Pillow; deeper by OpenCV, as Pillow cuts them to 8."""
-    data = source.read()
-    source = source._replace(file=io.BytesIO(data))  # to be read again at no cost
+    kind, data = source.format.name, source.data
     if re.match(rb"P[123]", data) and not data[-1:].isspace():
         raise ValueError("the last number may be cut")
-    white = white_of(source.format.name, data)
-    if white <= 255:
-        return decode_with_pillow(source)
-    as_rgb, is_ycc = re.subn(SYCC, b"\\1\x10", data, count=1)
-    pixels = decode_with_opencv(source._replace(file=io.BytesIO(as_rgb)))
-    if is_ycc:  # by OpenCV it would be off by 7 levels
-        pixels = cv2.cvtColor(pixels[..., [2, 0, 1]], cv2.COLOR_YCrCb2BGR)
+    if kind == "JPEG2000" and data.find(STREAM_END, data.index(STREAM)) < 0:
+        raise ValueError("cut short")  # the last layers of detail may be missing
+    white = white_of(kind, data)
+    if white <= 255 or re.search(SYCC, data):
+        return decode_with_pillow(source, page)
+    pixels = decode_with_opencv(data, page)
     black = 0
     if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
         black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
-    return finished(source, at_16_bits(pixels, white, black))
+    return finished(source, at_16_bits(pixels, white, black), page)
 
 
-def decode_float(source: Source) -> Picture:
+def decode_float(source: Source, page: int) -> Picture:
     """HDR and PFM by OpenCV."""
-    return source.picture(decode_with_opencv(source))
+    return source.picture(decode_with_opencv(source.data))
 
 
-PDF_END = 1024  # bytes at the end of a PDF that hold its last mark
-PDFIUM = threading.Lock()  # it is not made for threads
+def count_pdf(source: Source) -> int:
+    """The pages of a PDF; without any PDFium does not open it."""
+    with PDFIUM:
+        return len(source.pdf)
 
 
-@contextlib.contextmanager
-def opened_pdf(source: Source) -> Iterator[Any]:
-    """A document of pypdfium2, where that is installed; one at a time."""
-    import pypdfium2
-
-    end = source.file.seek(0, os.SEEK_END)
-    source.file.seek(max(0, end - PDF_END))
-    if b"%%EOF" not in source.file.read():  # PDFium would render what is there
-        raise ValueError("cut short")
-    # PDFium reads through Python, and drops what a handler raises there.
-    with (
-        signals_late(),
-        PDFIUM,
-        contextlib.closing(pypdfium2.PdfDocument(source.file)) as document,
-    ):
-        yield document
-
-
-def decode_pdf(source: Source) -> Picture:
+def decode_pdf(source: Source, page: int) -> Picture:
     """A page of a PDF as it is printed, with what was filled into forms."""
-    with opened_pdf(source) as document:
-        document.init_forms()
-        page = document[source.page - 1]
+    with PDFIUM:
+        source.pdf.init_forms()
+        sheet = source.pdf[page]
         scale = source.dpi / 72
-        width, height = page.get_size()
+        width, height = sheet.get_size()
         check_size(width * scale, height * scale)
-        return source.picture(page.render(scale=scale).to_numpy())
-
-
-def tiff_pages(source: Source) -> list[Any]:
-    """The pages of a TIFF, as tifffile has them: no small copies of others, no masks.
-
-    Raises ValueError where the chain of its images is cut.
-    """
-    import tifffile
-
-    source.file.seek(0)
-    document: Any = tifffile.TiffFile(source.file)
-    images = [document.pages[number] for number in range(len(document.pages))]
-    source.file.seek(document.pages.next_page_offset)
-    end = source.file.read(document.tiff.offsetsize)
-    (following,) = struct.unpack(document.tiff.offsetformat, end)
-    if following not in (0, *(image.offset for image in images)):
-        raise ValueError("an image is missing")
-    pages = [image for image in images if not image.is_reduced and not image.is_mask]
-    return pages or images
+        return source.picture(sheet.render(scale=scale).to_numpy())
 
 
 PROFILE, NODATA = 34675, 42113  # tags of TIFF
+LAB = 8  # of its kinds of colours: CIELAB
+OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
+PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
+FAX = 2, 3, 4  # kinds of compression
+LIBTIFF = 1, *FAX, 5, 6, 7, 8, 32773, 32946, 34925, 50000  # what Pillow's can undo
 
 
-def check_strips(page: Any) -> None:
-    """Raise ValueError where a TIFF has fewer strips or tiles than its size needs."""
-    counts = page.databytecounts
-    if page.planarconfig not in (1, 2) or len(counts) < math.prod(page.chunked):
+def check_tiff(path: str, image: Any, is_deep: bool) -> None:
+    """Refuse an image of a TIFF of strange colours, too many pixels, or too few strips.
+
+    Raises ImageDiffError or ValueError.
+    """
+    bands = image.samplesperpixel
+    if bands > 4:
+        fault = f"{path} has {bands} bands; extract the three to compare"
+        raise ImageDiffError(fault)
+    if image.photometric in OTHER_LAB or (image.photometric == LAB and is_deep):
+        fault = f"{path} has CIELAB colours of a kind that is not read"
+        raise ImageDiffError(f"{fault}; convert it to RGB")
+    check_size(image.imagewidth, image.imagelength)
+    counts = image.databytecounts
+    if image.planarconfig not in (1, 2) or len(counts) < math.prod(image.chunked):
         raise ValueError("strips are missing")
-    bits = page.imagewidth * page.samplesperpixel * page.bitspersample
-    if page.compression == 1 and sum(counts) < bits // 8 * page.imagelength:
+    bits = image.imagewidth * bands * image.bitspersample
+    if image.compression == 1 and sum(counts) < bits // 8 * image.imagelength:
         raise ValueError("strips are too small")
 
 
-def tiff_values(source: Source, page: Any) -> Image:
+def tiff_values(source: Source, image: Any) -> Image:
     """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
     try:
-        values = in_known_depth(page.asarray())
+        values = in_known_depth(image.asarray())
     except (NotImplementedError, ValueError) as problem:
-        if page.planarconfig != 1 or "imagecodecs" not in str(problem):
+        bits = image.bitspersample
+        is_known = image.planarconfig == 1 and image.compression in LIBTIFF and bits > 8
+        if not is_known or "imagecodecs" not in str(problem):
             raise
-        values = to_rgb(decode_with_opencv(source))
-        lost = 16 - page.bitspersample  # it moves 10, 12 and 14 bits up
-        return values >> lost if lost > 0 else values
-    if page.planarconfig != 1 and values.ndim == 3:
+        values = to_rgb(decode_with_opencv(source.data, image.index))
+        return values >> (16 - bits) if bits < 16 else values  # it moves them up
+    if image.planarconfig != 1 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
-    return turned(values, page.tags.valueof(ORIENTATION, 1))
+    return turned(values, image.tags.valueof(ORIENTATION, 1))
 
 
-def decode_deep_tiff(source: Source, page: Any) -> Picture:
+def decode_deep_tiff(source: Source, image: Any) -> Picture:
     """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = tiff_values(source, page)
-    bands = page.samplesperpixel
+    values = tiff_values(source, image)
+    bands = image.samplesperpixel
     if values.shape[2:] != (() if bands == 1 else (bands,)):
         raise ValueError("of another shape than it says")
     if values.dtype.kind == "u":
-        white = 2**page.bitspersample - 1
-        if page.photometric == 0:
+        white = 2**image.bitspersample - 1
+        if image.photometric == 0:
             values = values.dtype.type(white) - values
-        if values.dtype == np.uint16:
+        if image.bitspersample != 8:
             values = at_16_bits(values, white)
     if bands == 2:
         values = values[..., [0, 0, 0, 1]]
-    if bands in (2, 4) and not any(page.extrasamples):  # the last band is no alpha
+    if bands in (2, 4) and not any(image.extrasamples):  # the last band is no alpha
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
-    pixels = over_white(pixels, premultiplied=page.extrasamples == (1,))
-    notes = (PROFILE_IGNORED,) if PROFILE in page.tags else ()
+    pixels = over_white(pixels, premultiplied=image.extrasamples == (1,))
+    notes = (PROFILE_IGNORED,) if PROFILE in image.tags else ()
     return source.picture(pixels, notes=notes)
 
 
@@ -1100,35 +1159,23 @@ def without_value(picture: Picture, nodata: float) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
-LAB = 8  # of TIFF's kinds of colours: CIELAB
-OTHER_LAB = 9, 10  # in the numbers of ICC and of ITU
-PILLOW_COLOURS = 3, 5, 6, LAB  # and palette, CMYK, YCbCr
-FAX = 2, 3, 4  # kinds of compression
-
-
-def decode_tiff(source: Source) -> Picture:
+def decode_tiff(source: Source, page: int) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
-    page = tiff_pages(source)[source.page - 1]
-    source = source._replace(page=page.index + 1)  # as decoders count
-    check_size(page.imagewidth, page.imagelength)
-    bands, colours = page.samplesperpixel, page.photometric
-    is_shallow = page.bitspersample <= 8 and page.sampleformat == 1
-    if bands > 4:
-        fault = f"{source.path} has {bands} bands; extract the three to compare"
-        raise ImageDiffError(fault)
-    if colours in OTHER_LAB or (colours == LAB and not is_shallow):
-        fault = f"{source.path} has CIELAB colours of a kind that is not read"
-        raise ImageDiffError(f"{fault}; convert it to RGB")
-    check_strips(page)
-    if page.compression in FAX:
-        decode_with_opencv(source)  # it tells of damage, and Pillow does not
-    is_usual = bands < 3 or colours == 2  # not gray of several bands
-    if colours in PILLOW_COLOURS or (is_shallow and is_usual):
-        picture = decode_with_pillow(source)
+    image = source.tiff[page]
+    is_deep = image.bitspersample not in (1, 2, 4, 8) or image.sampleformat != 1
+    check_tiff(source.path, image, is_deep)
+    if image.compression in FAX:
+        decode_with_opencv(source.data, image.index)  # it tells of damage
+    is_usual = image.samplesperpixel < 3 or image.photometric == 2
+    is_pillow = image.photometric in PILLOW_COLOURS or (is_usual and not is_deep)
+    if is_pillow and image.compression in LIBTIFF:
+        # Where a page has none, Pillow keeps that of the page before.
+        source.pillow.info["icc_profile"] = image.tags.valueof(PROFILE)
+        picture = decode_with_pillow(source, image.index)
     else:
-        picture = decode_deep_tiff(source, page)
-    if NODATA in page.tags:
-        return without_value(picture, page.nodata)
+        picture = decode_deep_tiff(source, image)
+    if NODATA in image.tags:
+        return without_value(picture, image.nodata)
     return picture
 
 
@@ -1140,44 +1187,35 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
-    decode: Callable[[Source], Picture]
+    decode: Callable[[Source, int], Picture]  # the page or frame of this number, from 0
+    pages: Callable[[Source], int] | None = None  # counts them; None: there is but one
 
 
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png),
+    Format("PNG", rb"\x89PNG", decode_png, count_png),
     Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff),
-    Format("PDF", rb"%PDF", decode_pdf),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow),
-    Format("GIF", rb"GIF8", decode_with_pillow),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, lambda source: len(source.tiff)),
+    Format("PDF", rb"%PDF", decode_pdf, count_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow, count_frames),
+    Format("GIF", rb"GIF8", decode_with_pillow, count_frames),
     Format("BMP", rb"BM", decode_with_pillow),
     Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow),
+    Format("SGI", rb"\x01\xda", decode_with_pillow),
+    Format("ICO", rb"\0\0\x01\0[^\0]", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, count_frames),
+    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow, count_frames),
     Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
     Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
     Format("PFM", rb"P[Ff]\s", decode_float),
     Format("HDR", rb"#\?", decode_float),
 )
-ANIMATIONS = "WEBP", "GIF", "HEIF", "AVIF"  # and some PNG
-
-
-def pages_in(source: Source) -> int:
-    """The count of pages or frames of an input, of which only headers are read."""
-    kind = source.format.name
-    if kind == "PDF":  # without pages PDFium does not open it
-        with opened_pdf(source) as document:
-            return len(document)
-    if kind == "TIFF":
-        return len(tiff_pages(source))
-    if kind in ANIMATIONS or (kind == "PNG" and is_animated(source)):
-        picture = open_with_pillow(source._replace(page=1))
-        return int(getattr(picture, "n_frames", 1))
-    return 1
-
-
 HEAD = 1024  # bytes of a file from which its kind is told
 SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
+REFUSED = (
+    (rb"\Z", "is empty; save the picture again"),
+    (SVG, "is an SVG; render it to PNG first"),
+    (rb"", "is not a picture of a format that is read; convert it to PNG"),
+)
 
 
 def format_of(path: str, head: bytes) -> Format:
@@ -1185,16 +1223,12 @@ def format_of(path: str, head: bytes) -> Format:
     for kind in FORMATS:
         if re.match(kind.begins, head, re.DOTALL):
             return kind
-    fault = "is not a picture of a format that is read; convert it to PNG"
-    if not head:
-        fault = "is empty; save the picture again"
-    elif re.match(SVG, head, re.DOTALL):
-        fault = "is an SVG; render it to PNG first"
-    raise ImageDiffError(f"{path} {fault}")
+    faults = (fault for begins, fault in REFUSED if re.match(begins, head, re.DOTALL))
+    raise ImageDiffError(f"{path} {next(faults)}")
 
 
 def open_source(
-    stack: contextlib.ExitStack, path: PathLike, page: int = 1, dpi: float = 150
+    stack: contextlib.ExitStack, path: PathLike, dpi: float = 150
 ) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
@@ -1216,15 +1250,48 @@ def open_source(
         reason = getattr(problem, "strerror", None) or str(problem) or "no memory"
         remedy = "name a picture that is there and may be read"
         raise ImageDiffError(f"{shown} cannot be read: {reason}; {remedy}") from problem
-    return Source(shown, file, stat, kind, page, dpi)
+    source = Source(shown, file, stat, kind, dpi)
+    stack.callback(source.close)
+    return source
+
+
+# Documents that stay open with their decoders: else each frame of an animation would
+# be decoded from the first one on, 60 of 320x240 in 2.1 s in place of 0.1.
+KEPT: dict[tuple[object, ...], Source] = {}
+MOST_KEPT = 2  # as of a pair
+
+
+@contextlib.contextmanager
+def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
+    """An input, open; a file of several pages stays open until two others are read.
+
+    Raises ImageDiffError like `open_source`.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path, dpi)
+        stat = source.stat
+        content = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+        key = source.path, dpi, *content
+        kept = KEPT.pop(key, None)  # so that no other thread has it now
+        if kept is not None:
+            stack.close()
+            source = kept
+            stack.callback(source.close)
+        yield source
+        # What was not decoded has not been asked for its pages.
+        is_document = vars(source).get("pages", 1) > 1 and S_ISREG(stat.st_mode)
+        if is_document and KEPT.setdefault(key, source) is source:
+            stack.pop_all()
+    for oldest in list(KEPT)[:-MOST_KEPT]:
+        with contextlib.suppress(KeyError):  # another thread was faster
+            KEPT.pop(oldest).close()
 
 
 PACKAGES = {"HEIF": "pillow-heif", "PDF": "pypdfium2"}  # of others imagecodecs
 
 
-def decoding_fault(problem: Exception, source: Source) -> str:
-    """Why an input was not decoded, and what to do."""
-    kind = source.format.name
+def decoding_fault(problem: Exception, kind: str, page: int) -> str:
+    """Why a page of this kind of file was not decoded, and what to do."""
     if isinstance(problem, ImportError) or "imagecodecs" in str(problem):
         package = PACKAGES.get(kind, "imagecodecs")
         return f"is a {kind} that another package reads; pip install {package}"
@@ -1236,30 +1303,30 @@ def decoding_fault(problem: Exception, source: Source) -> str:
         return f"has more pixels than {limit} allows; {remedy}"
     if "password" in str(problem):
         return f"is a {kind} that is locked with a password; save it without"
-    if source.page > 1:
-        return f"has no page {source.page} that is whole; name another"
+    if page > 0:
+        return f"has no page {page + 1} that is whole; name another"
     return f"is a damaged or truncated {kind}; save or copy it again"
 
 
 @contextlib.contextmanager
-def faults_named(source: Source) -> Iterator[None]:
+def faults_named(source: Source, page: int = 0) -> Iterator[None]:
     """Let a decoder that fails be an ImageDiffError that names the input."""
     try:
         yield
     except ImageDiffError:
         raise
     except Exception as problem:  # decoders of damaged files raise what they like
-        fault = decoding_fault(problem, source)
+        fault = decoding_fault(problem, source.format.name, page)
         raise ImageDiffError(f"{source.path} {fault}") from problem
 
 
-def decode(source: Source) -> Picture:
-    """Decode an input; ImageDiffError, which names it, where that fails."""
-    with faults_named(source):
-        pages = pages_in(source)
-        if source.page > pages:
+def decode(wanted: tuple[Source, int]) -> Picture:
+    """Decode a page, from 0, of an input; ImageDiffError, naming it, if that fails."""
+    source, page = wanted
+    with faults_named(source, page):
+        if page >= source.pages:
             raise ValueError("no such page")
-        picture = source.format.decode(source)._replace(pages=pages)
+        picture = source.format.decode(source, page)._replace(pages=source.pages)
     if picture.pixels.dtype == np.float32:
         broken = ~np.isfinite(picture.pixels).all(axis=2)
         if broken.any():
@@ -1278,40 +1345,46 @@ DAMAGE = (
 LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 
 
-def read_sources(sources: Sequence[Source]) -> list[Picture]:
-    """Decode inputs; ImageDiffError where a decoder says that it made up a part."""
-    size = sum(source.file.seek(0, os.SEEK_END) for source in sources)
+def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
+    """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
+    size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
     with hear_decoders() as heard:
-        pictures = map_on_cores(decode, sources, size > LARGE_FILES)
+        pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
     damage = re.search(DAMAGE, messages) if messages else None
     if damage is None:
         return pictures
-    if len(sources) > 1:  # to learn which it is
-        return [read_sources([source])[0] for source in sources]
+    if len(wanted) > 1:  # to learn which it is
+        return [read_sources([one])[0] for one in wanted]
     reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
-    fault = f"{sources[0].path} is damaged: {reason}"
+    fault = f"{wanted[0][0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
-def read_images(*paths: PathLike, page: int = 1, dpi: float = 150) -> list[Picture]:
+def read_images(
+    places: Iterable[tuple[PathLike, int | None]], dpi: float = 150
+) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
+    places: of each its path and the page or frame to read, from 1; None: the first.
     Every path is opened once, in the calling thread and in this order; then all are
-    decoded at once. Returns of each the page or frame of this number, from 1: uint8,
-    uint16, or float32 for any other depth. dpi: what a PDF is rendered at. Raises
-    ImageDiffError, naming the path, the reason and the remedy, where a picture cannot
-    be read, is damaged, also where a decoder says that it made up a part, or needs more
-    memory than there is.
+    decoded at once: as uint8, uint16, or float32 for any other depth. dpi: what a PDF
+    is rendered at. Raises ImageDiffError, naming the path, the reason and the remedy,
+    where a picture cannot be read, is damaged, also where a decoder says that it made
+    up a part, or needs more memory than there is.
     """
     with contextlib.ExitStack() as stack:
-        return read_sources([open_source(stack, path, page, dpi) for path in paths])
+        wanted = [
+            (stack.enter_context(opened(path, dpi)), (number or 1) - 1)
+            for path, number in places
+        ]
+        return read_sources(wanted)
 
 
 def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
-    return read_images(path, page=page, dpi=dpi)[0]
+    return read_images([(path, page)], dpi)[0]
 
 
 def count_pages(path: PathLike) -> int:
@@ -1322,10 +1395,14 @@ def count_pages(path: PathLike) -> int:
     """
     if not os.path.isfile(path):
         return 1
-    with contextlib.ExitStack() as stack:
-        source = open_source(stack, path)
-        with hear_decoders(), faults_named(source):
-            return pages_in(source)
+    with opened(path) as source, faults_named(source):
+        kind = source.format
+        if kind.pages is None:
+            return 1
+        if kind.name == "PNG" and not is_animated(png_chunks(source.file)):
+            return 1
+        with hear_decoders():
+            return source.pages
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -1407,16 +1484,19 @@ def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     sources, source_descriptors = sift.detectAndCompute(second, None)
     if len(targets) < 2 or len(sources) < 1:
         return np.zeros((0, 2)), np.zeros((0, 2))
-    matcher = cv2.BFMatcher()
-    candidates = matcher.knnMatch(source_descriptors, target_descriptors, k=2)
-    distinct = [
-        best
-        for best, next_best in candidates
-        if best.distance < 0.8 * next_best.distance
-    ]
-    distinct.sort(key=lambda pair: -pair.distance)
+    # Squared distances: whole numbers below 2^24, exact; a fifth of BFMatcher's time.
+    lengths = np.square(source_descriptors).sum(axis=1)
+    target_lengths = np.square(target_descriptors).sum(axis=1)
+    products = source_descriptors @ target_descriptors.T
+    distances = lengths[:, None] + target_lengths - 2 * products
+    every = np.arange(len(distances))
+    nearest = distances.argmin(axis=1)
+    least = distances[every, nearest]
+    distances[every, nearest] = np.inf
+    distinct = np.flatnonzero(least < 0.8**2 * distances.min(axis=1))
+    by_distance = distinct[(-least[distinct]).argsort(kind="stable")]
     # Of several with one target the most alike comes last, and stays.
-    source_of = {pair.trainIdx: pair.queryIdx for pair in distinct}
+    source_of = dict(zip(nearest[by_distance], by_distance, strict=True))
     source = [sources[index].pt for index in source_of.values()]
     target = [targets[index].pt for index in source_of]
     return np.array(source).reshape(-1, 2), np.array(target).reshape(-1, 2)
@@ -1670,11 +1750,11 @@ def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
     linear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     # Wide first, as drift goes on where no corners are, along plain paper or a long
     # edge.
-    for sigma in (4 * STIFFNESS, STIFFNESS, STIFFNESS):
+    for sigma, levels in ((4 * STIFFNESS, 1), (STIFFNESS, 0), (STIFFNESS, 0)):
         shifted_x = x + shift[..., 0]
         shifted_y = y + shift[..., 1]
         moved = cv2.remap(laid, shifted_x, shifted_y, linear, borderMode=replicate)
-        points, found = follow(small, moved, corners, 21, 1)
+        points, found = follow(small, moved, corners, 21, levels)
         steps = points - corners
         near = found & (np.linalg.norm(steps, axis=1) < 8)
         shift += smoothed(steps[near], corners[near], small.shape, sigma)
@@ -1694,18 +1774,28 @@ def antialiased(image: Image, transform: Matrix) -> Image:
     return cv2.GaussianBlur(image, (0, 0), 0.5 * (reduction**2 - 1) ** 0.5)
 
 
+DRIFTED_ROWS = 128  # laid at once; all of 4K took 0.7 s, not 0.3, for fresh memory
+
+
 def laid_with_drift(
     image: Image, transform: Matrix, shift: Image
 ) -> tuple[Image, Gray8]:
     """A picture laid over as by `laid_over`, which drifts by an (H, W, 2) shift."""
-    row, column = np.indices(shift.shape[:2], np.float32)
-    drifted = np.dstack([column, row]) + shift
-    points = cv2.perspectiveTransform(drifted, np.linalg.inv(transform))
-    x, y = cv2.split(points)
-    moved = cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
     last = width - 0.5, height - 0.5
-    return moved, cv2.inRange(points, (-0.5, -0.5), last)
+    cubic, replicate = cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
+    inverse = np.linalg.inv(transform)
+    moved = np.empty((*shift.shape[:2], 3), image.dtype)
+    covered = np.empty(shift.shape[:2], np.uint8)
+    for top in range(0, len(shift), DRIFTED_ROWS):
+        rows = slice(top, top + DRIFTED_ROWS)
+        row, column = np.indices(shift[rows].shape[:2], np.float32)
+        drifted = np.dstack([column, row + top]) + shift[rows]
+        points = cv2.perspectiveTransform(drifted, inverse)
+        x, y = cv2.split(points)
+        moved[rows] = cv2.remap(image, x, y, cubic, borderMode=replicate)
+        covered[rows] = cv2.inRange(points, (-0.5, -0.5), last)
+    return moved, covered
 
 
 def register(
@@ -1746,7 +1836,7 @@ REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, n
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
-SNAP = 250  # SWITCH of a smaller gap; 1000: 166 false boxes, not 135
+SNAP = 250  # SWITCH of a smaller gap
 CUT = 6000  # what a cut between columns must earn
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
@@ -1985,6 +2075,22 @@ def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[
     return columns
 
 
+def in_one_shade(a: Gray8, b: Gray8) -> Gray8:
+    """The second picture's cells in the first's shade, if it is a darker copy.
+
+    That is so where its levels lie on the first's once the most common ones do: on the
+    ground of a page. The most common level of a photograph says nothing.
+    """
+    levels_a = np.bincount(a.ravel(), minlength=256) / a.size
+    levels_b = np.bincount(b.ravel(), minlength=256) / b.size
+    darker = int(levels_a.argmax() - levels_b.argmax())
+    alike = np.minimum(levels_a, levels_b).sum()
+    lighter_alike = np.minimum(levels_a, np.roll(levels_b, darker)).sum()
+    if abs(darker) > LARGEST_SHADE or lighter_alike <= alike:
+        return b
+    return np.clip(b.astype(np.int16) + darker, 0, 255).astype(np.uint8)
+
+
 def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     """Which rows of the second picture belong to which of the first.
 
@@ -1992,10 +2098,7 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
     """
     a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
     b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
-    usual_a, usual_b = (int(np.bincount(x.ravel()).argmax()) for x in (a, b))
-    if abs(usual_a - usual_b) <= LARGEST_SHADE:  # a darker copy
-        lighter = b.astype(np.int16) + (usual_a - usual_b)
-        b = np.clip(lighter, 0, 255).astype(np.uint8)
+    b = in_one_shade(a, b)
     offsets = candidate_offsets(a, b)
     return cut_columns(earnings(a, b, offsets), offsets, 0)
 
@@ -2463,6 +2566,8 @@ class Explanation(NamedTuple):
     camera: bool = False  # each picture has noise of its own
     interpolated: bool = False  # edges have moved by parts of a pixel
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
+    grain: float = 1.0  # `grain_of` its brightness
+    colour_grain: float = 1.0  # and of its colours
     sigma: float | None = None  # of the noise, in levels
     light: LightModel | None = None
     tone: Tone | None = None  # that all of a digital picture has changed by
@@ -2558,6 +2663,10 @@ class Spread(NamedTuple):
         """The lesser variance of both pictures."""
         return np.minimum(self.x, self.y)
 
+    def likeness(self) -> Image:
+        """The correlation of both pictures, from -1 to 1."""
+        return np.asarray(self.both / np.sqrt(self.x * self.y + 1e-6))
+
 
 def spread_of(x: Image, y: Image) -> Spread:
     """The spread of two (H, W) float32 images in their cells."""
@@ -2580,12 +2689,12 @@ def show_the_same(spread: Spread) -> bool:
     noise explains anything.
     """
     least = spread.least()
-    likeness = spread.both / np.sqrt(spread.x * spread.y + 1e-6)
-    structured = least > 10 * max(4.0, float(np.quantile(least, 0.2)))
+    likeness = spread.likeness()
+    structured = least > 10 * max(4.0, float(quantile(least, 0.2)))
     if np.count_nonzero(structured) >= 10:
-        return bool(np.quantile(likeness[structured], 0.75) > LIKE)
+        return bool(quantile(likeness[structured], 0.75) > LIKE)
     # All may be noise, which is as often like as unlike; a negative is not.
-    return bool(np.quantile(likeness, 0.75) > -0.5)
+    return bool(quantile(likeness, 0.75) > -0.5)
 
 
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
@@ -2594,33 +2703,44 @@ FAINT = 0.3  # of what is unequal
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
 
 
-def have_own_noise(
-    x: Image, y: Image, spread: Spread, difference: Image, counted: Image
-) -> bool:
+def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
-    x, y: (H, W) float32 in levels. difference: (H, W), the largest of any channel.
-    counted: (H, W) bool. Cells that have structure in both tell it, and a fifth of them
-    is enough, as the others may have changed. High qualities of JPEG leave many cells
-    equal: there it is told by those in which all that differs is faint, or by half of
-    the cells where most pixels differ faintly.
+    difference: (H, W), the largest of any channel, in levels. counted: (H, W) bool.
+    Cells that have structure in both tell it, and a fifth of them is enough, as the
+    others may have changed. Compression leaves many cells equal: there it is told by
+    those in which all that differs is faint, or by those that differ and show the same.
     """
     structured = spread.least() > STRUCTURE
     structured &= in_cells(counted).all(axis=2)
     if np.count_nonzero(structured) < 10:
         return False
-    fifth, half = np.quantile(spread.across()[structured], (0.2, 0.5))
+    across = spread.across()
     d = in_cells(difference * counted)
     largest = d.max(axis=2)
-    unequal = np.count_nonzero(largest > 0.01)
+    unequal = largest > 0.01
     faint = np.count_nonzero((largest < 3) & (np.ptp(d, axis=2) > 0.01))
-    have_faint_cells = faint > 0.05 * largest.size and faint > FAINT * unequal
-    signed = y - x
-    rough = np.abs(signed - cv2.medianBlur(signed, 5))[counted]
-    unequal = np.count_nonzero(rough > 0.01)
-    are_faint = np.count_nonzero(rough >= 3) < (1 - FAINT) * unequal
-    is_spread = half > 2 * OWN_NOISE and are_faint
-    return bool(fifth > OWN_NOISE or have_faint_cells or is_spread)
+    if faint > 0.05 * unequal.size and faint > FAINT * np.count_nonzero(unequal):
+        return True
+    if quantile(across[structured], 0.2) > OWN_NOISE:
+        return True
+    differ = structured & (across > 0.01)
+    if np.count_nonzero(differ) < 0.3 * np.count_nonzero(structured):
+        return False
+    show_the_same = quantile(spread.likeness()[differ], 0.5) > 0.9
+    return bool(show_the_same and quantile(across[differ], 0.2) > OWN_NOISE)
+
+
+def follows(a: Image, b: Image) -> float:
+    """The median correlation of the cells of two (n, CELL * CELL) lists of cells."""
+    product = np.square(a).sum(axis=1) * np.square(b).sum(axis=1)
+    return float(np.median((a * b).sum(axis=1) / np.sqrt(product + 1e-6)))
+
+
+def less_gain(cells: Image, values: Image) -> Image:
+    """The (n, CELL * CELL) cells, each less the multiple of its values that fits."""
+    weight = (cells * values).sum(axis=1) / (np.square(values).sum(axis=1) + 1e-6)
+    return np.asarray(cells - values * weight[:, None])
 
 
 def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
@@ -2628,23 +2748,25 @@ def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
 
     x, y: (H, W) float32 in levels. Then what differs follows the Laplacian of the sharp
     one (0.75 and more in the median cell), and of the other, too; noise follows at most
-    that of the one that has it, with the other sign, and JPEG 30 has 0.57.
+    that of the one that has it, with the other sign, and JPEG 30 has 0.57. A gain does
+    so as well, but what it leaves follows nothing: 0.3 at most.
     """
     structured = spread.least() > STRUCTURE
     structured[1::4] = structured[2::4] = structured[3::4] = False  # a quarter tells
     if not structured.any():
         return False
-    d = in_cells(y - x)[structured]
-    d -= d.mean(axis=1, keepdims=True)
-    follows = []
-    for image in (x, y):
-        bend = in_cells(cv2.Laplacian(image, cv2.CV_32F, ksize=3))[structured]
-        bend -= bend.mean(axis=1, keepdims=True)
-        product = np.square(d).sum(axis=1) * np.square(bend).sum(axis=1)
-        follows.append(np.median((d * bend).sum(axis=1) / np.sqrt(product + 1e-6)))
-    of_first, of_second = follows
+
+    def structure_of(image: Image) -> Image:
+        cells = in_cells(image)[structured]
+        return np.asarray(cells - cells.mean(axis=1, keepdims=True))
+
+    d, both = structure_of(y - x), structure_of(x + y)
+    bends = [structure_of(cv2.Laplacian(z, cv2.CV_32F, ksize=3)) for z in (x, y)]
+    of_first, of_second = (follows(d, bend) for bend in bends)
     least, most = sorted((abs(of_first), abs(of_second)))
-    return bool(of_first * of_second > 0 and most > 0.7 and least > 0.15)
+    left = less_gain(d, both)
+    unlit = max(abs(follows(left, less_gain(bend, both))) for bend in bends)
+    return of_first * of_second > 0 and most > 0.7 and least > 0.15 and unlit > 0.5
 
 
 def activity_of(x: Image, y: Image) -> Gray8:
@@ -2667,7 +2789,7 @@ def highest_of_noise(variances: Image) -> float:
     The logarithms of variances are nearly normal, of sensors and of JPEG: so the lower
     half tells how far the upper one reaches, and up to half of them may have changed.
     """
-    quarter, half, most = np.quantile(variances, (0.25, 0.5, 0.98))
+    quarter, half, most = quantile(variances, (0.25, 0.5, 0.98))
     ratio = (half + 0.1) / (quarter + 0.1)
     reached = half * ratio**3.45  # 2.05 + 0.27 deviations beyond, in steps of 0.67
     if quarter > 1:
@@ -2675,6 +2797,7 @@ def highest_of_noise(variances: Image) -> float:
     return float(min(most, reached))
 
 
+VARIED = 0.02  # levels^2: some pixel of the window differs by one level
 MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 
 
@@ -2692,14 +2815,18 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
     variances = variance[every_fifth][kept]
     activity = activity_of(x, y)[every_fifth][kept]
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
-    common = 4 * float(np.quantile(variances, 0.98)) if len(variances) else 0.0
+    common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     levels, known = [], []
     for index in range(len(ACTIVITIES) - 1):
         members = variances[group == index]
         if len(members) >= 40:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
             most = max(common, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
-            levels.append(min(most, highest_of_noise(members)))
+            level = highest_of_noise(members)
+            varied = members[members > VARIED]
+            if len(varied) > 0.1 * len(members):  # compression leaves the others equal
+                level = max(level, highest_of_noise(varied))
+            levels.append(min(most, level))
             known.append(index)
     if not known:
         return np.zeros(256, np.float32), 0.0
@@ -2707,6 +2834,36 @@ def noise_by_activity(x: Image, y: Image, counted: Image) -> tuple[Image, float]
     rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
     by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
     return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
+
+
+# Cr and Cb of ITU-R BT.601 from blue, green and red.
+TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
+NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
+
+
+def colours_of(image: Image) -> Image:
+    """Cr and Cb of an (H, W, 3) BGR image in levels: (H, W, 2) float32."""
+    return cv2.transform(image.astype(np.float32), TO_CHROMA)
+
+
+MEDIAN_SQUARE = 0.455  # of a normal deviate
+
+
+def grain_of(d: Image, counted: Image) -> float:
+    """How far the mean of noise scatters, beside that of noise without grain; from 1.
+
+    d, counted: (H, W), float32 in levels and bool. Pixels of white noise are
+    independent, so that the mean of n of them has an nth of their variance. What film,
+    demosaicing, denoising and compression leave is wider than a pixel: it has more.
+    """
+    cells = in_cells(d)
+    mean, variance = cells.mean(axis=2), cells.var(axis=2)
+    noisy = in_cells(counted).all(axis=2) & (variance > OWN_NOISE)
+    if np.count_nonzero(noisy) < 100:
+        return 1.0
+    off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
+    of_mean = float(np.median(off)) / MEDIAN_SQUARE
+    return max(1.0, CELL * math.sqrt(of_mean / float(np.median(variance[noisy]))))
 
 
 def light_terms(value: Image, across: Image, down: Image) -> Image:
@@ -2766,7 +2923,7 @@ def fit_light(x: Image, y: Image, inside: Image, bends: bool) -> ChannelLight:
     gain = 1 + (terms[:, :6] @ weights[:6]).reshape(x.shape)
     tone = VALUES
     if bends:
-        seen = np.clip(VALUES, *np.quantile(value, (0.01, 0.99)))
+        seen = np.clip(VALUES, *quantile(value, (0.01, 0.99)))
         bend = light_terms(seen, seen, seen)[:, 6:] @ weights[6:]
         tone = VALUES + bend / gain.mean()
     left = np.abs(y - gain * np.interp(x, VALUES, tone))[inside]
@@ -2817,6 +2974,17 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     return np.exp(np.where(known, smooth, 0))
 
 
+def unsaturated(before: Image, after: Image, counted: Image) -> Image:
+    """The (h, w) cells of two means, in levels, that show another light: bool.
+
+    What is white may have been brighter, but for a page of which most is: paper.
+    """
+    lit = counted & (np.minimum(before, after) > 3)
+    below_white = lit & (np.maximum(before, after) < 250)
+    is_paper = np.count_nonzero(below_white) < 0.5 * np.count_nonzero(lit)
+    return lit if is_paper else below_white
+
+
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     """How the light of a second picture differs; None where it hardly does.
 
@@ -2828,8 +2996,7 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     everywhere = counted
     for channel in range(3):
         before, after = x[..., channel], y[..., channel]
-        inside = counted & (np.minimum(before, after) > 3)
-        inside &= np.maximum(before, after) < 250
+        inside = unsaturated(before, after, counted)
         everywhere = everywhere & inside
         if np.count_nonzero(inside) < 100:
             return None
@@ -2839,11 +3006,11 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
     gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
-    lit = gain * toned(x, tone)
+    lit = np.clip(gain * toned(x, tone), 0, 255)
     if np.mean(np.abs(cv2.blur(lit - x, (4, 4))).max(axis=2) > 2) < 0.02:
         return None
     ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
-    least, most = np.quantile(ratios, (0.01, 0.99))
+    least, most = quantile(ratios, (0.01, 0.99))
     return LightModel(gain, tone, (float(least), float(most)))
 
 
@@ -2932,27 +3099,42 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
 
 
-def is_drawn(spread: Spread, camera: bool) -> bool:
-    """Whether so many cells are flat that the pictures are drawn, not photographed.
-
-    Light falls on what is photographed alone.
-    """
-    flat = float(np.mean(spread.least() == 0))
-    return flat > (0.3 if camera else 0.2)
-
-
 def may_be_lit(
-    a: Image, b: Image, spread: Spread, camera: bool, options: Options
+    a: Image,
+    b: Image,
+    spread: Spread,
+    explanation: Explanation,
+    options: Options,
 ) -> bool:
-    """Whether light may differ between two (H, W, 3) samples in levels."""
+    """Whether light may differ between two (H, W, 3) samples in levels.
+
+    Light falls on what is photographed: not where many cells are flat in both, nor, of
+    a pair without noise, in one. What had to be registered was photographed.
+    """
     if options.light == "compare":
         return False
     off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
     # A small part of a digital picture has changed; it has no light of its own.
-    least_lit = 0.02 if camera else 0.3
+    least_lit = 0.02 if explanation.camera else 0.3
     if np.mean(off > 2) <= least_lit:
         return False
-    return options.light == "ignore" or not is_drawn(spread, camera)
+    if options.light == "ignore" or explanation.interpolated:
+        return True
+    if explanation.camera:
+        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3
+    return float(np.mean(spread.least() == 0)) <= 0.2
+
+
+def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
+    """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    difference = largest_channel(cv2.absdiff(a, b))
+    noisy = have_own_noise(spread, difference, counted)
+    if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
+        pairs = zip(cv2.split(colours_of(a)), cv2.split(colours_of(b)), strict=True)
+        spreads = [spread_of(*pair) for pair in pairs]
+        noisy = any(have_own_noise(s, difference, counted) for s in spreads)
+    return noisy and not is_blurred(x, y, spread)
 
 
 def light_of_pair(
@@ -2964,6 +3146,61 @@ def light_of_pair(
     if ignored is not None:
         counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
     return find_light(x, y, counted)
+
+
+class Sample(NamedTuple):
+    """What is looked at to explain a pair: (H, W, ...) of bands, one below another."""
+
+    bands: list[Span]
+    a: Image  # (H, W, 3), of the first picture in levels
+    b: Image
+    counted: Image  # (H, W) bool: not ignored
+
+    def grays(self) -> tuple[Image, Image]:
+        """The brightness of both: (H, W) float32."""
+        return gray(self.a).astype(np.float32), gray(self.b).astype(np.float32)
+
+
+def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
+    """A sample of a pair; None where it is too small for a cell."""
+    bands = sampled_bands(*first.shape[:2])
+    if not bands or bands[0].right == 0:
+        return None
+    a = np.vstack([band.of(first) for band in bands])
+    b = np.vstack([band.of(second) for band in bands])
+    counted = np.ones(a.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = np.vstack([band.of(ignored) for band in bands]) == 0
+    scale = scale_of(first, second)
+    return Sample(bands, scale(a), scale(b), counted)
+
+
+def with_noise(
+    first: Image, second: Image, ignored: Gray8 | None, explanation: Explanation
+) -> Explanation:
+    """The explanation, with the noise that two (H, W, 3) pictures have in its light."""
+    sampled = sample(first, second, ignored)
+    if sampled is None:
+        return explanation._replace(noise=np.zeros(256, np.float32), sigma=0.0)
+    bands, a, b, counted = sampled
+    light = explanation.light
+    if light:
+        scale = scale_of(first, second)
+        lit = [
+            relit(scale(band.of(first)), scale(band.of(second)), band, light)
+            for band in bands
+        ]
+        a = np.vstack(lit)
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    noise, sigma = noise_by_activity(x, y, counted)
+    explanation = explanation._replace(noise=noise, sigma=sigma)
+    if explanation.interpolated:
+        return explanation
+    colours = colours_of(cv2.subtract(a, b, dtype=cv2.CV_32F))
+    return explanation._replace(
+        grain=grain_of(y - x, counted),
+        colour_grain=max(grain_of(z, counted) for z in cv2.split(colours)),
+    )
 
 
 def explain(
@@ -2979,41 +3216,27 @@ def explain(
     all of it has changed by, unless it is photographed. What interpolation does to a
     pair is noise. ignored: (H, W) uint8, 255 = does not count.
     """
-    bands = sampled_bands(*first.shape[:2])
-    if not bands or bands[0].right == 0:
+    sampled = sample(first, second, ignored)
+    if sampled is None:
         return Explanation()
-    scale = scale_of(first, second)
-    a = scale(np.vstack([band.of(first) for band in bands]))
-    b = scale(np.vstack([band.of(second) for band in bands]))
-    counted = np.ones(a.shape[:2], np.bool_)
-    if ignored is not None:
-        counted = np.vstack([band.of(ignored) for band in bands]) == 0
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-
-    spread = spread_of(x, y)
+    _, a, b, counted = sampled
+    if np.array_equal(a, b) and not interpolated:
+        return Explanation()
+    spread = spread_of(*sampled.grays())
     camera = interpolated
     if not interpolated:
         tone = find_tone(a, b) if options.light != "compare" else None
         if tone or not show_the_same(spread):
             return Explanation(tone=tone)
-        difference = largest_channel(cv2.absdiff(a, b))
-        camera = have_own_noise(x, y, spread, difference, counted)
-        camera = camera and not is_blurred(x, y, spread)
+        camera = is_of_camera(a, b, spread, counted)
     camera = camera and options.noise == "auto"
-
-    light = None
-    if may_be_lit(a, b, spread, camera, options):
-        light = light_of_pair(first, second, ignored, scale)
+    explanation = Explanation(camera, interpolated)
+    if may_be_lit(a, b, spread, explanation, options):
+        light = light_of_pair(first, second, ignored, scale_of(first, second))
+        explanation = explanation._replace(light=light)
     if not camera:
-        return Explanation(light=light)
-    if light:
-        tiles = [
-            relit(scale(band.of(first)), scale(band.of(second)), band, light)
-            for band in bands
-        ]
-        x = gray(np.vstack(tiles))
-    noise, sigma = noise_by_activity(x, y, counted)
-    return Explanation(True, interpolated, noise, sigma, light)
+        return explanation
+    return with_noise(first, second, ignored, explanation)
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
@@ -3022,33 +3245,30 @@ SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
-def mean_similarity(mean_change: Image, structure_change: Image) -> Image:
+def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -> Image:
     """1 and more where the mean of d is within its scatter; less by 1 a LEVELS beyond.
 
     mean_change: (H, W) float32, N times the mean of d, not negative. structure_change:
-    (H, W) float32, N (N - 1) times the variance of d. Returns (H, W) float32. SSIM is
-    nearly blind to another mean in bright places.
+    (H, W) float32, N (N - 1) times the variance of d. grain: `grain_of` d. Returns (H,
+    W) float32. SSIM is nearly blind to another mean in bright places.
     """
-    scatter = SCATTER / (N * (N - 1)) ** 0.5 / LEVELS
+    scatter = SCATTER * grain / (N * (N - 1)) ** 0.5 / LEVELS
     deviation = cv2.sqrt(structure_change)
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
-# Cr and Cb of ITU-R BT.601 from blue, green and red.
-TO_CHROMA = np.array([[-0.0813, -0.4187, 0.5], [0.5, -0.3313, -0.1687]], np.float32)
-
-
-def chroma_similarity(a: Image, b: Image) -> Image:
+def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
     """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
     d = cv2.subtract(a, b, dtype=cv2.CV_32F)
-    cr, cb = cv2.split(cv2.transform(d, TO_CHROMA))
+    cr, cb = cv2.split(colours_of(d))
     sum_cr = window_sum(cr)
     sum_cb = window_sum(cb)
     mean_square = cv2.add(cv2.multiply(sum_cr, sum_cr), cv2.multiply(sum_cb, sum_cb))
     sum_square = window_sum(cv2.add(cv2.multiply(cr, cr), cv2.multiply(cb, cb)))
     variance = cv2.addWeighted(sum_square, N, mean_square, -1, 0)
     mean_change = cv2.sqrt(mean_square).astype(np.float32)
-    return mean_similarity(mean_change, positive(variance.astype(np.float32)))
+    structure_change = positive(variance.astype(np.float32))
+    return mean_similarity(mean_change, structure_change, grain)
 
 
 # A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
@@ -3065,12 +3285,29 @@ def hidden_by(terms: WindowTerms) -> Image:
     return VISIBLE + MASKED * texture
 
 
+def less_outlier(structure_change: Image, mean_change: Image, d: Image) -> Image:
+    """N (N - 1) times the variance of d, as if its largest were no more than its mean.
+
+    structure_change: (H, W) float32, N (N - 1) times the variance; mean_change: N times
+    the mean, not negative; d: (H, W), not negative. A lens spreads what it sees over
+    several pixels: one alone is hot, or noise.
+    """
+    largest = cv2.dilate(d, np.ones((WINDOW, WINDOW))).astype(np.float32)
+    beyond = positive(cv2.addWeighted(largest, 1, mean_change, -1 / N, 0))
+    return positive(structure_change - N * beyond * beyond)
+
+
 def explain_noise(
-    terms: WindowTerms, variance: Image, uncertain: Image, interpolated: bool
+    terms: WindowTerms,
+    d: Image,
+    variance: Image,
+    uncertain: Image,
+    explanation: Explanation,
 ) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
-    variance: (H, W) float32 of the noise, levels^2. uncertain: (H, W) float32, by how
+    d: (H, W), the difference of gray, not negative. variance: (H, W) float32 of the
+    noise, levels^2. uncertain: (H, W) float32, by how
     many levels the light may be off. Both come off the mean of d, and the noise off its
     variance: what remains of either change goes into SSIM's own quotient. Returns (H,
     W) float32.
@@ -3078,8 +3315,12 @@ def explain_noise(
     structure_change = terms.structure_change.astype(np.float32)
     off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
     mean_change = positive(off)
-    similarity = mean_similarity(mean_change, structure_change)
-    mean_left = positive(mean_change - N * cv2.sqrt(variance))
+    grain = explanation.grain
+    similarity = mean_similarity(mean_change, structure_change, grain)
+    scatter = max(1.0, SCATTER * grain)
+    mean_left = positive(mean_change - scatter * N * cv2.sqrt(variance))
+    if not explanation.interpolated:
+        structure_change = less_outlier(structure_change, mean_change, d)
     structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
         return similarity
@@ -3096,7 +3337,7 @@ def explain_noise(
         structure_left,
     )
     similarity = cv2.min(similarity, ssim_of(left))
-    if interpolated:  # edges differ visibly, and are no difference
+    if explanation.interpolated:  # edges differ visibly, and are no difference
         return similarity
     square_left = structure_left / (N * (N - 1)) + luminance_left / (N * N)
     is_seen = cv2.sqrt(square_left) > hidden_by(terms)
@@ -3136,11 +3377,12 @@ def similarity_of(
     terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
-        interpolated = explanation.interpolated
-        similarity = explain_noise(terms, noise, uncertain, interpolated)
+        d = cv2.absdiff(gray(a), gray(b))
+        similarity = explain_noise(terms, d, noise, uncertain, explanation)
         if gray_alone:
             return similarity
-        return cv2.min(similarity, chroma_similarity(a, b))
+        of_colours = chroma_similarity(a, b, explanation.colour_grain)
+        return cv2.min(similarity, of_colours)
     if gray_alone:
         a, b = gray(a), gray(b)
     if explanation.tone:
@@ -3301,6 +3543,8 @@ def local_range(image: Image, reach: float) -> tuple[Image, Image]:
     least = cv2.erode(image, square)
     most = cv2.dilate(image, square)
     share = reach - whole
+    if share == 0:
+        return least, most
     one_more = np.ones((3, 3))
     least = cv2.addWeighted(least, 1 - share, cv2.erode(least, one_more), share, 0)
     most = cv2.addWeighted(most, 1 - share, cv2.dilate(most, one_more), share, 0)
@@ -3313,11 +3557,18 @@ def clip_to_range(image: Image, other: Image, reach: float) -> Image:
     return cv2.min(cv2.max(image, least), most)
 
 
-def noise_left(pairs: Sequence[tuple[Image, Image]], options: Options) -> Image | None:
-    """The noise, by activity, of pairs that are clipped; None where it counts."""
-    found = [explain(x, y, None, options, True).noise for x, y in pairs]
+def noise_left(
+    pairs: Sequence[tuple[Image, Image]], explanation: Explanation
+) -> Explanation:
+    """The explanation with the noise that pairs which are clipped have, if it has any.
+
+    What clipping leaves is noise; what it takes off is what resampling did to edges.
+    """
+    if explanation.noise is None:
+        return explanation
+    found = [with_noise(x, y, None, explanation).noise for x, y in pairs]
     noises = [noise for noise in found if noise is not None]
-    return np.max(noises, axis=0) if noises else None
+    return explanation._replace(noise=np.max(noises, axis=0))
 
 
 def clipped_pairs(
@@ -3334,21 +3585,27 @@ def clipped_pairs(
 
 
 def around_what_remains(
+    evidence: Gray8,
     pairs: Sequence[tuple[Image, Image]],
     explanation: Explanation,
     options: Options,
     reach: float,
 ) -> Gray8:
-    """Evidence of `clipped_pairs`, grown to all that differs around it: (H, W) uint8.
+    """The (H, W) evidence, but for what `clipped_pairs` explain: 255 there.
 
     Clipping takes the rim off a change, and in a texture most of its inside. So what
     remains, but for specks below 3x3 pixels, counts with all that differs around it.
     """
-    first, second = (measure(x, y, explanation, options.gray) for x, y in pairs)
-    remains = cv2.min(first.evidence, second.evidence)
     side = 2 * (math.ceil(reach) + GROWTH) + 1
+    differs = (evidence <= CEILING * 255).view(np.uint8)
+    wide = side + 2 * WINDOW
+    near = cv2.dilate(differs, np.ones((wide, wide)))[..., None] > 0
+    remains = np.full_like(evidence, 255)
+    for x, y in pairs:  # elsewhere they are made equal, which costs nothing
+        found = measure(x, np.where(near, y, x), explanation, options.gray)
+        remains = cv2.min(remains, found.evidence)
     no_specks = cv2.dilate(remains, np.ones((3, 3)))
-    return cv2.erode(no_specks, np.ones((side, side)))
+    return cv2.max(evidence, cv2.erode(no_specks, np.ones((side, side))))
 
 
 AROUND = 4  # pixels around a difference that a shift must not make worse
@@ -3542,9 +3799,8 @@ def find_plain_evidence(
     if options.tolerance and explanation.camera:
         reach = options.tolerance
         pairs = clipped_pairs(first, seen, reach)
-        clipped = explanation._replace(noise=noise_left(pairs, options))
-        around = around_what_remains(pairs, clipped, options, reach)
-        evidence = cv2.max(evidence, around)
+        clipped = noise_left(pairs, explanation)
+        evidence = around_what_remains(evidence, pairs, clipped, options, reach)
     elif options.tolerance:
         scale = scale_of(first, second)
         a, b = scale(first), scale(seen)
@@ -3576,13 +3832,11 @@ def find_resampled_evidence(
     explanation = explain(smooth_first, smooth_second, ignored, options, True)
     reach = max(options.tolerance, RESAMPLED)
     pairs = clipped_pairs(smooth_first, smooth_second, reach)
-    # What clipping leaves is noise; what it takes off is what resampling did to edges.
-    clipped = explanation._replace(noise=noise_left(pairs, options))
-    around = around_what_remains(pairs, clipped, options, reach)
+    clipped = noise_left(pairs, explanation)
     evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
     measured = plain._replace(
         score=1 - (1 - plain.score) / counted_share,
-        evidence=cv2.max(evidence, around),
+        evidence=around_what_remains(evidence, pairs, clipped, options, reach),
         unequal_pixels=None,
         largest_difference=None,
     )
@@ -3856,17 +4110,36 @@ def find_regions(
     return mask, tuple(regions)
 
 
-SNAPPED = 32  # levels that a snapped line may differ by; smoothed letters differ more
+SNAPPED = 64  # levels that a snapped line may differ by; smoothed letters differ more
 
 
-def is_snapped(first: Image, second: Image, region: Region, levels: float) -> bool:
-    """Whether a region is explained by rows that are one or two off."""
+def is_between(image: Image, other: Image, slack: float) -> bool:
+    """Whether each pixel lies between those of the other in its row and those beside.
+
+    But for `slack`, in values of the (H, W, 3) pictures.
+    """
+    rows = np.ones((3, 1))
+    below = cv2.subtract(cv2.erode(other, rows), image)
+    above = cv2.subtract(image, cv2.dilate(other, rows))
+    return bool(cv2.max(below, above)[1:-1].max() <= slack)
+
+
+def is_snapped(first: Image, second: Image, region: Region, level: float) -> bool:
+    """Whether a region is explained by rows that are up to two off, or a part of one.
+
+    What lies a part of a row off is smoothed otherwise: in one of both pictures each
+    pixel is between those above and below it in the other. Another colour is not.
+    level: one of 255, in values of the pictures.
+    """
     columns = slice(region.x, region.x + region.width)
-    rows = np.arange(region.y, region.y + region.height)
-    part = first[rows, columns]
+    rows = np.arange(region.y - 1, region.y + region.height + 1)
+    part = first.take(rows, axis=0, mode="clip")[:, columns]
+    slack = VISIBLE * level
     for step in range(1 - SPACING, SPACING):
-        moved = second[np.clip(rows + step, 0, len(second) - 1), columns]
-        if cv2.norm(part, moved, cv2.NORM_INF) <= levels:
+        moved = second.take(rows + step, axis=0, mode="clip")[:, columns]
+        apart = cv2.norm(part[1:-1], moved[1:-1], cv2.NORM_INF)
+        is_smoothed = is_between(part, moved, slack) or is_between(moved, part, slack)
+        if apart <= SNAPPED * level and is_smoothed:
             return True
     return False
 
@@ -3881,11 +4154,11 @@ def drop_snapped(
     if all(gap.height >= SPACING for gap in gaps_of(laid.lanes)):
         return mask, tuple(regions)
     low, high = value_range(laid.first, laid.second)
-    levels = SNAPPED / 255 * (high - low)
+    level = (high - low) / 255
     kept = [
         region
         for region in regions
-        if not is_snapped(laid.first, laid.second, region, levels)
+        if not is_snapped(laid.first, laid.second, region, level)
     ]
     left = np.zeros_like(mask)
     for x, y, width, height, *_ in kept:
@@ -4517,11 +4790,7 @@ def compare_files(
     paths, rectangles = masks_and_rectangles(options)
     masks_first = [(path, 1) for path in paths]
     places = [(first, first_page), (second, second_page), *masks_first]
-    with contextlib.ExitStack() as stack:
-        sources = [
-            open_source(stack, path, page or 1, options.dpi) for path, page in places
-        ]
-        one, other, *masks = read_sources(sources)
+    one, other, *masks = read_images(places, options.dpi)
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -5056,8 +5325,7 @@ PAIRS_FOLDER = "pairs"
 
 # What both pages share. Only the script with this hash runs, whatever a name holds.
 PAGE_HEAD = """\
-<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
+<!doctype html><html lang="en"><meta charset="utf-8"><title>$title</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none';
  img-src 'self' file:; style-src 'unsafe-inline'; script-src '$hash';
@@ -5069,11 +5337,10 @@ PAGE_HEAD = """\
 }
 * { box-sizing: border-box; margin: 0; overflow-wrap: anywhere; }
 body { font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-header, nav, #legend { padding: 4px max(12px, 1vw); }
+header > *, footer > *, nav, #legend { padding: 2px max(12px, 1vw); }
 h1 { font-size: 17px; }
 a { color: light-dark(#0b57b5, #8ab8ff); }
 nav, fieldset, #facts { display: flex; flex-wrap: wrap; align-items: center; gap: 9px; }
-#facts { row-gap: 0; }
 fieldset { border: 0; padding: 0; margin-right: 8px; }
 label, button, select, [type=search] {
   font: inherit; padding: 3px 9px; min-height: 28px; border: 0; border-radius: 6px;
@@ -5096,143 +5363,126 @@ function make(tag, values, ...children) {
   return element;
 }
 function radios(name, values, text, onchange) {
-  const chosen = values.includes(query.get(name)) ? query.get(name) : values[0];
   by(name).append(...values.map((value, index) => {
-    const id = name + (index + 1), checked = value == chosen;
+    const id = name + (index + 1), checked = !index || value == query.get(name);
     const radio = make("input", { type: "radio", id, name, value, checked, onchange });
     return make("label", {}, radio, text(value));
   }));
 }
 const choice = name => document.querySelector(`[name=${name}]:checked`).value;
-const { word, verdict, facts } = data;
-by("verdict").append(make("b", { className: word }, word), " " + verdict);
-for (const [name, value, title = ""] of facts) {
-  by("facts").append(make("span", { title }, name + " ", make("b", {}, value)));
-}
-by("facts").append("written " + new Date(document.lastModified).toLocaleString());
+by("verdict").append(make("b", { className: data.word }, data.word), " ", data.verdict);
+by("facts").append(...data.facts.map(([name, value = "", title = ""]) =>
+  make("span", { title }, name + " ", make("b", {}, value))));
+by("facts").append(new Date(data.date).toLocaleString());
 const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
 
 # Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
-# still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
-# the overlay takes the gray stripes of thresh.png away.
+# still respond: no style of theirs hangs on what changes or on `:has`. The brightness
+# of the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
-body { display: grid; height: 100vh; grid-template-rows: repeat(3, auto) 1fr; }
+body { display: grid; height: 100vh; grid-template-rows: repeat(4, auto) 1fr; }
+footer { grid-row: 2; }
 main { display: grid; grid-template-columns: 1fr auto; min-height: 0; }
 #stage {
-  position: relative; display: flex; gap: 8px; overflow: hidden; min-height: 62vh;
-  touch-action: none; user-select: none; cursor: grab;
+  position: relative; display: flex; flex-wrap: wrap; gap: 8px; overflow: hidden;
+  min-height: 62vh; touch-action: none; user-select: none; cursor: grab;
 }
-figure { position: relative; flex: 1; overflow: hidden; background: var(--soft); }
-figcaption { position: absolute; padding: 0 8px; background: Canvas; }
-.sheet, .sheet > *, .tint > * { position: absolute; width: 100%; height: 100%; }
+figure { position: relative; flex: 1 300px; }
+figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
+.pane { position: absolute; inset: 24px 0 0; overflow: clip; background: var(--soft); }
+.sheet, .sheet > *, .tint > *, .box { position: absolute; width: 100%; height: 100%; }
 .sheet { background: #fff; color: #000; isolation: isolate; }
 .near img, .crop.near { image-rendering: pixelated; }
 .two, .diff, .tint { display: none; inset: 0; }
 .side .two, .diff .diff, .thresh .tint, .overlay .tint { display: block; }
 .swipe .two, .blend .two, .toggle.other .two { display: block; position: absolute; }
-.swipe .two figcaption, .blend .two figcaption { right: 0; }
-.diff figcaption, .thresh figcaption { display: none; }
-.swipe .two { clip-path: inset(0 0 0 var(--at)); }
-.blend .two { opacity: var(--at); }
+.swipe .two figcaption, .blend .two figcaption { margin-left: 50%; background: Canvas; }
+.diff figcaption, .thresh figcaption, .toggle.other .one { visibility: hidden; }
+.swipe .two .pane { clip-path: inset(0 0 0 var(--at)); }
+.blend .two .pane { opacity: var(--at); }
 .overlay .first { filter: grayscale(1) opacity(.4); }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
-.overlay .thresh { mix-blend-mode: lighten; }
-.overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
+.overlay .thresh { mix-blend-mode: lighten; filter: invert() brightness(3); }
 #at, #grip { display: none; position: absolute; }
-.swipe #at, .blend #at { display: block; bottom: 12px; left: 25%; width: 50%; }
+.swipe #at, .blend #at { display: block; bottom: 12px; left: 0; width: 100%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
-#grip { left: calc(var(--at) - 5px); width: 10px; height: 100%; background: #000; }
-.box { position: absolute; outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
-[data-kind=added] { --mark: #00785a; }
-[data-kind=removed] { --mark: #b34700; outline-style: dashed; }
-[data-kind=moved] { --mark: #0062a8; outline-style: dotted; }
-[data-kind=recoloured] { --mark: #9a3d7c; outline: 4px double var(--mark); }
-.way { stroke: #0062a8; stroke-width: 2px; vector-effect: non-scaling-stroke; }
+#grip { inset: 24px auto 0 calc(var(--at) - 5px); width: 10px; background: #000; }
+.way { fill: none; stroke: #0062a8; stroke-width: 2; vector-effect: non-scaling-stroke }
+.box { outline: var(--line) var(--mark); box-shadow: 0 0 0 3px #fff; }
 .box::before {
-  content: attr(data-number) " " attr(data-sign); white-space: nowrap;
+  content: attr(aria-label); white-space: nowrap;
   position: absolute; left: -2px; bottom: calc(100% + 2px);
   padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
 .small::after {
-  content: ""; position: absolute; inset: calc(50% - 14px); width: 28px; height: 28px;
+  content: ""; position: absolute; inset: calc(50% - 16px);
   border: 2px solid var(--mark); border-radius: 50%;
 }
-.many .box:not([aria-current])::before, .bare .boxes { display: none; }
-#regions { width: min(100vw, 330px); padding: 0; overflow: auto; list-style: none; }
-#regions li { padding: 4px; content-visibility: auto; contain-intrinsic-height: 130px; }
-.row { display: grid; grid-template-columns: 2em 1fr 1fr; gap: 5px; width: 100%; }
-[aria-current] { outline: 4px solid var(--pick); }
-.row small { grid-column: 2 / -1; text-align: left; }
+.small::before { left: calc(50% + 8px); bottom: calc(50% + 8px); }
+.many .box:not([aria-current])::before, .bare :is(.boxes, .way) { display: none; }
+#regions { width: min(100vw, 340px); padding: 0; overflow: auto; list-style: none; }
+#regions li { margin: 8px; content-visibility: auto; contain-intrinsic-height: 112px; }
+.row { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; width: 100%; }
+[aria-current] { outline: 4px solid var(--pick); z-index: 1; }
+.row small { grid-column: 1 / -1; text-align: left; }
+#kinds:not(:has(label + label + label)) { display: none; }
 @media (max-width: 760px) { body, main { display: block; } }
-@media (max-width: 760px) { .side { flex-direction: column; } }
 </style>
-<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div>
+<header><h1>$title</h1><p id="verdict"></p>
 <p id="ways"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
-<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></header>
-<nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
+</header><nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
 <label id="switch"><input type="checkbox" id="other">second</label>
-<label><input type="checkbox" id="b" checked>boxes</label>
-<button id="f">fit</button><button id="0">1:1</button>
-<button id="-" aria-label="out">-</button><button id="+" aria-label="in">+</button>
+<label><input type="checkbox" id="b" checked>boxes</label><button id="f">fit</button>
+<button id="0">1:1</button><button id="-" aria-label="zoom out">-</button>
+<button id="+" aria-label="zoom in">+</button>
 <button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
-<button id="n" aria-label="next region">&gt;</button>
-<fieldset id="kinds" aria-label="kind"></fieldset>
-<label id="order"><input type="checkbox" id="strongest">strongest first</label></nav>
-<p id="legend" role="status"></p>
-<main><div id="stage"><div id="grip"></div>
-<input type="range" id="at" step="any" aria-label="line"></div>
-<ol id="regions" aria-label="regions"></ol></main>
+<button id="n" aria-label="next region">&gt;</button><fieldset id="kinds"
+aria-label="kind"></fieldset><label id="order"><input type="checkbox" id="strongest">
+strongest first</label></nav><p id="legend" role="status"></p><main><div id="stage">
+<div id="grip"></div><input type="range" id="at" step="any" aria-label="line"></div>
+<ol id="regions" aria-label="regions"></ol></main><footer><div id="facts"></div>
+<p id="redo"><button id="copy">copy</button> <code id="command"></code></p></footer>
 <svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
 patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/>
-</pattern><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6"
-markerHeight="6" orient="auto"><path d="M0 0L8 4L0 8z" fill="#0062a8"/></marker></svg>
-<script type="application/json" id="data">$data</script>
+</pattern></svg><script type="application/json" id="data">$data</script>
 <script>$script</script></html>
 """
 SCRIPT = """
-const { boxes, kinds, size: [width, height] } = data;
+const { entries, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
-const look = { scale: 1, x: 0, y: 0, fits: true };
-let chosen = 0, dragged = false, held;
+const look = { scale: 1, x: 0, y: 0, fits: true };  // x, y: what is in the middle
+let dragged = false, held;
 function pane(name, which, ...pictures) {
-  const marks = boxes.map(([x, y, wide, high], index) => {
-    const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
-      top: ${100 * y / height}%; height: ${100 * high / height}%`;
-    const box = make("div", { className: "box", style, most: Math.max(wide, high) });
-    const [number, kind] = [index + 1, kinds[index]];
-    Object.assign(box.dataset, { number, kind, sign: data.signs[kind] ?? "" });
-    return box;
-  });
+  const marks = entries.map(entry => make("div",
+    { ...entry, className: "box", style: entry.look, ariaLabel: entry.label }));
   const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
   const sheet = make("div", { className: "sheet" }, ...pictures, layer);
   layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
     <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
     <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/>
-    ${data.ways.map(([from, to]) => `<path class="way" d="M${from}L${to}"
-      marker-end="url(#tip)"/>`).join("")}</svg>`);
+    <path class="way" d="${data.ways}"/></svg>`);
   const caption = make("figcaption", {}, `${which}: ${data[which]}`);
-  return make("figure", { className: name }, sheet, caption);
+  return make("figure", { className: name }, caption,
+    make("div", { className: "pane" }, sheet));
 }
 const picture = name => make("img", { className: name, src: name + ".png", alt: name });
 const tint = make("div", { className: "tint" }, picture("thresh"));
 const one = pane("one", "first", picture("first"), picture("diff"), tint);
 stage.prepend(one, pane("two", "second", picture("second")));
-const room = () => one.getBoundingClientRect();
+const room = () => one.lastChild.getBoundingClientRect();
 function place(scale, x, y, fits = false) {
-  const within = (at, half, length) => Math.round(length < 2 * half
-    ? half - length / 2 : Math.min(half, Math.max(half - length, at)));
-  x = within(x, room().width / 2, scale * width);
-  y = within(y, room().height / 2, scale * height);
+  const { width: across, height: down } = room();
+  x = scale == whole() ? width / 2 : Math.min(width, Math.max(0, x));
+  y = scale == whole() ? height / 2 : Math.min(height, Math.max(0, y));
   Object.assign(look, { scale, x, y, fits });
-  for (const { firstChild: sheet } of stage.querySelectorAll("figure")) {
-    sheet.style = `width: ${scale * width}px; height: ${scale * height}px;
-      translate: ${x}px ${y}px`;
-    for (const box of sheet.lastChild.children) {
-      box.classList.toggle("small", scale * box.most < 12);
-    }
+  for (const sheet of stage.querySelectorAll(".sheet")) {
+    sheet.style = `width: ${scale * width}px; height: ${scale * height}px; translate:
+      ${Math.round(across / 2 - scale * x)}px ${Math.round(down / 2 - scale * y)}px`;
+    for (const box of sheet.lastChild.children)
+      box.classList.toggle("small", scale * Math.max(...box.box.slice(2)) < 12);
   }
   stage.style = `--at: ${at.value}%`;
   stage.classList.toggle("near", scale > 2);
@@ -5245,11 +5495,11 @@ function whole() {
 const settle = () => place(look.fits ? whole() : look.scale, look.x, look.y, look.fits);
 function zoom(factor, pointer) {
   const { left, top, width: across, height: down } = room();
-  const x = pointer ? (pointer.x - left) % (across + 8) : across / 2;
-  const y = pointer ? (pointer.y - top) % (down + 8) : down / 2;
+  const x = pointer ? (pointer.x - left) % (across + 8) - across / 2 : 0;
+  const y = pointer ? (pointer.y - top) % (down + 32) - down / 2 : 0;
   const scale = Math.min(32, Math.max(Math.min(1, whole()), look.scale * factor));
-  const ratio = scale / look.scale;
-  place(scale, x - ratio * (x - look.x), y - ratio * (y - look.y));
+  const shift = 1 / look.scale - 1 / scale;
+  place(scale, look.x + x * shift, look.y + y * shift);
 }
 stage.onwheel = event => {
   zoom(2 ** (-event.deltaY / (event.ctrlKey ? 30 : 300)), event);
@@ -5273,86 +5523,64 @@ stage.onpointermove = event => {
     at.value = 100 * (event.x - room().left) / room().width;
     settle();
   } else if (other) zoom(apart(event) / apart(before), other);
-  else place(look.scale, look.x + x, look.y + y);
+  else place(look.scale, look.x - x / look.scale, look.y - y / look.scale);
 };
 stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
 function show() {
   const view = choice("views");
-  stage.className = view;
+  stage.className = entries.length > 100 ? `${view} many` : view;
   stage.classList.toggle("other", by("other").checked);
   stage.classList.toggle("bare", !by("b").checked);
-  stage.classList.toggle("many", boxes.length > 100);
   by("switch").hidden = view != "toggle";
   by("legend").textContent = data.views[view];
   settle();
 }
 radios("views", Object.keys(data.views), view => view, show);
-by("other").onchange = by("b").onchange = show;
-at.oninput = settle;
+by("other").onchange = by("b").onchange = at.oninput = show;
 function crop(name, [x, y, wide, high]) {
-  const scale = Math.min(4, 130 / (wide + 20), 72 / (high + 20));
-  const [left, top] = [65 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
+  const scale = Math.min(4, 140 / (wide + 20), 72 / (high + 20));
+  const [left, top] = [74 - scale * (x + wide / 2), 36 - scale * (y + high / 2)];
   const place = `${left}px ${top}px / ${scale * width}px ${scale * height}px`;
   const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
   return make("span", { className: scale > 2 ? "crop near" : "crop", style });
 }
-list.append(...data.rows.map((text, index) => {
-  const button = make("button", { className: "row", onclick: () => go(index + 1) },
-    make("b", {}, `${index + 1} ${data.signs[kinds[index]] ?? ""}`),
-    crop("first", boxes[index]), crop("second", boxes[index]), make("small", {}, text));
-  button.dataset.number = index + 1;
-  return make("li", {}, button);
-}));
-const rows = [...list.children];
-const present = ["all", ...new Set(kinds)];
+list.append(...entries.map(entry => make("li", entry,
+  make("button", { className: "row", onclick: () => go(entry) },
+    make("small", {}, make("b", {}, entry.label), " ", entry.text),
+    crop("first", entry.box), crop("second", entry.box)))));
+const rows = [...list.children], marks = document.querySelectorAll(".box, li");
+const sorted = rows.toSorted((a, b) => b.strength - a.strength);
 function sift() {
   const kind = choice("kinds");
-  for (const mark of document.querySelectorAll(".box, #regions li")) {
-    const number = mark.dataset.number ?? mark.firstChild.dataset.number;
-    mark.hidden = kind != "all" && kinds[number - 1] != kind;
-  }
-  const strength = row => data.strengths[rows.indexOf(row)];
-  const order = by("strongest").checked
-    ? rows.toSorted((a, b) => strength(b) - strength(a)) : rows;
-  list.append(...order);
+  for (const mark of marks) mark.hidden = kind != "all" && mark.kind != kind;
+  list.append(...by("strongest").checked ? sorted : rows);
 }
-const count = kind => kinds.filter(other => kind == "all" || other == kind).length;
-const label = kind => `${kind} ${data.signs[kind] ?? ""} ${count(kind)}`;
-radios("kinds", present, label, sift);
+radios("kinds", Object.keys(data.kinds), kind => data.kinds[kind], sift);
 by("strongest").onchange = sift;
-function step(way) {
-  const shown = [...list.children].filter(row => !row.hidden);
-  const at = shown.indexOf(rows[chosen - 1]);
-  const next = way < 0 && at < 0 ? -1 : (at + way) % shown.length;
-  go(rows.indexOf(shown.at(next)) + 1);
+function choose({ number }) {
+  by("place").textContent = `${number} of ${entries.length}`;
+  for (const mark of marks) mark.ariaCurrent = mark.number == number || null;
+  rows[number - 1].scrollIntoView({ block: "nearest" });
 }
-function choose(number) {
-  chosen = number;
-  by("place").textContent = `${number || "-"} of ${boxes.length}`;
-  for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
-  const items = document.querySelectorAll(`[data-number="${number}"]`);
-  for (const item of items) item.ariaCurrent = "true";
-  rows[number - 1]?.scrollIntoView({ block: "nearest" });
-}
-function go(number) {
-  const [x, y, wide, high] = boxes[number - 1];
-  const { width: across, height: down } = room();
-  const close = Math.min(8, across / wide / 3, down / high / 3);
-  const scale = Math.max(close, Math.min(1, whole()));
-  choose(number);
-  place(scale, across / 2 - scale * (x + wide / 2), down / 2 - scale * (y + high / 2));
+function go(entry) {
+  const [x, y, wide, high] = entry.box;
+  const close = Math.min(24, room().width / wide, room().height / high) / 3;
+  choose(entry);
+  place(Math.max(close, whole()), x + wide / 2, y + high / 2);
   if (!by("b").checked) by("b").click();
   stage.scrollIntoView({ block: "nearest" });
 }
-by("n").onclick = () => step(1);
-by("p").onclick = () => step(-1);
+const shown = () => [...list.children].filter(row => !row.hidden);
+const after = rows => rows[(rows.findIndex(row => row.ariaCurrent) + 1) % rows.length];
+by("n").onclick = () => go(after(shown()));
+by("p").onclick = () => go(after(shown().reverse()));
 by("f").onclick = () => place(whole(), 0, 0, true);
 by("0").onclick = () => zoom(1 / look.scale);
 by("+").onclick = () => zoom(2);
 by("-").onclick = () => zoom(.5);
 stage.onclick = ({ target }) => {
   if (dragged || target == at) return;
-  if (target.dataset.number) choose(+target.dataset.number);
+  if (target.number) choose(target);
   else if (choice("views") == "toggle") by("other").click();
 };
 onkeydown = event => {
@@ -5374,11 +5602,12 @@ by("ways").append(query.get("place") ?? "");
 [by("ways").hidden, by("redo").hidden] = [!data.name, !data.command];
 by("command").textContent = data.command;
 by("copy").onclick = () => navigator.clipboard.writeText(data.command);
-for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
-by("kinds").hidden = by("order").hidden = boxes.length < 2;
-choose(0);
+for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !entries.length;
+by("order").hidden = entries.length < 2;
+by("place").textContent = `- of ${entries.length}`;
 show();
-if (whole() < room().width / width / 3) place(Math.min(1, room().width / width), 0, 0);
+const close = Math.min(1, room().width / width);
+if (whole() < close / 3) place(close, width / 2, room().height / close / 2);
 new ResizeObserver(settle).observe(one);
 """
 
@@ -5446,6 +5675,14 @@ def outline(box: Band) -> str:
     return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
 
 
+def arrow(region: Region) -> str:
+    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    start, end = (complex(*point) for point in way_of(region))
+    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
+    points = start, end, left, end, right
+    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
+
+
 def ignored_outlines(ignored: Gray8 | None) -> str:
     """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
     if ignored is None:
@@ -5468,30 +5705,37 @@ def overlays(comparison: Comparison) -> Record:
         there = [band for band in comparison.of_one if not is_lacking(band, title)]
         lacking[which] = "".join(outline(band) for band in missing) + ignored
         had[which] = "".join(outline(band) for band in there)
-    return {"had": had, "lacking": lacking}
+    ways = [
+        arrow(region)
+        for region in comparison.regions
+        if region.moved and region.moved.onward
+    ]
+    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
+
+
+def in_4_digits(score: float) -> str:
+    """A score as it is shown to people: only 1 is 1."""
+    return f"{math.floor(10000 * score) / 10000:.4f}"
 
 
 def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     """What the head of a report tells: a name, a value and, of some, more on hover."""
-    score = math.floor(10000 * comparison.score) / 10000
-    facts = [
-        ["SSIM", f"{score:.4f}", str(comparison.score)],
-        ["threshold", f"{comparison.threshold:.4f}"],
-        ["size", "{} x {}".format(*comparison.first_size)],
-    ]
-    if record.get("faint_threshold") is not None:
-        facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
-    if record.get("likeness") is not None:
-        facts.append(["likeness", f"{record['likeness']:.4f}"])
-    if comparison.second_size != comparison.first_size:
-        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
     if comparison.unequal_pixels and comparison.largest_difference is not None:
         most = f"by at most {comparison.largest_difference:.3g} of 255"
         facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
-    layout = list(layout_text(comparison))
+    facts.append(["size", "{} x {}".format(*comparison.first_size)])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.different_fraction:
+        facts.append(["threshold", f"{comparison.threshold:.4f}"])
+        if record.get("faint_threshold") is not None:
+            facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    facts.extend([line] for line in layout_text(comparison))
     if comparison.alignment and comparison.alignment.transform:
-        layout.append(registration(comparison.alignment))
-    facts.extend(["aligned", line] for line in layout)
+        facts.append([registration(comparison.alignment)])
     if record["noise"] is not None:
         facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
     if record.get("light") is not None:
@@ -5513,8 +5757,21 @@ VIEWS = {  # the views of a report, and what is told of each
 }
 
 
-# Of the mark of each kind; its colour and its line differ, too.
-SIGNS = {"added": "+", "removed": "-", "moved": "\u2192", "recoloured": "\u25d0"}
+class Mark(NamedTuple):
+    """How the report marks what happened: told apart without colours, too."""
+
+    sign: str
+    colour: str
+    line: str
+
+
+MARKS = {
+    "added": Mark("+", "#00785a", "2px solid"),
+    "removed": Mark("\u2212", "#b34700", "2px dashed"),
+    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
+    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
+    "changed": Mark("", "#e0002b", "2px solid"),
+}
 
 
 def region_text(region: Record) -> str:
@@ -5523,6 +5780,46 @@ def region_text(region: Record) -> str:
     facts = [happening(region), f"{size} at {region['x']}, {region['y']}"]
     facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
     return ", ".join([*facts, f"strength {region['strength']:.2g}"])
+
+
+def entries_of(comparison: Comparison, record: Record) -> list[Record]:
+    """What the page marks and lists: the regions, then the bands."""
+    regions = zip(comparison.regions, record["regions"], strict=True)
+    found = [
+        (region.kind, region.strength, region[:4], region_text(told))
+        for region, told in regions
+    ]
+    for band in comparison.bands:
+        kind = "added" if band.kind == "inserted" else "removed"
+        found.append((kind, 1, band[1:5], band_place(band)))
+    height, width = comparison.mask.shape
+    entries = []
+    for number, (kind, strength, box, text) in enumerate(found, 1):
+        mark, (x, y, wide, high) = MARKS[kind], box
+        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
+        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
+        values = {
+            "number": number,
+            "label": f"{number} {mark.sign}".strip(),
+            "kind": kind,
+            "strength": strength,
+            "box": box,
+            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
+            "text": text,
+        }
+        entries.append(values)
+    return entries
+
+
+def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
+    """The kinds that there are, and how the page names each: with sign and count."""
+    counts = Counter(entry["kind"] for entry in entries)
+    labels = {
+        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
+        for kind in KINDS
+        if kind in counts
+    }
+    return {"all": f"all {len(entries)}", **labels}
 
 
 def input_of(record: Record, which: str) -> str:
@@ -5548,27 +5845,21 @@ def report_page(comparison: Comparison, record: Record) -> str:
     height, width = comparison.mask.shape
     word, _, rest = verdict(comparison).partition(": ")
     if comparison.unequal_pixels == 0 and word == "same":
-        word = "identical"
+        word, rest = "identical", ""
     name = record["name"] or ""
     striped = ""
     if comparison.of_one or comparison.ignored is not None:
         striped = "; striped: left out, or what this picture does not have"
+    entries = entries_of(comparison, record)
     data = {
         "name": as_name(name),
         "first": short[0],
         "second": short[1],
         "up": "../" * (2 + name.count(os.sep)),
         "size": [width, height],
-        "rows": [region_text(region) for region in record["regions"]],
-        "boxes": [region[:4] for region in comparison.regions],
-        "kinds": [region.kind for region in comparison.regions],
-        "signs": SIGNS,
-        "strengths": [region.strength for region in comparison.regions],
-        "ways": [
-            way_of(region)
-            for region in comparison.regions
-            if region.moved and region.moved.onward
-        ],
+        "entries": entries,
+        "kinds": kind_labels(entries),
+        "date": round(1000 * time.time()),
         "word": word,
         "verdict": rest,
         "facts": head_facts(comparison, record),
@@ -5585,14 +5876,19 @@ def report_page(comparison: Comparison, record: Record) -> str:
 # The head of the overview; the rows, what is told of them, and the script follow.
 OVERVIEW = """\
 ul { padding: 0 max(12px, 1vw); list-style: none; }
-ul:empty { height: calc(var(--count) * 130px); }
+ul:empty { height: 7800px; }
 .grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
 li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
-li { border: solid #2a8a45; border-width: 0 0 1px 5px; }
-.different, .error { border-color: var(--mark); }
+li { border: solid #888; border-width: 0 0 1px 5px; }
+.different, .error { border-left-color: var(--mark); }
 li p { flex: 1 1 15em; min-width: 0; }
-li > a { flex: 0 1 min(150px, 30%); height: 118px; overflow: hidden; }
+li > a { flex: 0 1 min(160px, 30%); min-height: 118px; overflow: hidden; }
 li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
+li a p { display: inline-block; padding: 8px; height: 94px; background: var(--soft); }
+.large { grid-column: 1 / -1; }
+.large > a { flex: 1 1 300px; }
+.large img { max-height: 75vh; }
+@media (min-width: 761px) { nav { position: sticky; top: 0; background: Canvas; } }
 </style>
 <header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
 <nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
@@ -5608,13 +5904,13 @@ OVERVIEW_SCRIPT = """
 const rows = JSON.parse(by("rows").textContent).slice(1);
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 rows.sort((a, b) => compare(a.name, b.name));
-const { counts, words } = data;
-radios("statuses", Object.keys(counts), key => `${words[key]} ${counts[key]}`, show);
+radios("statuses", Object.keys(data.statuses), status => data.statuses[status], show);
 radios("forms", ["list", "grid"], form => form, show);
 for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
 const watcher = new IntersectionObserver(entries => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
 }, { rootMargin: "900px" });
+const enlarge = ({ target }) => target.closest("li").classList.toggle("large") && false;
 const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
 function address(row) {
   const state = { statuses: choice("statuses"), forms: choice("forms"),
@@ -5622,13 +5918,13 @@ function address(row) {
   return `${row.page}#${new URLSearchParams(state)}`;
 }
 function item(row) {
-  const pictures = Object.entries(row.pictures).map(([which, src]) => {
-    const image = make("img", { src, alt: "", loading: "lazy" });
-    return make("a", { href: row.place ? address(row) : src }, image, which);
-  });
-  const name = make("a", { href: address(row) }, make("b", {}, row.name));
+  const pictures = Object.entries(row.pictures).map(([which, src]) =>
+    make("a", { href: row.place ? address(row) : src },
+      make("img", { src, alt: "", loading: "lazy" }), which));
+  const onclick = row.place || !pictures.length ? null : enlarge;
+  const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
   const text = make("p", {}, name, make("br"), row.text);
-  return make("li", { className: row.status }, text, ...pictures);
+  return make("li", { className: row.status }, ...pictures, text);
 }
 function show() {
   const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
@@ -5644,7 +5940,6 @@ function show() {
   by("list").replaceChildren();
   for (let start = 0; start < shown.length; start += 60) {
     const chunk = make("ul", { rows: shown.slice(start, start + 60) });
-    chunk.style = `--count: ${chunk.rows.length}`;
     by("list").append(chunk);
     watcher.observe(chunk);
   }
@@ -5662,7 +5957,6 @@ if (step && stops.length) {
 }
 """
 STATUSES = {  # of a pair of many, in the words that people know
-    "all": "all",
     "different": "different",
     "same": "same",
     "only_first": "only first (removed)",
@@ -5703,7 +5997,8 @@ def overview_row(record: Record, folder: str) -> Record:
     elif of_document(record):
         alone = status in ("only_first", "only_second")
         files = {which: small[which] for which in paths if alone}
-    text, facts = STATUSES[status], as_facts(record)
+    score = None if record["ssim"] is None else in_4_digits(record["ssim"])
+    text, facts = STATUSES[status], as_facts(record | {"ssim": score})
     alike = record.get("likeness")
     if alike is None:
         alike = record["ssim"]
@@ -5756,13 +6051,17 @@ def overview_page(
         counts[record["status"]] += 1
         yield f",\n{as_data(overview_row(record, folder))}"
     words = option_words(options, Options())
-    in_order = {status: counts[status] for status in STATUSES if counts[status]}
+    labels = {
+        status: f"{text} {counts[status]}"
+        for status, text in STATUSES.items()
+        if counts[status]
+    }
     data = {
+        "date": round(1000 * time.time()),
         "word": "same" if counts["same"] == counts.total() else "different",
         "verdict": overview_verdict(counts, left),
         "facts": [["options", as_name(" ".join(words))]] if words else [],
-        "counts": {"all": counts.total(), **in_order},
-        "words": STATUSES,
+        "statuses": {"all": f"all {counts.total()}", **labels},
     }
     yield ']</script><script type="application/json" id="data">'
     yield f"{as_data(data)}</script>"
@@ -5834,7 +6133,7 @@ def locked(folder: PathLike) -> Iterator[None]:
 def remove_tree(path: str) -> None:
     """Remove a file or a folder with all in it, as far as that is possible.
 
-    Of a link what it leads to stays. (shutil.rmtree fails where a signal raises in it.)
+    Of a link what it leads to stays.
     """
     with contextlib.suppress(OSError):
         if os.path.islink(path) or not os.path.isdir(path):
@@ -5843,6 +6142,17 @@ def remove_tree(path: str) -> None:
         for name in os.listdir(path):
             remove_tree(os.path.join(path, name))
         os.rmdir(path)
+
+
+def remove_in_use(folder: str) -> None:
+    """Remove a folder in which a cluster's workers may still write, but never find it.
+
+    It goes as a whole, even where a signal to end the run comes meanwhile.
+    """
+    ended = f"{folder}-ended"
+    with signals_late(), contextlib.suppress(OSError):
+        os.rename(folder, ended)
+        remove_tree(ended)
 
 
 @contextlib.contextmanager
@@ -5856,13 +6166,10 @@ def staging(folder: PathLike) -> Iterator[str]:
             remove_tree(os.path.join(folder, name))
     beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
     try:
-        try:
-            os.mkdir(beside)
-            yield beside
-        finally:
-            remove_tree(beside)
-    finally:  # a signal may have come in the midst of the removal
-        remove_tree(beside)
+        os.mkdir(beside)
+        yield beside
+    finally:
+        remove_in_use(beside)
 
 
 def encode_png(image: Image) -> bytes:
@@ -5977,16 +6284,22 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
 # --- Windows --------------------------------------------------------------------------
 
+# Sizes are asked for: the rectangle that OpenCV gives is of the picture in a window,
+# 33 pixels wide in one of 312. It tells when a window is moved.
 FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a window
 BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
-PLACINGS = 50  # 0.5 s: a window manager busy with a new window undoes the first move
+SETTLING = 200  # ticks of 10 ms in which a window manager moves new windows
 BLINK = 40  # ticks of 10 ms for which each picture is shown
 CLOSEST = 32  # screen pixels for a pixel, at most
-HINT = "b blink, n/p regions, s save, h keys"
 LOOKS = "n", "p", "+", "-", "0"
-KEYS = f"{HINT}, +/- zoom, 0 whole, any other key closes"
+HINTS = {  # in the titles: one that held all would be cut off in a narrow window
+    "Original": "b blink, n/p regions",
+    "Modified": "+/- zoom, 0 whole",
+    "Diff": "s save, h keys",
+    "Thresh": "other keys close",
+}
 FONT_FOLDERS = (
     "/usr/share/fonts/dejavu",
     "/usr/share/fonts/truetype/dejavu",
@@ -6100,10 +6413,11 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     return Layout(scale, (across, down), places)
 
 
-def place_windows(layout: Layout) -> None:
-    """Give each window its size and its place on the screen."""
+def place_windows(layout: Layout, opened: Collection[str]) -> None:
+    """Give each window its size and its place; a closed one would open."""
     width, height = layout.room
-    for title, (left, top) in zip(TITLES, layout.places, strict=True):
+    for title in opened:
+        left, top = layout.places[TITLES.index(title)]
         below = BELOW if title == "Thresh" else 0
         cv2.resizeWindow(title, width, height + BARS + below)
         cv2.moveWindow(title, left, top)
@@ -6115,14 +6429,13 @@ def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
         cv2.namedWindow(title, shape)
-    cv2.setWindowTitle("Original", f"Original: {HINT}")
     threshold = round(1000 * comparison.threshold)
     min_area = comparison.options.min_area
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
-    place_windows(layout)
+    place_windows(layout, TITLES)
     return Sliders(threshold, min_area)
 
 
@@ -6134,6 +6447,11 @@ def opened_windows() -> set[str]:
             if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
                 opened.add(title)
     return opened
+
+
+def picture_places(opened: Collection[str]) -> list[tuple[int, ...]]:
+    """Where the pictures are in the windows: left, top, width and height of each."""
+    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES if title in opened]
 
 
 def part_seen(
@@ -6172,20 +6490,19 @@ def show_part(
         cv2.imshow(title, np.ascontiguousarray(picture[part]))
 
 
+def set_titles(texts: dict[str, str], opened: Collection[str]) -> None:
+    """Tell something in the title of each window; a closed one would open."""
+    for title in opened:
+        cv2.setWindowTitle(title, f"{title}: {texts[title]}")
+
+
 def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
     """Tell in titles how much differs, and which region is in the middle."""
-    titles = {"Thresh": f"Thresh: {summary_of(comparison)}", "Modified": "Modified"}
+    share = summary_of(comparison).removesuffix(" of the picture")
+    titles = HINTS | {"Thresh": share}
     if look.number:
-        titles["Modified"] += f": region {look.number} of {len(comparison.regions)}"
-    for title in opened & titles.keys():
-        cv2.setWindowTitle(title, titles[title])
-
-
-def tell_keys(opened: Collection[str]) -> None:
-    """Tell what the keys do, on stderr and in the title of Thresh."""
-    tell(KEYS)
-    if "Thresh" in opened:
-        cv2.setWindowTitle("Thresh", KEYS)
+        titles["Modified"] = f"region {look.number} of {len(comparison.regions)}"
+    set_titles(titles, opened)
 
 
 def typed(key: int) -> str:
@@ -6247,6 +6564,7 @@ def watch_windows(
     opened = set(TITLES)
     blinking = False
     shown: Any = None
+    seen_at: list[tuple[int, ...]] = []
     for tick in count():
         phase = 1 + tick // BLINK % 2 if blinking else 0
         if shown != (comparison, look, phase):
@@ -6254,8 +6572,9 @@ def watch_windows(
             show_part(comparison, part, look.scale, phases[phase], opened)
             tell_regions(comparison, look, opened)
         shown = comparison, look, phase
-        if tick < PLACINGS:
-            place_windows(layout)
+        before, seen_at = seen_at, picture_places(opened)
+        if tick < SETTLING and seen_at != before:  # the manager undoes the first move
+            place_windows(layout, opened)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
         key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
@@ -6269,7 +6588,8 @@ def watch_windows(
         elif key == "b":
             blinking = not blinking
         elif key == "h":
-            tell_keys(opened)
+            tell(", ".join(HINTS.values()))
+            set_titles(HINTS, opened)
         elif key in LOOKS:
             look = look_on(key, look, comparison.regions, layout)
         elif key or not opened:
@@ -6308,6 +6628,7 @@ EXTENSIONS = (
     ".hdr",
     ".heic",
     ".heif",
+    ".ico",
     ".jfif",
     ".j2k",
     ".jp2",
@@ -6323,6 +6644,7 @@ EXTENSIONS = (
     ".pnm",
     ".ppm",
     ".ras",
+    ".sgi",
     ".sr",
     ".tif",
     ".tiff",
@@ -6343,11 +6665,6 @@ class Pair(NamedTuple):
 
 
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
-
-
-def is_named_as_picture(name: str) -> bool:
-    """Whether a name ends as that of a picture."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def inside(path: str, folder: str) -> bool:
@@ -6408,7 +6725,7 @@ def list_folder(
         if is_folder:
             if target not in skip:
                 folders.add(name)
-        elif is_named_as_picture(name):
+        elif os.path.splitext(name)[1].lower() in EXTENSIONS:
             pictures[name] = entry.path
     return pictures, folders
 
@@ -6492,23 +6809,32 @@ SIDE = 32  # means in a row and in a column of what a page looks like from afar
 FAR = 20  # dots an inch that a page of a PDF is rendered at for that
 
 
-def read_page(path: str, page: int, dpi: int) -> Image:
-    """A page of a document in 8 bits, (H, W, 3) BGR. Raises ImageDiffError."""
-    pixels = read_image(path, page, dpi).pixels
-    return to_8_bits(pixels, *value_range(pixels, pixels))
+def in_8_bits(image: Image) -> Image:
+    """An image of any depth in 8 bits; floats from their least to their most."""
+    return to_8_bits(image, *value_range(image, image))
 
 
-def from_afar(path: str, page: int) -> Gray8:
-    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray.
-
-    White, where it cannot be read: comparing it tells why.
-    """
-    try:
-        levels = gray(read_page(path, page, FAR))
-    except ImageDiffError:
-        return np.full(SIDE * SIDE, 255, np.uint8)
+def from_afar(page: Picture) -> Gray8:
+    """What a page looks like from afar: (SIDE * SIDE,) uint8 means of its gray."""
+    levels = gray(in_8_bits(page.pixels))
     means: Gray8 = cv2.resize(levels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return means.ravel()
+
+
+def pages_from_afar(path: str, count: int) -> Iterator[Gray8]:
+    """`from_afar` of each of so many pages of a document.
+
+    White, where one cannot be read: comparing it tells why.
+    """
+    with contextlib.ExitStack() as stack:
+        source = open_source(stack, path, dpi=FAR)
+        for number in range(count):
+            try:
+                (page,) = read_sources([(source, number)])
+            except ImageDiffError:
+                yield np.full(SIDE * SIDE, 255, np.uint8)
+            else:
+                yield from_afar(page)
 
 
 def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
@@ -6570,8 +6896,10 @@ def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
     counts = count_pages(first), count_pages(second)
     if max(counts) == 1 or same_bytes(first, second):
         return [(number, number) for number in range(1, counts[0] + 1)]
-    ours = [from_afar(first, page + 1) for page in range(counts[0])]
-    theirs = [from_afar(second, page + 1) for page in range(counts[1])]
+    ours, theirs = (
+        [*pages_from_afar(path, number)]
+        for path, number in zip((first, second), counts, strict=True)
+    )
     return list(align_pages(unlikeness(ours, theirs)))
 
 
@@ -6695,17 +7023,17 @@ def new_page(beside: str) -> str:
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
-    status = "only_second" if pair.first is None else "only_first"
-    outcome = told(pair, status, {})
-    for which in ("first", "second"):
-        path, number = getattr(pair, which), getattr(pair, f"{which}_page")
-        if beside is not None and number is not None:
-            small = encode_thumbnail(read_page(path, number, options.dpi), ())
-            page = new_page(beside)
-            with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
-                file.write(small)
-            outcome = outcome._replace(page=page)
-    return outcome
+    which = "second" if pair.first is None else "first"
+    outcome = told(pair, f"only_{which}", {})
+    number = getattr(pair, f"{which}_page")
+    if beside is None or number is None:
+        return outcome
+    pixels = read_image(getattr(pair, which), number, options.dpi).pixels
+    small = encode_thumbnail(in_8_bits(pixels), ())
+    page = new_page(beside)
+    with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+        file.write(small)
+    return outcome._replace(page=page)
 
 
 def compare_both(
@@ -6716,14 +7044,14 @@ def compare_both(
     Where they differ, what is saved of them waits in a folder of its own inside of
     `beside`. Raises ImageDiffError where they cannot be compared.
     """
-    check_file(first)
-    check_file(second)
+    if pair.mask is not None:
+        options = replace(options, ignore=(*options.ignore, pair.mask))
+    for path in (first, second, *masks_and_rectangles(options)[0]):
+        check_file(path)
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
             open_source(stack, first)  # refuses what is no picture
         return told(pair, "same", EQUAL)
-    if pair.mask is not None:
-        options = replace(options, ignore=(*options.ignore, pair.mask))
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
@@ -6779,25 +7107,15 @@ def begin_worker(threads: int) -> None:
 
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
-    """Keep the terminal's signals from processes that start: they would end them.
-
-    Raises ImageDiffError where the system refuses a process or a thread.
-    """
-    before: Any = ()
-    if hasattr(signal, "pthread_sigmask"):  # Windows has none
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
+    """Keep the terminal's signals from processes that start: they would end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
         yield
-    except (OSError, RuntimeError) as problem:
-        if isinstance(problem, RuntimeError) and "start new thread" not in str(problem):
-            raise
-        reason = getattr(problem, "strerror", None) or problem
-        remedy = "free its memory, files or processes, or give fewer --jobs"
-        fault = f"the system refuses a process: {reason}; {remedy}"
-        raise ImageDiffError(fault) from problem
     finally:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -6854,23 +7172,16 @@ def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
 
 @contextlib.contextmanager
 def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
-    """Processes of this machine. Raises ImageDiffError where they cannot start."""
-    from concurrent.futures import BrokenExecutor, Future
+    """Processes of this machine.
 
+    Raises ImageDiffError where they end as they start, OSError or RuntimeError where
+    the system refuses them.
+    """
+    compare = partial(compare_pair, options=plan.options, beside=plan.beside)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
-
-            def submit(pair: Pair) -> Future[Any]:
-                """Send a pair to the next process that is idle."""
-                try:
-                    return pool.submit(compare_pair, pair, plan.options, plan.beside)
-                except BrokenExecutor as problem:
-                    lost: Future[Any] = Future()
-                    lost.set_exception(problem)
-                    return lost
-
             if begins(pool, jobs):
-                yield Workers(submit)
+                yield Workers(partial(pool.submit, compare))
                 return
             exits = [process.exitcode or 0 for process in pool._processes.values()]
         if max(exits) > 0:  # by itself: it would do so again
@@ -6975,15 +7286,18 @@ def compare_until_a_death(
     Where a worker dies no more are sent; those whose outcome is lost are returned when
     the others are done. Once the run is to stop it gives those that are done.
     """
-    from concurrent.futures import wait
+    from concurrent.futures import BrokenExecutor, wait
 
     under_way: deque[tuple[Pair, Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            if not lost:
-                for pair in islice(pairs, ahead - len(under_way)):
+            for pair in islice(pairs, 0 if lost else ahead - len(under_way)):
+                try:
                     under_way.append((pair, workers.submit(pair)))
+                except BrokenExecutor:
+                    lost.append(pair)
+                    break
             if not under_way:
                 break
             pair, future = under_way[0]
@@ -7003,27 +7317,30 @@ def compare_until_a_death(
     return lost
 
 
+MOST_DEATHS = 4  # one may be killed from outside; with 2, 1 of 5,000 pairs was blamed
+
+
 def compare_alone(
     pairs: Iterable[Pair], plan: Plan, stopped: Sequence[int]
 ) -> Generator[Outcome, None, None]:
     """The outcomes of pairs whose worker died, compared again one at a time.
 
-    So each has all the memory, and which one kills its worker is known. It has done so
-    twice then, lest a process that was killed from outside is an error.
+    So each has all the memory, and which one kills its worker, again and again, is
+    known.
     """
     left = iter(pairs)
-    suspect = None
+    deaths: Counter[Pair] = Counter()
     while not stopped:
         with local_workers(1, plan) as workers:
             lost = yield from compare_until_a_death(left, workers, 1, stopped)
         if not lost:
             return
-        if lost[0] == suspect:
-            fault = "its process died, perhaps for want of memory"
-            yield failed(suspect, f"{fault}; scale the pictures down")
-        else:
-            suspect = lost[0]
+        deaths.update(lost)  # it is one
+        if deaths[lost[0]] < MOST_DEATHS:
             left = chain(lost, left)
+        else:
+            fault = "its process died, perhaps for want of memory"
+            yield failed(lost[0], f"{fault}; scale the pictures down")
 
 
 def compare_pairs(
@@ -7115,18 +7432,20 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
         os.rename(page, place)
 
 
-def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
-    """A text that changes with the settings, and when a file of the pair does.
-
-    So it does when another file takes the place of one.
-    """
-    from hashlib import blake2b
-
+def state_of_files(*paths: str | None) -> str:
+    """A text that changes when a file does, or another takes its place."""
     states = []
-    for path in filter(None, (pair.first, pair.second, pair.mask)):
+    for path in filter(None, paths):
         with contextlib.suppress(OSError):
             states.append(state_of(os.stat(path)))
-    state = repr((settings, pair, states))
+    return repr(states)
+
+
+def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
+    """A text that changes with the settings, and when a file of the pair does."""
+    from hashlib import blake2b
+
+    state = repr((settings, pair, state_of_files(pair.first, pair.second, pair.mask)))
     return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
@@ -7147,16 +7466,12 @@ def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
 def earlier_states(folder: str) -> dict[str, str]:
     """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+    faults = OSError, ValueError, LookupError, TypeError, RecursionError
+    with contextlib.suppress(*faults):
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 return dict(from_json(file.read())["states"])
     return {}
-
-
-def may_have_page(record: Record) -> bool:
-    """Whether something is saved of a pair: of one that differs, and of pages."""
-    return of_document(record) or record["status"] == "different"
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
@@ -7183,8 +7498,9 @@ def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[st
         if state == before.get(name, "") and still_there(record, line, folder):
             del left[name]  # told once
             yield line
-        elif may_have_page(record) and (name in left or name not in states):
-            with contextlib.suppress(OSError, ImageDiffError):
+        elif name in left or name not in states:
+            # A name may be none that this program has given.
+            with contextlib.suppress(OSError, ValueError, ImageDiffError):
                 put_page(None, name, folder, beside)
 
 
@@ -7195,7 +7511,8 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     changes meanwhile is compared anew by the next run.
     """
     paths = os.path.abspath(plan.first), os.path.abspath(plan.second)
-    settings = [__version__, cv2.__version__, *paths, repr(plan.options)]
+    masks = state_of_files(*masks_and_rectangles(plan.options)[0])
+    settings = [__version__, cv2.__version__, *paths, repr(plan.options), masks]
     states = {pair.name: state_of_pair(pair, settings) for pair in pairs}
     # The lines first: what holds for the new states has held for the old ones, too.
     lines = known_lines(folder, states, beside)
@@ -7215,17 +7532,6 @@ def write_overview(plan: Plan, folder: str, total: int) -> None:
         ranked = is_ranking(*inputs)
         page = overview_page(inputs, plan.options, folder, records, left, ranked)
         replace_file(os.path.join(folder, "index.html"), page)
-
-
-def remove_in_use(folder: str) -> None:
-    """Remove a folder in which a cluster's workers may still write, but never find it.
-
-    It goes as a whole, even where the second signal to end the run comes meanwhile.
-    """
-    ended = f"{folder}-ended"
-    with signals_late(), contextlib.suppress(OSError):
-        os.rename(folder, ended)
-        remove_tree(ended)
 
 
 @contextlib.contextmanager
@@ -7693,7 +7999,7 @@ def check_command(command: Command, many: bool) -> None:
 
 # What no file is called, and why.
 MISNAMED = {
-    r"(?i)https?://": "is an address; download it first",
+    r"\w+://": "is an address; download it first",
     r"-$": "is no file; name a file, or /dev/stdin for a pipe",
     r"~": "is not there, as ~ was not expanded; write the path in full, or leave the "
     "quotes out",
@@ -7864,7 +8170,7 @@ def check_options(parser: Parser, words: Sequence[str]) -> None:
     known = [*parser._option_string_actions]
     longer = [flag for flag in known if flag.startswith(option)]
     close = longer or get_close_matches(option, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f" (did you mean {close[0]}?)" if close else ""
     if option == "--color":  # which older commands have
         hint = ": colour counts by default; leave it out"
     if os.path.lexists(option):

@@ -5,6 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+import image_diff
+
+# No test hangs on the speed of the machine.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -13,6 +22,14 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_documents() -> Iterator[None]:
+    """What stays open until the process ends is closed before Python complains."""
+    yield
+    for source in image_diff.KEPT.values():
+        source.close()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ class Desktop:
         """Act on the display of this name."""
         self.environment = os.environ | {"DISPLAY": display}
         self.started: list[subprocess.Popen[str]] = []
+        self.manager: subprocess.Popen[bytes] | None = None
 
     def do(self, *command: str) -> str:
         """Run an X program to its end."""
@@ -127,7 +128,8 @@ def desktop() -> Iterator[Desktop]:
             assert select.select([lines], [], [], processes.PATIENCE)[0], "no X server"
             running = Desktop(f":{lines.readline().strip()}")
         quiet = {"env": running.environment, "stderr": subprocess.DEVNULL}
-        started.insert(0, processes.start(["openbox"], **quiet))
+        running.manager = processes.start(["openbox"], **quiet)
+        started.insert(0, running.manager)
         processes.wait_for(running.has_manager, "the window manager runs")
         yield running
     finally:

@@ -312,7 +312,7 @@ def tiffs() -> Iterator[Sample]:
 
 
 def plain() -> Iterator[Sample]:
-    """BMP, PNM, PFM, Sun raster, Radiance HDR."""
+    """BMP, PNM, PFM, Sun raster, SGI, icons, Radiance HDR."""
     image, gray = Image.fromarray(RGB), Image.fromarray(GRAY)
     bits = gray.convert("1")
     black = bgr(np.asarray(bits) * np.uint8(255))
@@ -348,6 +348,11 @@ def plain() -> Iterator[Sample]:
         ">8I", 0x59A66A95, WIDTH, HEIGHT, 24, 3 * WIDTH * HEIGHT, 1, 0, 0
     )
     yield Sample("colour.ras", header + RGB[..., ::-1].tobytes(), bgr(RGB))
+    yield Sample("colour.sgi", pillow(image, "SGI"), bgr(RGB))
+    yield Sample("gray.sgi", pillow(gray, "SGI"), bgr(GRAY))
+    rgba = Image.fromarray(np.dstack([RGB, ALPHA]))
+    icon = pillow(rgba, "ICO", sizes=[(WIDTH, HEIGHT)])
+    yield Sample("colour.ico", icon, over_white(RGB, ALPHA))
     data = opencv(REAL, ".hdr")
     # One exponent for three mantissas of 8 bits.
     yield Sample("colour.hdr", data, bgr(REAL), 0.1)

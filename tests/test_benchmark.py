@@ -99,7 +99,7 @@ def test_the_table_shows_each_contestant_and_how_to_install_the_missing(
     (ours,) = (line for line in lines if line.startswith("| image_diff: "))
     (floor,) = (line for line in lines if line.startswith("| the floor: "))
     assert "<br>x 1.00<br>" in ours
-    assert " ms** (" in floor
+    assert "s** (" in floor  # milliseconds, or seconds on a busy machine
     assert not any(line.startswith("| odiff") for line in lines)
     install = benchmark.NPM.format("odiff-bin")
     assert f"odiff is not installed: `{install}`" in lines

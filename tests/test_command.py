@@ -617,11 +617,11 @@ USAGE: list[tuple[str, str]] = [
     ("a.png --gray b.png c.png", "c.png is one too many; "),
     ("a.png b.png --first c.png", "b.png is one too many; "),
     ("-f a.png -s b.png c.png", "c.png is one too many; "),
-    ("a b --tol", "there is no option --tol; did you mean --tolerance?"),
-    ("a b --tol 3", "there is no option --tol; did you mean --tolerance?"),
-    ("a b --tol=3", "there is no option --tol; did you mean --tolerance?"),
-    ("a b --treshold 1", "there is no option --treshold; did you mean --threshold?"),
-    ("a b --no-windows", "there is no option --no-windows; did you mean --no-window?"),
+    ("a b --tol", "there is no option --tol (did you mean --tolerance?)"),
+    ("a b --tol 3", "there is no option --tol (did you mean --tolerance?)"),
+    ("a b --tol=3", "there is no option --tol (did you mean --tolerance?)"),
+    ("a b --treshold 1", "there is no option --treshold (did you mean --threshold?)"),
+    ("a b --no-windows", "there is no option --no-windows (did you mean --no-window?)"),
     ("a b --colour", "there is no option --colour"),
     ("a b --xyz", "there is no option --xyz"),
     ("a b -x", "there is no option -x"),
@@ -690,6 +690,7 @@ NO_HOME = "is not there, as ~ was not expanded; write the path in full, or leave
         ("shots/*.png", NO_MATCH),
         ("~/x", NO_HOME),
         ("https://example.com/a.png", "is an address; download it first"),
+        ("FTP://example.com/a.png", "is an address; download it first"),
     ],
 )
 def test_names_that_lead_nowhere_have_status_2(
@@ -699,6 +700,12 @@ def test_names_that_lead_nowhere_have_status_2(
         error = errors(capsys, *words, "--exit-code")
         assert error.startswith(f"{name} {message}")
         assert not error.endswith("see --help")
+
+
+def test_what_the_first_page_sends_to_is_there() -> None:
+    names = re.findall(r"`(\w+)`", image_diff.__doc__ or "")
+    assert len(names) > 10
+    assert [name for name in names if not hasattr(image_diff, name)] == []
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -892,10 +899,11 @@ def test_ignore_is_repeatable(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_short_path_imports_no_slow_library() -> None:
     arguments = ["-f", str(PAIRS[0][0]), "-s", str(PAIRS[0][1]), "--no-window"]
+    slow = {"PIL", "imutils", "json", "numpy.ma", "scipy", "skimage"}
     code = (
         "import sys, image_diff\n"
         f"status = image_diff.main({arguments!r})\n"
-        "print(status, sorted({'skimage', 'scipy', 'imutils'} & set(sys.modules)))\n"
+        f"print(status, sorted({slow} & set(sys.modules)))\n"
     )
     result = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert result.stdout.splitlines()[-1] == "0 []"

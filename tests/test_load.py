@@ -8,7 +8,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -50,7 +49,7 @@ def stored(folder: Path, name: str, data: bytes) -> Path:
 def refused(*paths: str | os.PathLike[str]) -> str:
     """The message with which pictures are refused, in one line."""
     with pytest.raises(ImageDiffError) as caught:
-        read_images(*paths)
+        read_images([(path, 1) for path in paths])
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -104,6 +103,16 @@ def run(first: Path | str, second: Path, **environment: str) -> CompletedProcess
     return processes.run(command, env=os.environ | environment)
 
 
+READ = """
+import image_diff
+def told(*paths):
+    try:
+        return str(len(image_diff.read_images([(path, 1) for path in paths])))
+    except image_diff.ImageDiffError as problem:
+        return str(problem)
+"""
+
+
 # --- Pipes ----------------------------------------------------------------------------
 
 
@@ -141,7 +150,7 @@ def test_both_through_pipes_that_fill(pipe: Callable[[str, bytes], Path]) -> Non
     noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
     data = png(noise, 8, False, 2)
     assert len(data) > 2**16  # more than a pipe holds
-    first, second = read_images(pipe("a", data), pipe("b", JPEG))
+    first, second = read_images([(pipe("a", data), 1), (pipe("b", JPEG), None)])
     assert np.array_equal(first.pixels, noise[..., ::-1])
     assert second.pixels.shape == (48, 68, 3)
 
@@ -152,7 +161,7 @@ def test_an_empty_pipe(pipe: Callable[[str, bytes], Path]) -> None:
 
 def test_process_substitution(tmp_path: Path) -> None:
     first = stored(tmp_path, "a.png", SAMPLES["colour8.png"].data)
-    code = "import image_diff\nprint(len(image_diff.read_images(*sys.argv[1:])))"
+    code = f"{READ}\nprint(told(*sys.argv[1:]))"
     status, out = run_code(code, shell=f"<(cat {first}) /dev/stdin < <(cat {first})")
     assert (status, out) == (0, "2\n")
 
@@ -181,11 +190,9 @@ def test_a_silent_pipe_is_ended_by_a_signal(
     assert main is not None
     timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGUSR1))
     timer.start()
-    began = time.monotonic()
     try:
         with pytest.raises(Ended):
-            read_images(*paths)
-        assert time.monotonic() - began < 2
+            read_images([(path, 1) for path in paths])
         timer.join()
         threads = {thread for thread in threading.enumerate() if not thread.daemon}
         assert threads == {threading.main_thread()}
@@ -230,9 +237,9 @@ def test_a_file_that_is_replaced_while_it_is_read(
     other = stored(tmp_path, "b.tif", SAMPLES["colour8.tif"].data)
     before, decode = path.stat(), image_diff.decode
 
-    def replace_and_decode(source: Any) -> Any:
+    def replace_and_decode(wanted: Any) -> Any:
         os.replace(other, path)
-        return decode(source)
+        return decode(wanted)
 
     monkeypatch.setattr(image_diff, "decode", replace_and_decode)
     picture = read_image(path)
@@ -280,16 +287,6 @@ def test_which_file_may_be_copied(tmp_path: Path) -> None:
 
 
 # --- Streams, threads, memory ---------------------------------------------------------
-
-
-READ = """
-import image_diff
-def told(*paths):
-    try:
-        return str(len(image_diff.read_images(*paths)))
-    except image_diff.ImageDiffError as problem:
-        return str(problem)
-"""
 
 
 @linux
@@ -482,6 +479,13 @@ def test_a_name_that_is_not_utf8_is_told_in_ascii(tmp_path: Path) -> None:
         ("JPEG", "CMYK", {}),
         ("WEBP", "RGB", {}),
         ("TIFF", "RGB", {}),
+        ("GIF", "P", {}),
+        ("AVIF", "RGB", {}),
+        ("BMP", "RGB", {}),
+        ("PPM", "RGB", {}),
+        ("SGI", "RGB", {}),
+        ("JPEG2000", "RGB", {}),
+        ("JPEG2000", "RGB", {"irreversible": True, "quality_layers": [40, 20]}),
     ],
 )
 def test_truncated_picture(
@@ -549,7 +553,7 @@ def test_pillows_own_limit_is_lifted_and_restored(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     path = stored(tmp_path, "a.gif", SAMPLES["still.gif"].data)
-    first, second = read_images(path, path)
+    first, second = read_images([(path, 1), (path, None)])
     assert first.pixels.shape == second.pixels.shape == (48, 68, 3)
     assert Image.MAX_IMAGE_PIXELS == 100
 
@@ -569,6 +573,7 @@ def test_a_plain_pair_imports_no_other_decoder(tmp_path: Path, name: str) -> Non
     path = stored(tmp_path, name, SAMPLES[name].data)
     code = """
 import image_diff
+assert image_diff.count_pages(sys.argv[1]) == 1
 image_diff.compare_files(sys.argv[1], sys.argv[1])
 print(sorted({"PIL", "tifffile", "imagecodecs", "skimage"} & set(sys.modules)))
 """

@@ -250,30 +250,34 @@ def test_every_exit_status_is_told_once() -> None:
 
 SHORT = {
     "benchmark.py": "--cases card --contestants image_diff --rounds 1",
-    "detection.py": "--short --half dev",
-    "draw_pages.py": "--short --half development",
+    "detection.py": "--short",
+    "draw_pages.py": "--short",
     "fuzz.py": "--files 20",
     "registration.py": "--short",
 }
-
-
-# Of these the short form takes a minute and more; test_detection.py measures the same.
-LONG = "--geometry", "--parts"
+# Of these the short form takes half a minute and more; test_detection.py and
+# test_registration.py measure the same.
+LONG = "--elastic", "--geometry", "--parts"
 SHOWN = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+
+
+def in_short(command: str) -> str:
+    """A command of a few cases, and of the half that may be looked at each time."""
+    words = re.sub(" --half [a-z-]+", "", command)
+    return f"{words} {SHORT[Path(words.split()[1]).name]}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(line, marks=SHOWN if "draw_pages" in line else ())
-        for line in MEASURES
-        if not set(LONG) & set(line.split())
+        pytest.param(command, marks=SHOWN if "draw_pages" in command else ())
+        for command in dict.fromkeys(map(in_short, MEASURES))
+        if not set(LONG) & set(command.split())
     ],
 )
 def test_what_measures_the_figures_runs(command: str) -> None:
-    """In short: the last of two values of an option is the one that counts."""
-    _, script, *_ = command.split()
-    result = run(f"{command} {SHORT[Path(script).name]}", ROOT)
+    """The last of two values of an option is the one that counts."""
+    result = run(command, ROOT)
     assert result.returncode == 0, result.stderr
     assert np.count_nonzero([*map(str.isdigit, result.stdout)]) > 5

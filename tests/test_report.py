@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def look(page: Page) -> tuple[float, float, float]:
     """The scale, and left and top of the first picture in its pane."""
     left, top, right, _ = page.exact_place(".one .sheet")
-    pane = page.exact_place(".one")
+    pane = page.exact_place(".one .pane")
     width = page.run("return document.querySelector('.one svg').viewBox.baseVal.width")
     return (right - left) / width, left - pane[0], top - pane[1]
 
@@ -69,7 +69,7 @@ def look(page: Page) -> tuple[float, float, float]:
 def shows(page: Page, view: str, at: float = 0.5, other: bool = False) -> bool:
     """Whether this view of the clean pictures is seen at 1:1, and nothing else."""
     first, second = page.picture("first"), page.picture("second")
-    left, _, right, _ = page.exact_place(".one")
+    left, _, right, _ = page.exact_place(".one .pane")
     edge = left + at * (right - left) - page.exact_place(".one .sheet")[0]
     columns = np.arange(first.shape[1])[:, None] < edge
     faded = 0.4 * cv2.cvtColor(first.astype(np.uint8), cv2.COLOR_BGR2GRAY) + 153
@@ -85,14 +85,11 @@ def shows(page: Page, view: str, at: float = 0.5, other: bool = False) -> bool:
         "thresh": page.picture("thresh"),
     }
     close = np.abs(page.seen(".one .sheet") - expected[view]).max(axis=2) < 4
-    labels = np.mean(~close[24:])  # the file names lie over the upper edge
     if view in ("swipe", "blend"):
-        return bool(labels < 0.08)  # the line and the slider
-    if view == "side" and not np.array_equal(
-        page.seen(".two .sheet")[24:], second[24:]
-    ):
+        return bool(np.mean(~close) < 0.08)  # the line and the slider
+    if view == "side" and not np.array_equal(page.seen(".two .sheet"), second):
         return False
-    return bool(labels == 0)
+    return bool(close.all())
 
 
 def at_real_size(page: Page, folder: Path) -> None:
@@ -133,7 +130,7 @@ def test_the_swipe_and_the_blend_follow_the_grip_and_the_arrows(
     at_real_size(page, folder)
     page.press("2", *[Keys.RIGHT] * 5)
     assert shows(page, "swipe", 0.6)
-    left, top, right, bottom = page.exact_place(".one")
+    left, top, right, bottom = page.exact_place(".one .pane")
     middle = (top + bottom) / 2
 
     def across(share: float) -> float:
@@ -146,6 +143,41 @@ def test_the_swipe_and_the_blend_follow_the_grip_and_the_arrows(
     assert shows(page, "blend", 0.35)
     page.press(*[Keys.LEFT] * 5)
     assert shows(page, "blend", 0.25)
+
+
+@pytest.mark.slow
+@in_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_names_stay_in_sight_and_cover_no_picture(
+    page: Page, folder: Path, size: tuple[int, int]
+) -> None:
+    page.open(folder, size)
+    for view, edge in (("1", 0), ("2", Keys.END), ("2", Keys.HOME), ("3", Keys.END)):
+        page.press(view)
+        if edge:
+            page.run("document.querySelector('#at').focus()")
+            page.press(str(edge))
+        names = [caption.text for caption in page.find("figcaption")]
+        assert names == ["first: a.png", "second: b.png"]
+        for which in (".one", ".two"):
+            left, top, right, bottom = page.place(f"{which} figcaption")
+            assert bottom <= page.place(f"{which} .pane")[1]
+            assert (page.screen()[top:bottom, left:right] < 100).any()
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_region_stays_in_the_middle_when_it_is_enlarged_and_in_other_views(
+    page: Page, folder: Path
+) -> None:
+    page.open(folder)
+    page.press("n", "+", "+")
+    for view in map(str, range(1, len(VIEWS) + 1)):
+        page.press(view)
+        left, top, right, bottom = page.exact_place(".one .box")
+        pane = page.exact_place(".one .pane")
+        middle = (pane[0] + pane[2]) / 2, (pane[1] + pane[3]) / 2
+        assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(middle, abs=1)
 
 
 @pytest.mark.slow
@@ -172,7 +204,7 @@ def test_the_wheel_zooms_where_the_pointer_is_and_a_drag_pans_both(
     page: Page, folder: Path
 ) -> None:
     page.open(folder)
-    left, top, *_ = page.exact_place(".one")
+    left, top, *_ = page.exact_place(".one .pane")
     x, y = 300, 250
     scale, dx, dy = look(page)
     spot = (x - dx) / scale, (y - dy) / scale
@@ -184,7 +216,7 @@ def test_the_wheel_zooms_where_the_pointer_is_and_a_drag_pans_both(
     assert page.run(f"return {rendering}") == "pixelated"
     page.drag((left + x, top + y), (left + x - 70, top + y - 40))
     assert look(page) == pytest.approx((near, dx - 70, dy - 40), abs=1.5)
-    one, two = page.exact_place(".one"), page.exact_place(".two")
+    one, two = page.exact_place(".one .pane"), page.exact_place(".two .pane")
     sheets = page.exact_place(".one .sheet"), page.exact_place(".two .sheet")
     assert sheets[0][0] - one[0] == pytest.approx(sheets[1][0] - two[0], abs=0.1)
     assert sheets[0][1] == sheets[1][1]
@@ -201,7 +233,7 @@ def test_the_wheel_zooms_where_the_pointer_is_and_a_drag_pans_both(
 @in_browser
 def test_two_fingers_zoom_on_a_phone(page: Page, folder: Path) -> None:
     page.open(folder, PHONE)
-    left, top, right, bottom = page.exact_place(".one")
+    left, top, right, bottom = page.exact_place(".one .pane")
     x, y = (left + right) / 2, (top + bottom) / 2
     scale = look(page)[0]
     page.touch("Start", (x - 30, y), (x + 30, y))
@@ -230,7 +262,7 @@ def test_pictures_of_any_size_are_seen_at_once_and_their_regions_found(
     assert page.run(ring) == ("28px" if scale < 0.5 else "auto")
     page.press("n")
     left, top, right, bottom = page.exact_place(".one .box")
-    pane = page.exact_place(".one")
+    pane = page.exact_place(".one .pane")
     assert pane[0] < left < right < pane[2]
     assert pane[1] < top < bottom < pane[3]
     assert max(right - left, bottom - top) > 50
@@ -264,12 +296,12 @@ def test_boxes_are_drawn_around_the_regions_and_can_be_taken_away(
 def chosen(page: Page) -> tuple[str, str, str]:
     """What is told of the chosen region, its row's number and its box's."""
     rows = page.run(
-        "return [...document.querySelectorAll('.row')].map("
+        "return [...document.querySelectorAll('#regions li')].map("
         "row => row.ariaCurrent ? row.innerText.trim()[0] : '').join('')"
     )
     boxes = page.run(
         "return [...document.querySelectorAll('.two .box')].map("
-        "box => box.ariaCurrent ? box.dataset.number : '').join('')"
+        "(box, index) => box.ariaCurrent ? index + 1 : '').join('')"
     )
     return page.text("#place"), rows, boxes
 
@@ -287,7 +319,7 @@ def test_regions_are_gone_through_by_keys_rows_and_boxes(
     page.find(".row")[2].click()
     assert chosen(page) == ("3 of 3", "3", "3")
     left, _, right, _ = page.exact_place(".one .box:nth-of-type(3)")
-    pane = page.exact_place(".one")
+    pane = page.exact_place(".one .pane")
     assert (left + right) / 2 == pytest.approx((pane[0] + pane[2]) / 2, abs=60)
     assert right - left > 150
     page.press("f")
@@ -307,10 +339,87 @@ def test_regions_are_gone_through_by_keys_rows_and_boxes(
 def test_a_row_shows_its_region_in_both_pictures(page: Page, folder: Path) -> None:
     page.open(folder)
     text = image_diff.region_text(page.record()["regions"][0])
-    assert page.text(".row") == f"1\n{text}"
+    assert page.text(".row") == f"1 {text}"
     before, after = (page.seen(f".row .crop:nth-of-type({n})") for n in (1, 2))
     assert (after[30:42, 60:70] > 250).all()
     assert not (before[20:52, 45:85] > 250).any()
+
+
+@pytest.mark.slow
+@in_browser
+def test_rows_that_one_picture_has_are_gone_through_too(
+    page: Page, tmp_path: Path
+) -> None:
+    first, _ = pair(600, 300, (30, 30, 90, 60))
+    second = np.vstack([first[:400], 255 - pair(40, 300)[0], first[400:]])
+    second[30:60, 30:60] = 255
+    page.open(written(tmp_path, first, second, options=("--align", "rows")))
+    assert page.text("#verdict").startswith("different 1 region, 1 band, ")
+    page.press("n", "n")
+    assert chosen(page) == ("2 of 2", "2", "2")
+    assert page.find(".row")[1].text == "2 + 40 rows added at 400"
+    top, bottom = (page.exact_place(".two .box:nth-child(2)")[i] for i in (1, 3))
+    pane = page.exact_place(".two .pane")
+    assert pane[1] < top < bottom < pane[3]
+
+
+@pytest.mark.slow
+@in_browser
+def test_regions_are_filtered_by_kind_and_the_strongest_come_first(
+    page: Page, tmp_path: Path
+) -> None:
+    first = np.full((600, 480, 3), 120, np.uint8)
+    first[:, :20] = pair(600, 20)[0]  # by which the rows are aligned
+    second = first.copy()
+    first[120:150, 200:260] = second[30:60, 330:350] = second[200:260, 30:120] = 255
+    second = np.vstack([second[:400], 255 - pair(40, 480)[0], second[400:]])
+    page.open(written(tmp_path, first, second, options=("--align", "rows")))
+
+    def seen() -> tuple[str, int]:
+        """The numbers of the rows from the top, and how many boxes there are."""
+        rows = "".join(row.text[0] for row in page.find(".row"))
+        return rows, len(page.find(".two .box"))
+
+    kinds = [label.text for label in page.find("#kinds label")]
+    assert kinds == ["all 4", "added + 3", "removed \N{MINUS SIGN} 1"]
+    assert seen() == ("1234", 4)
+    strengths = [region["strength"] for region in page.record()["regions"]]
+    assert strengths[2] > strengths[1] > strengths[0]
+    page.click("strongest first")
+    assert seen() == ("4321", 4)  # nothing is as strong as a band
+    page.click("added + 3")
+    assert seen() == ("431", 3)
+    for key, number in [("p", 1), ("p", 3), ("n", 1), ("n", 4)]:
+        page.press(key)
+        assert chosen(page) == (f"{number} of 4", str(number), str(number))
+    page.press("f")
+    left, top, right, bottom = page.exact_place(".two .box:nth-child(3)")
+    page.mouse("Pressed", (left + right) / 2, (top + bottom) / 2)
+    page.mouse("Released", (left + right) / 2, (top + bottom) / 2)
+    assert chosen(page) == ("3 of 4", "3", "3")
+    page.click("strongest first")
+    page.click("removed \N{MINUS SIGN} 1")
+    assert seen() == ("2", 1)
+    page.press("n")
+    assert chosen(page) == ("2 of 4", "2", "2")
+    page.click("all 4")
+    page.press("f")
+    assert seen() == ("1234", 4)
+
+
+@pytest.mark.slow
+@in_browser
+def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> None:
+    first, second = np.full((2, 300, 400, 3), 200, np.uint8)
+    for picture, centre in ((first, (80, 80)), (second, (280, 220))):
+        cv2.circle(picture, centre, 15, (0, 0, 0), -1)
+        cv2.circle(picture, centre, 6, (90, 90, 90), -1)
+    page.open(written(tmp_path, first, second))
+    page.press("0")
+    middle = page.seen(".one .sheet")[148:153, 178:183]
+    assert (middle[..., 0] - middle[..., 2] > 100).any()
+    page.press("b")
+    assert (page.seen(".one .sheet")[140:160, 170:190] == 200).all()
 
 
 @pytest.mark.slow
@@ -353,6 +462,15 @@ def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
 # --- Head -----------------------------------------------------------------------------
 
 
+def written_at(page: Page) -> int:
+    """When the report was written, in milliseconds, whatever becomes of its file."""
+    data = json.loads(page.run("return document.querySelector('#data').textContent"))
+    written: int = data["date"]
+    written_last = 1000 * page.folder.joinpath("result.json").stat().st_mtime
+    assert abs(written - written_last) < 10_000
+    return written
+
+
 @pytest.mark.slow
 @in_browser
 def test_the_head_tells_the_result_and_how_to_repeat_it(
@@ -369,6 +487,8 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
     assert facts[f"SSIM {ssim:.4f}"] == str(record["ssim"])
     assert f"unequal pixels {record['unequal_pixels']}" in facts
     assert "size 480 x 320" in facts
+    told = page.run("return new Date(arguments[0]).toLocaleString()", written_at(page))
+    assert page.text("#facts").endswith(told)
     assert "options --gray" in facts
     command = page.text("#command")
     pair = f"{folder.parent}/a.png {folder.parent}/b.png"
@@ -428,7 +548,7 @@ def test_options_as_words(changes: dict[str, Any], words: list[str]) -> None:
 def test_an_identical_pair_says_so_and_has_no_list(page: Page, tmp_path: Path) -> None:
     first, _ = pair(100, 480)
     page.open(written(tmp_path, first, first))
-    assert page.text("#verdict") == "identical the pictures are identical"
+    assert page.text("#verdict") == "identical"
     assert not page.find("#regions, .box, #n, #p, #place")
     page.press("n", "p", "0", "b")
     for number, view in enumerate(VIEWS, 1):
@@ -600,7 +720,7 @@ def test_every_control_has_a_name_and_the_focus_is_seen(
     page.press("2")
     names = page.controls()
     assert names["radio"] == list(VIEWS)
-    assert names["checkbox"] == ["boxes"]
+    assert names["checkbox"] == ["boxes", "strongest first"]
     assert names["image"][:1] == ["first"]
     assert names["slider"] == ["line"]
     assert all(names["button"])
@@ -617,7 +737,7 @@ def test_a_long_name_does_not_widen_a_phone(page: Page, tmp_path: Path) -> None:
     names = "first.png", f"{'long' * 40}.png"
     page.open(written(tmp_path, *pair(90, 120, (9, 40, 20, 20)), *names), PHONE)
     assert page.fits_sideways()
-    one, two = page.place(".one"), page.place(".two")
+    one, two = page.place(".one .pane"), page.place(".two .pane")
     assert one[0] == two[0]
     assert one[3] <= two[1]
     data = json.loads(page.run("return document.querySelector('#data').textContent"))

@@ -210,36 +210,54 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name(tmp_path: Path, name: str) -> None:
+def test_any_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
     """Read and reported, also in a folder of such a name; nothing is run."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    for path, source in ((folder / name, FIRST), (folder / "other.png", SECOND)):
-        path.write_bytes(source.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for path, source in ((name, FIRST), ("other.png", SECOND)):
+        Path(path).write_bytes(source.read_bytes())
     output = "out" + name[:200]
-    command = [sys.executable, str(SCRIPT), f"--first={name}", "--second", "other.png"]
-    command += ["--json", "--no-window", f"--output={output}"]
-    result = processes.run(command, cwd=folder, env=ENVIRONMENT, text=False)
-    assert (result.returncode, result.stderr) == (0, b"")
-    record = json.loads(result.stdout)
-    assert record["first"] == name
-    assert set(contents(folder / output)) == FILES
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        {name, "other.png", output}
-    )
-    page = (folder / output / "index.html").read_text()
+    words = [f"--first={name}", "--second", "other.png", "--json", "--no-window"]
+    assert main([*words, f"--output={output}"]) == 0
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert json.loads(captured.out)["first"] == name
+    assert set(contents(Path(output))) == FILES
+    assert set(os.listdir()) == {name, "other.png", output}
+    page = Path(output, "index.html").read_text()
     assert "<b>" not in page.split("<header>")[1].split("</h1>")[0].replace("<h1>", "")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_in_a_message(tmp_path: Path, name: str) -> None:
-    command = [sys.executable, str(SCRIPT), f"--first={name}", "--second", "none.png"]
-    result = processes.run(command, cwd=tmp_path, env=ENVIRONMENT, text=False)
+def test_any_name_in_a_message(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([f"--first={name}", "--second", "none.png"]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("name a picture that is there and may be read\n")
+    assert captured.err.count("\n") == 1
+    assert "\x1b" not in captured.err
+
+
+def test_a_name_that_is_no_text_in_a_process_of_its_own(tmp_path: Path) -> None:
+    name = "\udcff\udcfe.png"
+    (tmp_path / name).write_bytes(FIRST.read_bytes())
+    command = [sys.executable, str(SCRIPT), name, str(SECOND), "--json", "--no-window"]
+    result = processes.run(command, cwd=tmp_path, env=ENVIRONMENT)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["first"] == name
+    result = processes.run([*command[:3], "none.png"], cwd=tmp_path, env=ENVIRONMENT)
     assert result.returncode == 2
-    assert result.stdout == b""
-    assert result.stderr.endswith(b"name a picture that is there and may be read\n")
-    assert result.stderr.count(b"\n") == 1
-    assert b"\x1b" not in result.stderr
+    assert result.stderr.startswith("error: none.png cannot be read: ")
 
 
 def test_links_in_a_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -422,10 +440,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A pair of 12 megapixels."""
+    """A pair of 6 megapixels."""
     folder = tmp_path_factory.mktemp("photographs")
-    grain = np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8)
-    picture = cv2.resize(grain, (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    grain = np.random.default_rng(0).integers(0, 256, (250, 375, 3), dtype=np.uint8)
+    picture = cv2.resize(grain, (3000, 2000), interpolation=cv2.INTER_CUBIC)
     first = write_png(folder / "a.png", picture)
     picture[1000:1100, 1000:1300] = 0
     return [str(first), str(write_png(folder / "b.png", picture)), "--no-window"]
@@ -467,7 +485,7 @@ def test_memory_that_runs_out(
     folder = tmp_path / "out"
     words = options.replace(" out", f" {folder}").split()
     ends = set()
-    for megabytes in np.linspace(250, 900, 9):
+    for megabytes in np.linspace(250, 700, 9):
         result = with_memory(round(1000 * megabytes), *photographs, *words)
         assert_compared_or_told(result)
         ends.add(result.returncode)
@@ -599,7 +617,7 @@ def begun(command: list[str]) -> subprocess.Popen[bytes]:
 def test_signals_at_random_moments(
     tmp_path: Path, large: list[str], number: signal.Signals
 ) -> None:
-    """25 times each: what is there is whole, nothing is left over, nothing is said."""
+    """15 times each: what is there is whole, nothing is left over, nothing is said."""
     command = [sys.executable, str(SCRIPT), *large]
     began = time.monotonic()
     with begun([*command, str(tmp_path / "whole")]) as process:
@@ -607,7 +625,7 @@ def test_signals_at_random_moments(
     seconds = time.monotonic() - began
     expected, chance, ends = contents(tmp_path / "whole"), random.Random(number), set()
     assert set(expected) == FILES
-    for turn in range(25):
+    for turn in range(15):
         folder = tmp_path / str(turn)
         with begun([*command, str(folder)]) as process:
             if turn:  # the first is sent at once, so that one at least is not late
@@ -626,26 +644,37 @@ def test_signals_at_random_moments(
     assert ends & {EARLY[number], 128 + number}
 
 
+@pytest.fixture(scope="module")
+def thresholds(
+    large: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Folders with the results of the large pair, by the threshold."""
+    folder = tmp_path_factory.mktemp("thresholds")
+    results = {threshold: folder / threshold for threshold in ("0.1", "0.9")}
+    for threshold, result in results.items():
+        assert main([*large, str(result), "--threshold", threshold]) == 0
+    return results
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", ENDS)
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.slow
 def test_signals_while_saving(
-    tmp_path: Path, large: list[str], number: signal.Signals, times: int
+    tmp_path: Path,
+    large: list[str],
+    thresholds: dict[str, Path],
+    number: signal.Signals,
+    times: int,
 ) -> None:
     """Over an older result: each file is the old or the new one, and nothing else."""
     command = [sys.executable, str(SCRIPT), *large]
-    wholes = []
-    for threshold in ("0.1", "0.9"):
-        folder = str(tmp_path / threshold)
-        processes.run([*command, folder, "--threshold", threshold], check=True)
-        wholes.append(contents(tmp_path / threshold))
-    old, new = wholes
+    old, new = map(contents, thresholds.values())
     output = tmp_path / "out"
     ends = set()
-    for _ in range(5):
+    for _ in range(3):
         shutil.rmtree(output, ignore_errors=True)
-        shutil.copytree(tmp_path / "0.1", output)
+        shutil.copytree(thresholds["0.1"], output)
         with begun([*command, str(output), "--threshold", "0.9"]) as process:
 
             def is_saving(process: subprocess.Popen[bytes] = process) -> bool:
@@ -663,7 +692,9 @@ def test_signals_while_saving(
         assert all(data in (old[name], new[name]) for name, data in left.items())
         if left["result.json"] == new["result.json"]:
             assert left == new
-    assert ends <= {128 + number, 0}  # 0: the machine was busy with something else
+    # 0: the machine was busy with something else. EARLY: so it was between two of the
+    # signals, and one came when all was put away; a shell sees the same status.
+    assert ends <= {128 + number, EARLY[number], 0}
 
 
 def stopped_at(moment: int, action: Callable[[], object]) -> str | None:
