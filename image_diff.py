@@ -4227,14 +4227,11 @@ class Patch(NamedTuple):
     rim: Flags  # (h, w): what is equal, in the region or around it
 
 
-def mean_over(image: Image, flags: Flags) -> Image:
-    """The mean of an (h, w, 3) image where the flags are set: (3,) float32."""
-    return np.array(cv2.mean(image, flags.view(np.uint8))[:3], np.float32)
-
-
 def distance(one: Image, other: Image, flags: Flags) -> float:
-    """The mean square between two images where the flags are set, in levels^2."""
-    return float(mean_over(cv2.absdiff(one, other) ** 2, flags).mean())
+    """The mean square between (h, w, 3) images where flags are set, in levels^2."""
+    counted = flags.view(np.uint8)
+    squares = cv2.norm(one, other, cv2.NORM_L2SQR, counted)
+    return squares / 3 / max(1, cv2.countNonZero(counted))
 
 
 def look_at(
@@ -4268,9 +4265,9 @@ def look_at(
     own[top : bottom + 1, left : right + 1] = True
     own &= counted
     if is_lit:
-        alike = counted & ~own & (seen(mask) == 0)
-        means = [mean_over(image, alike) + 8 for image in (first, second)]
-        first = first * (means[1] / means[0])
+        alike = (counted & ~own & (seen(mask) == 0)).view(np.uint8)
+        means = [np.array(cv2.mean(image, alike)[:3]) + 8 for image in (first, second)]
+        first = (first * (means[1] / means[0])).astype(np.float32)
 
     change = largest_channel(cv2.absdiff(first, second))
     half = cv2.mean(change, own.view(np.uint8))[0] / 2
@@ -4297,30 +4294,17 @@ def filled_in(known: Image, weight: Image) -> Image:
     return known + (1 - weight) * cv2.resize(coarse, (width, height))
 
 
-def has_quiet_rim(patch: Patch) -> bool:
-    """Whether the means of what is equal are: in unrelated pictures they are not."""
-    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
-    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
-    first, second = (
-        cv2.blur(side * weight, (9, 9)) / around for side in (patch.first, patch.second)
-    )
-    change = distance(patch.first, patch.second, patch.inside)
-    return distance(first, second, patch.rim) < QUIET * change
-
-
-def on_ground(patch: Patch) -> str:
+def on_ground(patch: Patch, known: Image, weight: Image, means: Image) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
     Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
     further off than the rim is from its own means, and the other is further off.
+    known, weight: the rim of the first picture, as for `filled_in`.
     """
     if not patch.rim.any():
         return "changed"
-    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
-    known = patch.first * weight
-    means = cv2.blur(known, (9, 9)) / (cv2.blur(weight, (9, 9)) + np.float32(1e-6))
-    texture = distance(patch.first, means, patch.rim) + ROUGH
     ground = filled_in(known, weight)
+    texture = distance(patch.first, means, patch.rim) + ROUGH
     first, second = (
         distance(side, ground, patch.inside) + ROUGH
         for side in (patch.first, patch.second)
@@ -4331,18 +4315,18 @@ def on_ground(patch: Patch) -> str:
     return "added" if first < second else "removed"
 
 
-def correlation(
-    first: Image, second: Image, mean: Callable[[Image], Image]
-) -> tuple[float, float]:
-    """How well one (h, w) image is the other with a gain and an offset.
+def correlation(means: Sequence[Image]) -> tuple[float, float]:
+    """How well one image is the other with a gain and an offset for each part.
 
-    mean: of an image over every part that has a gain and an offset of its own. What is
-    plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
+    means: (5, n), over each part, of both, of their product, and of their squares. What
+    is plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
     """
-    a, b = mean(first), mean(second)
-    shared = mean(first * second) - a * b
-    own = mean(first * first) - a * a, mean(second * second) - b * b
-    of_first, of_second = (np.maximum(variance, 0) + ROUGH for variance in own)
+    a, b, product, *squares = means
+    shared = product - a * b
+    of_first, of_second = (
+        np.maximum(square - mean * mean, 0) + ROUGH
+        for square, mean in zip(squares, (a, b), strict=True)
+    )
     most = np.sqrt(of_first * of_second).sum()
     return float((shared + ROUGH).sum() / most), float(shared.mean())
 
@@ -4350,28 +4334,31 @@ def correlation(
 def kind_of(patch: Patch) -> str:
     """What happened in a patch, but for what moved; "changed" when in doubt.
 
-    Where both pictures show one structure it is recoloured, whatever the rim shows: a
-    shadow on grass. What is plain may be recoloured if it is no ground.
+    In unrelated pictures not even the means of what is equal are. Where both pictures
+    show one structure it is recoloured, whatever the rim shows: a shadow on grass. What
+    is plain may be recoloured if it is no ground.
     """
     inside = patch.inside
-    if not inside.any() or not has_quiet_rim(patch):
+    if not inside.any():
         return "changed"
-    weight = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
-
-    def in_windows(image: Image) -> Image:
-        """The means over what differs in the window of each such pixel: (n,)."""
-        return cv2.blur(image * inside, (7, 7))[inside] / weight
-
-    def as_a_whole(image: Image) -> Image:
-        """The mean over all that differs."""
-        return np.array([image[inside].mean()])
-
-    structures = gray(patch.first), gray(patch.second)
-    agreement, shared = correlation(*structures, in_windows)
+    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
+    known = [side * weight for side in (patch.first, patch.second)]
+    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
+    means = [cv2.blur(side, (9, 9)) / around for side in known]
+    change = distance(patch.first, patch.second, inside)
+    if distance(means[0], means[1], patch.rim) >= QUIET * change:
+        return "changed"
+    a, b = (gray(side) * inside for side in (patch.first, patch.second))
+    moments = a, b, a * b, a * a, b * b
+    share = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
+    windows = [cv2.blur(moment, (7, 7))[inside] / share for moment in moments]
+    agreement, shared = correlation(windows)
     if agreement > ONE_STRUCTURE and shared > ROUGH:
         return "recoloured"
-    kind = on_ground(patch)
-    agreement, _ = correlation(*structures, as_a_whole)
+    kind = on_ground(patch, known[0], weight, means[0])
+    different = inside.view(np.uint8)
+    whole = [np.array(cv2.mean(moment, different)[:1]) for moment in moments]
+    agreement, _ = correlation(whole)
     return "recoloured" if kind == "changed" and agreement > ONE_STRUCTURE else kind
 
 
@@ -4390,12 +4377,12 @@ def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     """What a patch shows in one of the pictures."""
     x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
     box = Span(y, y + height, x, x + width)
-    change = np.linalg.norm(patch.first - patch.second, axis=2) * patch.inside
-    weight = box.of(change)
+    first, second = box.of(patch.first), box.of(patch.second)
+    weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
-    field = patch.first if of_first else patch.second
+    field, pixels = (patch.first, first) if of_first else (patch.second, second)
     shape = form / np.linalg.norm(form)
-    return Thing(number, kind, field, box.of(field), cv2.merge([weight] * 3), shape)
+    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
 
 
 def explained(thing: Thing, field: Image) -> float:
@@ -4473,38 +4460,21 @@ def find_moved(
             yield thing.number, ends[0]
 
 
-def as_hex(colour: Image) -> str:
-    """Blue, green and red in levels as #rrggbb."""
-    blue, green, red = np.rint(colour).clip(0, 255).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def strength(region: Region, contrast: float, evidence: float, size: int) -> float:
+    """What part of a person's attention a region asks for, in [0, 1].
 
-
-def described(
-    region: Region, kind: str, patch: Patch, evidence: float, size: int
-) -> Region:
-    """The region with its kind, its strength and, if it was recoloured, its colours.
-
-    The strength is the geometric mean of the region's side as a share of the picture's,
-    of its contrast as a share of white, and of its evidence: what lacks one of them is
-    hardly seen. evidence: in [0, 1]; size: pixels of the picture.
+    The geometric mean of its side as a share of that of the picture of so many pixels,
+    of its contrast and of its evidence in [0, 1]: what lacks one is hardly seen.
     """
-    if not patch.inside.any():
-        return region._replace(kind=kind)
-    sides = patch.first[patch.inside], patch.second[patch.inside]
-    contrast = float(np.abs(sides[0] - sides[1]).max(axis=1).mean()) / 255
-    strength = (math.sqrt(region.area / size) * contrast * evidence) ** (1 / 3)
-    colours = None
-    if kind == "recoloured":
-        before, after = (as_hex(np.median(side, axis=0)) for side in sides)
-        colours = before, after
-    return region._replace(kind=kind, strength=round(strength, 3), colours=colours)
+    side = math.sqrt(region.area / size)
+    return round(math.pow(side * contrast * evidence, 1 / 3), 3)
 
 
-def of_strip(region: Region, strip: Band, size: int) -> Region:
-    """The region of a strip: all of it is something where there was nothing."""
-    kind = "added" if strip.kind == "inserted" else "removed"
-    strength = (region.area / size) ** (1 / 6)
-    return region._replace(kind=kind, strength=round(strength, 3))
+def colour_of(side: Image, inside: Flags) -> str:
+    """The median of blue, green and red in levels where it is inside, as #rrggbb."""
+    median = np.median(side[inside], axis=0)
+    blue, green, red = np.rint(median).clip(0, 255).astype(int)
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def find_kinds(
@@ -4522,19 +4492,26 @@ def find_kinds(
     if not regions:
         return ()
     scale = scale_of(laid.first, laid.second)
-    strips = {strip[1:5]: strip for strip in laid.strips}
+    strips = {strip[1:5]: strip.kind for strip in laid.strips}
     named, patches = [], {}
     for number, region in enumerate(regions):
         if region[:4] in strips:
-            named.append(of_strip(region, strips[region[:4]], mask.size))
+            kind = "added" if strips[region[:4]] == "inserted" else "removed"
+            attention = strength(region, 1, 1, mask.size)
+            named.append(region._replace(kind=kind, strength=attention))
             continue
         x, y, width, height = region[:4]
         box = Span(y, y + height, x, x + width)
         patch = look_at(box, laid, mask, ignored, scale, light is not None)
-        kind = kind_of(patch)
-        same = cv2.mean(box.of(evidence), box.of(mask))[0] / 255
-        named.append(described(region, kind, patch, 1 - same, mask.size))
-        patches[number] = patch
+        first, second, inside, _ = patches[number] = patch
+        kind, colours = kind_of(patch), None
+        if kind == "recoloured":
+            colours = colour_of(first, inside), colour_of(second, inside)
+        change = largest_channel(cv2.absdiff(first, second))
+        contrast = cv2.mean(change, inside.view(np.uint8))[0] / 255
+        different = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
+        attention = strength(region, contrast, different, mask.size)
+        named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
     for start, end in find_moved(kinds, patches):
         was, went = named[start], named[end]
