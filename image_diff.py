@@ -5406,6 +5406,7 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 [aria-current] { outline: 4px solid var(--pick); z-index: 1; }
 .row small { grid-column: 1 / -1; text-align: left; }
 #kinds:not(:has(label + label + label)) { display: none; }
+nav:has(#kinds :checked:not([value=all], [value=moved])) ~ main .way { opacity: 0; }
 @media (max-width: 760px) { body, main { display: block; } }
 </style>
 <header><h1>$title</h1><p id="verdict"></p>
@@ -5528,8 +5529,7 @@ list.append(...entries.map(entry => make("li", entry,
 const rows = [...list.children], marks = document.querySelectorAll(".box, li");
 const sorted = rows.toSorted((a, b) => b.strength - a.strength);
 function sift() {
-  const kind = choice("kinds");
-  for (const mark of marks) mark.hidden = kind != "all" && mark.kind != kind;
+  for (const mark of marks) mark.hidden = !["all", mark.kind].includes(choice("kinds"));
   list.append(...by("strongest").checked ? sorted : rows);
 }
 radios("kinds", Object.keys(data.kinds), kind => data.kinds[kind], sift);

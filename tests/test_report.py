@@ -414,10 +414,15 @@ def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> No
     for picture, centre in ((first, (80, 80)), (second, (280, 220))):
         cv2.circle(picture, centre, 15, (0, 0, 0), -1)
         cv2.circle(picture, centre, 6, (90, 90, 90), -1)
+    second[20:50, 300:330] = 0
     page.open(written(tmp_path, first, second))
     page.press("0")
     middle = page.seen(".one .sheet")[148:153, 178:183]
     assert (middle[..., 0] - middle[..., 2] > 100).any()
+    for label, there in [("added + 1", False), ("moved \N{RIGHTWARDS ARROW} 2", True)]:
+        page.click(label)
+        middle = page.seen(".one .sheet")[140:160, 170:190]
+        assert (middle != 200).any() == there
     page.press("b")
     assert (page.seen(".one .sheet")[140:160, 170:190] == 200).all()
 
