@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Find where two pictures differ, and show it.
 
-    read -> align -> gray -> SSIM -> evidence -> threshold -> mask -> regions -> output
+    read -> align -> gray -> SSIM -> evidence -> threshold -> mask -> regions -> kinds
+    -> output
 
     python image_diff.py original.png modified.png
     python image_diff.py original.png modified.png --output result --no-window
@@ -313,6 +314,17 @@ class Lane(NamedTuple):
     in_second: Flags
 
 
+KINDS = "added", "removed", "moved", "recoloured", "changed"  # the last if in doubt
+
+
+class Move(NamedTuple):
+    """Where a thing that moved is in the other picture: the corner of its region."""
+
+    x: int  # pixels, on the canvas
+    y: int
+    onward: bool  # the thing was here in the first picture; else it came here
+
+
 class Region(NamedTuple):
     """A connected patch of the mask: its bounding box, in pixels, and what is in it."""
 
@@ -322,6 +334,10 @@ class Region(NamedTuple):
     height: int
     area: int  # different pixels
     ssim: float  # the mean of their SSIM, of which what is negative counts as 0
+    kind: str = "changed"  # one of KINDS
+    strength: float = 0.0  # what part of a person's attention it asks for, in [0, 1]
+    moved: Move | None = None
+    colours: tuple[str, str] | None = None  # recoloured: from, to; medians as #rrggbb
 
 
 class Light(NamedTuple):
@@ -2731,7 +2747,7 @@ def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
     flat = float(np.mean(np.maximum(spread.x, spread.y) == 0))
     unequal = np.count_nonzero(difference)
     weak = unequal - np.count_nonzero(difference >= SLIGHTLY)
-    return flat > DRAWN and weak < unequal / 3
+    return bool(flat > DRAWN and weak < unequal / 3)
 
 
 def follows(a: Image, b: Image) -> float:
@@ -4222,6 +4238,323 @@ def regions_on(
     return add_bands(mask, regions, laid, ignored)
 
 
+# --- Kinds ----------------------------------------------------------------------------
+
+RIM = 10  # pixels around a region, which show what is ground there
+LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
+LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
+QUIET = 0.01  # of the change inside a region its rim may change by, in squares
+ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
+AS_GROUND = 2.0  # times as far off as the rim ground may be, in squares
+STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
+ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
+IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
+NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
+LIKELY = 4  # of those that are compared pixel by pixel
+
+
+class Patch(NamedTuple):
+    """A region and its rim in both pictures, in one light and in levels of 255."""
+
+    first: Image  # (h, w, 3) float32
+    second: Image
+    inside: Flags  # (h, w): what differs in the region
+    rim: Flags  # (h, w): what is equal, in the region or around it
+
+
+def distance(one: Image, other: Image, flags: Flags) -> float:
+    """The mean square between (h, w, 3) images where flags are set, in levels^2."""
+    counted = flags.view(np.uint8)
+    squares = cv2.norm(one, other, cv2.NORM_L2SQR, counted)
+    return squares / 3 / max(1, cv2.countNonZero(counted))
+
+
+def look_at(
+    box: Span,
+    laid: Laid | Comparison,
+    mask: Gray8,
+    ignored: Gray8 | None,
+    scale: Scale,
+    is_lit: bool,
+) -> Patch:
+    """The patch of a region's box; is_lit: the pair is lit otherwise.
+
+    The light is told by what is around the box and in no mask.
+    """
+    around = box.grown(mask.shape[0], mask.shape[1], RIM)
+    height, width = around.bottom - around.top, around.right - around.left
+    times = 2 ** max(0, math.ceil(math.log2(max(height, width) / LARGEST_LOOK)))
+    size = max(1, width // times), max(1, height // times)
+
+    def seen(image: Image) -> Image:
+        """The part of the canvas, from so far away."""
+        return cv2.resize(around.of(image), size, interpolation=cv2.INTER_AREA)
+
+    pictures = laid.first, laid.second
+    first, second = (scale(seen(image)).astype(np.float32) for image in pictures)
+    counted = np.ones(first.shape[:2], np.bool_)
+    if ignored is not None:
+        counted = seen(ignored) == 0
+    own = np.zeros_like(counted)
+    top, bottom, left, right = (side // times for side in box.within(around))
+    own[top : bottom + 1, left : right + 1] = True
+    own &= counted
+    if is_lit:
+        alike = (counted & ~own & (seen(mask) == 0)).view(np.uint8)
+        means = [np.array(cv2.mean(image, alike)[:3]) + 8 for image in (first, second)]
+        first = (first * (means[1] / means[0])).astype(np.float32)
+
+    change = largest_channel(cv2.absdiff(first, second))
+    half = cv2.mean(change, own.view(np.uint8))[0] / 2
+    changed = change > max(LEAST_CHANGE, half)
+    # The pixels beside are half of a thing.
+    beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8))
+    return Patch(first, second, changed & own, (beside == 0) & counted)
+
+
+def filled_in(known: Image, weight: Image) -> Image:
+    """What is known of an image, and elsewhere what is known around, ever coarser.
+
+    known, weight: (h, w, 3) float32; the weight is 1 where it is known, else both 0.
+    """
+    height, width = weight.shape[:2]
+    if max(height, width) == 1 or weight.min() > 0:
+        return known / np.maximum(weight, np.float32(1e-6))
+    half = (width + 1) // 2, (height + 1) // 2
+    known_half, weight_half = (
+        cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+        for image in (known, weight)
+    )
+    coarse = filled_in(known_half, weight_half)
+    return known + (1 - weight) * cv2.resize(coarse, (width, height))
+
+
+def on_ground(patch: Patch, known: Image, weight: Image, means: Image) -> str:
+    """What is "added" to ground, or "removed" and leaves ground; else "changed".
+
+    Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
+    further off than the rim is from its own means, and the other is further off.
+    known, weight: the rim of the first picture, as for `filled_in`.
+    """
+    if not patch.rim.any():
+        return "changed"
+    ground = filled_in(known, weight)
+    texture = distance(patch.first, means, patch.rim) + ROUGH
+    first, second = (
+        distance(side, ground, patch.inside) + ROUGH
+        for side in (patch.first, patch.second)
+    )
+    nearer, further = sorted((first, second))
+    if nearer > AS_GROUND * texture or further < STANDS_OUT * nearer:
+        return "changed"
+    return "added" if first < second else "removed"
+
+
+def correlation(means: Sequence[Image]) -> tuple[float, float]:
+    """How well one image is the other with a gain and an offset for each part.
+
+    means: (5, n), over each part, of both, of their product, and of their squares. What
+    is plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
+    """
+    a, b, product, *squares = means
+    shared = product - a * b
+    of_first, of_second = (
+        np.maximum(square - mean * mean, 0) + ROUGH
+        for square, mean in zip(squares, (a, b), strict=True)
+    )
+    most = np.sqrt(of_first * of_second).sum()
+    return float((shared + ROUGH).sum() / most), float(shared.mean())
+
+
+def kind_of(patch: Patch) -> str:
+    """What happened in a patch, but for what moved; "changed" when in doubt.
+
+    In unrelated pictures not even the means of what is equal are. Where both pictures
+    show one structure it is recoloured, whatever the rim shows: a shadow on grass. What
+    is plain may be recoloured if it is no ground.
+    """
+    inside = patch.inside
+    if not inside.any():
+        return "changed"
+    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
+    known = [side * weight for side in (patch.first, patch.second)]
+    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
+    means = [cv2.blur(side, (9, 9)) / around for side in known]
+    change = distance(patch.first, patch.second, inside)
+    if distance(means[0], means[1], patch.rim) >= QUIET * change:
+        return "changed"
+    a, b = (gray(side) * inside for side in (patch.first, patch.second))
+    moments = a, b, a * b, a * a, b * b
+    share = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
+    windows = [cv2.blur(moment, (7, 7))[inside] / share for moment in moments]
+    agreement, shared = correlation(windows)
+    if agreement > ONE_STRUCTURE and shared > ROUGH:
+        return "recoloured"
+    kind = on_ground(patch, known[0], weight, means[0])
+    different = inside.view(np.uint8)
+    whole = [np.array(cv2.mean(moment, different)[:1]) for moment in moments]
+    agreement, _ = correlation(whole)
+    return "recoloured" if kind == "changed" and agreement > ONE_STRUCTURE else kind
+
+
+class Thing(NamedTuple):
+    """What a region shows in the picture where it is no ground."""
+
+    number: int  # of the region
+    kind: str
+    field: Image  # (h, w, 3) float32 in levels: the region with its rim
+    pixels: Image  # its box alone
+    weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
+    form: Image  # (64,) float32 of length 1: the weight from far away
+
+
+def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
+    """What a patch shows in one of the pictures."""
+    x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
+    box = Span(y, y + height, x, x + width)
+    first, second = box.of(patch.first), box.of(patch.second)
+    weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
+    form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
+    field, pixels = (patch.first, first) if of_first else (patch.second, second)
+    shape = form / np.linalg.norm(form)
+    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
+
+
+def explained(thing: Thing, field: Image) -> float:
+    """What share of the change at a thing's place another place explains, at most 1.
+
+    That is 1 less the squared distance to the pixels there, at the best offset, as a
+    share of that to ground. What changed most counts most: outlines are half ground.
+    """
+    sides = zip(thing.pixels.shape[:2], field.shape[:2], strict=True)
+    below, right = (max(0, side - other) for side, other in sides)
+    field = cv2.copyMakeBorder(field, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    method = cv2.TM_SQDIFF
+    errors = cv2.matchTemplate(field, thing.pixels, method, mask=thing.weight)
+    return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
+
+
+def may_be_one(one: Thing, other: Thing) -> bool:
+    """Whether two things are about as large, and one has left ground or come on it.
+
+    Letters that were replaced are too much like others.
+    """
+    sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
+    is_large = all(abs(side - another) <= 4 + side // 4 for side, another in sides)
+    return is_large and not one.kind == other.kind == "changed"
+
+
+def are_one(one: Thing, other: Thing) -> bool:
+    """Whether each of two things explains what changed at the other's place."""
+    return (
+        explained(one, other.field) > IS_THE_SAME
+        and explained(other, one.field) > IS_THE_SAME
+    )
+
+
+def other_form(one: Thing, other: Thing) -> float:
+    """How far the forms of two things are from correlation, from 0 to 1."""
+    return 1 - float(one.form @ other.form)
+
+
+def extent(thing: Thing) -> int:
+    """Width and height together, in pixels."""
+    return sum(thing.pixels.shape[:2])
+
+
+def find_moved(
+    kinds: Sequence[str], patches: dict[int, Patch]
+) -> Iterator[tuple[int, int]]:
+    """The numbers of two regions: where a thing was, and where it is.
+
+    kinds, patches: by the number of the region. Only where each is the only one for the
+    other. Things are compared with the most alike of those next in size: to compare all
+    with all takes minutes where a thousand words are gone.
+    """
+    if not {"added", "removed"}.intersection(kinds):
+        return
+    gone, come = (
+        [
+            thing_in(number, kinds[number], patch, of_first)
+            for number, patch in patches.items()
+            if kinds[number] in (end, "changed") and patch.inside.any()
+        ]
+        for end, of_first in (("removed", True), ("added", False))
+    )
+    come.sort(key=extent)
+    found = []
+    for thing in gone:
+        place = bisect_left(come, extent(thing), key=extent)
+        near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
+        alike = [other for other in near if may_be_one(thing, other)]
+        likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
+        found.append([other.number for other in likely if are_one(thing, other)])
+    claims = Counter(chain.from_iterable(found))
+    for thing, ends in zip(gone, found, strict=True):
+        if len(ends) == 1 and claims[ends[0]] == 1:
+            yield thing.number, ends[0]
+
+
+def strength(region: Region, contrast: float, evidence: float, size: int) -> float:
+    """What part of a person's attention a region asks for, in [0, 1].
+
+    The geometric mean of its side as a share of that of the picture of so many pixels,
+    of its contrast and of its evidence in [0, 1]: what lacks one is hardly seen.
+    """
+    side = math.sqrt(region.area / size)
+    return round(math.pow(side * contrast * evidence, 1 / 3), 3)
+
+
+def colour_of(side: Image, inside: Flags) -> str:
+    """The median of blue, green and red in levels where it is inside, as #rrggbb."""
+    median = np.median(side[inside], axis=0)
+    blue, green, red = np.rint(median).clip(0, 255).astype(int)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def find_kinds(
+    laid: Laid | Comparison,
+    mask: Gray8,
+    evidence: Gray8,
+    regions: Sequence[Region],
+    ignored: Gray8 | None,
+    light: Light | None,
+) -> tuple[Region, ...]:
+    """The regions with what happened in each, and how much that asks to be seen.
+
+    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions.
+    """
+    if not regions:
+        return ()
+    scale = scale_of(laid.first, laid.second)
+    strips = {strip[1:5]: strip.kind for strip in laid.strips}
+    named, patches = [], {}
+    for number, region in enumerate(regions):
+        if region[:4] in strips:
+            kind = "added" if strips[region[:4]] == "inserted" else "removed"
+            attention = strength(region, 1, 1, mask.size)
+            named.append(region._replace(kind=kind, strength=attention))
+            continue
+        x, y, width, height = region[:4]
+        box = Span(y, y + height, x, x + width)
+        patch = look_at(box, laid, mask, ignored, scale, light is not None)
+        first, second, inside, _ = patches[number] = patch
+        kind, colours = kind_of(patch), None
+        if kind == "recoloured":
+            colours = colour_of(first, inside), colour_of(second, inside)
+        change = largest_channel(cv2.absdiff(first, second))
+        contrast = cv2.mean(change, inside.view(np.uint8))[0] / 255
+        different = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
+        attention = strength(region, contrast, different, mask.size)
+        named.append(region._replace(kind=kind, strength=attention, colours=colours))
+    kinds = [region.kind for region in named]
+    for start, end in find_moved(kinds, patches):
+        was, went = named[start], named[end]
+        named[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
+        named[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
+    return tuple(named)
+
+
 # --- Compare --------------------------------------------------------------------------
 
 WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
@@ -4370,6 +4703,8 @@ def compare_images(
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
+    light = light_of(explanation)
+    regions = find_kinds(laid, mask, measured.evidence, regions, left_out, light)
 
     return Comparison(
         first=laid.first,
@@ -4381,7 +4716,7 @@ def compare_images(
         strips=laid.strips,
         lanes=laid.lanes,
         ignored=left_out,
-        light=light_of(explanation),
+        light=light,
         noise=explanation.sigma,
         threshold=threshold,
         faint_threshold=faint_threshold,
@@ -4401,6 +4736,8 @@ def with_threshold(
     mask = find_mask(comparison.evidence, threshold, faint_threshold, min_area)
     loss, ignored = comparison.ssim_loss, comparison.ignored
     mask, regions = regions_on(comparison, mask, loss, ignored, options)
+    evidence, light = comparison.evidence, comparison.light
+    regions = find_kinds(comparison, mask, evidence, regions, ignored, light)
     return replace(
         comparison,
         options=options,
@@ -4513,18 +4850,31 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     return first, second
 
 
+def way_of(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The middles of the region and of that where its thing is in the other picture."""
+    right, down = region.width // 2, region.height // 2
+    there = region.moved or region
+    return (region.x + right, region.y + down), (there.x + right, there.y + down)
+
+
 def draw_boxes(
     image: Image, regions: Sequence[Region], thickness: int | None = None
 ) -> Image:
     """A copy of an (H, W, 3) uint8 BGR picture with a red box around every region.
 
-    Without a thickness in pixels the lines are seen when all is scaled to a screen.
+    A thin arrow leads to where a thing has moved. Without a thickness in pixels the
+    lines are seen when all is scaled to a screen.
     """
     picture = image.copy()
     thickness = thickness or max(2, round(max(picture.shape) / 800))
+    thin = max(1, thickness // 2)
     for region in regions:
         box = region.x, region.y, region.width, region.height
         cv2.rectangle(picture, box, RED, thickness)
+        if region.moved and region.moved.onward:
+            start, end = way_of(region)
+            tip = 8 * thickness / max(1, math.dist(start, end))
+            cv2.arrowedLine(picture, start, end, RED, thin, cv2.LINE_AA, 0, tip)
     return picture
 
 
@@ -4691,7 +5041,16 @@ def region_records(comparison: Comparison) -> list[Record]:
             "second_y": second_y,
             "area": region.area,
             "ssim": region.ssim,
+            "kind": region.kind,
+            "strength": region.strength,
+            "moved": None,
+            "colours": list(region.colours) if region.colours else None,
         }
+        if region.moved:
+            x, y, onward = region.moved
+            rows = in_pictures(comparison.lanes, region._replace(x=x, y=y))
+            which = "second" if onward else "first"
+            record["moved"] = {"x": x, "y": rows[onward], "picture": which}
         records.append(record)
     return records
 
@@ -4749,6 +5108,58 @@ def summary(regions: int, bands: int, fraction: float) -> str:
     if bands:
         counts += f", {quantity(bands, 'band')}"
     return f"{counts}, {share} % of the picture"
+
+
+def happening(region: Record) -> str:
+    """What happened in a region of a record, in words."""
+    kind, moved, colours = region["kind"], region["moved"], region["colours"]
+    if moved:
+        way = "to" if moved["picture"] == "second" else "from"
+        return f"{kind} {way} {moved['x']}, {moved['y']}"
+    return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
+
+
+FEW = 8  # regions and bands whose places are told in the sentence
+
+
+def place_of(region: Record) -> str:
+    """Where a region of a record is, or from where to where its thing moved."""
+    size = f"({region['width']}x{region['height']})"
+    place, moved = f"{region['x']}, {region['y']}", region["moved"]
+    if moved:
+        return f"from {place} to {moved['x']}, {moved['y']} {size}"
+    return f"at {place} {size}"
+
+
+def band_place(band: Band) -> str:
+    """What happened where one picture has rows of its own."""
+    rows = quantity(band.height, "row")
+    if band.kind == "inserted":
+        return f"{rows} added at {band.second_y}"
+    return f"{rows} removed at {band.first_y}"
+
+
+def sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
+    """What happened, in one sentence: with places where there are few, else counts."""
+    counts = [(len(regions), "region"), (len(bands), "band")]
+    subject = ", ".join(quantity(number, noun) for number, noun in counts if number)
+    few = len(regions) + len(bands) <= FEW
+    parts = []
+    for kind in KINDS:
+        told = [
+            region
+            for region in regions
+            if region["kind"] == kind
+            # What moved is told once, from where it was.
+            and (region["moved"] or {}).get("picture") != "first"
+        ]
+        if told and few:
+            parts.append(f"{kind} {', '.join(map(place_of, told))}")
+        elif told:
+            parts.append(f"{len(told)} {kind}")
+    if few:
+        parts += map(band_place, bands)
+    return f"{subject}: {'; '.join(parts)}"
 
 
 def summary_of(comparison: Comparison) -> str:
@@ -4875,13 +5286,19 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 def as_text(comparison: Comparison) -> str:
     """The result as text: score, verdict, a line a region, and how it was found."""
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
-    by_area = sorted(comparison.regions, key=attrgetter("area"), reverse=True)
-    for region in sorted(by_area[:SHOWN_REGIONS], key=attrgetter("y", "x")):
-        y, _, height = in_pictures(comparison.lanes, region)
-        box = f"x {region.x}, y {y}, {region.width}x{height} pixels"
-        lines.append(f"  {box}, {region.area} different, SSIM {region.ssim:.3f}")
-    if len(by_area) > SHOWN_REGIONS:
-        lines.append(f"  ... and {len(by_area) - SHOWN_REGIONS} more")
+    records = region_records(comparison)
+    if comparison.status == "different":
+        lines.append(sentence(records, comparison.bands))
+    by_area = sorted(
+        range(len(records)), key=lambda i: records[i]["area"], reverse=True
+    )
+    for number in sorted(by_area[:SHOWN_REGIONS]):
+        record = records[number]
+        box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
+        facts = f"{happening(record)}, {record['area']} different"
+        lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
+    if len(records) > SHOWN_REGIONS:
+        lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
     if comparison.unequal_pixels != 0:
         threshold = f"{comparison.threshold:.4f}"
@@ -4958,9 +5375,8 @@ function make(tag, values, ...children) {
   return element;
 }
 function radios(name, values, text, onchange) {
-  const chosen = values.includes(query.get(name)) ? query.get(name) : values[0];
   by(name).append(...values.map((value, index) => {
-    const id = name + (index + 1), checked = value == chosen;
+    const id = name + (index + 1), checked = !index || value == query.get(name);
     const radio = make("input", { type: "radio", id, name, value, checked, onchange });
     return make("label", {}, radio, text(value));
   }));
@@ -4976,8 +5392,8 @@ addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true
 """
 
 # Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
-# still respond: no style of theirs hangs on a variable or on `:has`. The contrast of
-# the overlay takes the gray stripes of thresh.png away.
+# still respond: no style of theirs hangs on what changes or on `:has`. The brightness
+# of the overlay takes the gray stripes of thresh.png away.
 PAGE = """\
 body { display: grid; height: 100vh; grid-template-rows: repeat(4, auto) 1fr; }
 footer { grid-row: 2; }
@@ -5001,16 +5417,16 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 .blend .two .pane { opacity: var(--at); }
 .overlay .first { filter: grayscale(1) opacity(.4); }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
-.overlay .thresh { mix-blend-mode: lighten; }
-.overlay .thresh { filter: brightness(.9) contrast(9) invert(1); }
+.overlay .thresh { mix-blend-mode: lighten; filter: invert() brightness(3); }
 #at, #grip { display: none; position: absolute; }
 .swipe #at, .blend #at { display: block; bottom: 12px; left: 0; width: 100%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
 #grip { inset: 24px auto 0 calc(var(--at) - 5px); width: 10px; background: #000; }
-.box { outline: 2px solid var(--mark); box-shadow: 0 0 0 3px #fff; }
-.box { counter-increment: n; }
+.way { fill: none; stroke: #0062a8; stroke-width: 2; vector-effect: non-scaling-stroke }
+.box { outline: var(--line) var(--mark); box-shadow: 0 0 0 3px #fff; }
 .box::before {
-  content: counter(n); position: absolute; left: -2px; bottom: calc(100% + 2px);
+  content: attr(aria-label); white-space: nowrap;
+  position: absolute; left: -2px; bottom: calc(100% + 2px);
   padding: 0 4px; font: 11px/14px sans-serif; color: #fff; background: var(--mark);
 }
 .small::after {
@@ -5018,12 +5434,14 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
   border: 2px solid var(--mark); border-radius: 50%;
 }
 .small::before { left: calc(50% + 8px); bottom: calc(50% + 8px); }
-.many .box:not([aria-current])::before, .bare .boxes { display: none; }
+.many .box:not([aria-current])::before, .bare :is(.boxes, .way) { display: none; }
 #regions { width: min(100vw, 340px); padding: 0; overflow: auto; list-style: none; }
 #regions li { margin: 8px; content-visibility: auto; contain-intrinsic-height: 112px; }
 .row { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; width: 100%; }
 [aria-current] { outline: 4px solid var(--pick); z-index: 1; }
 .row small { grid-column: 1 / -1; text-align: left; }
+#kinds:not(:has(label + label + label)) { display: none; }
+nav:has(#kinds :checked:not([value=all], [value=moved])) ~ main .way { opacity: 0; }
 @media (max-width: 760px) { body, main { display: block; } }
 </style>
 <header><h1>$title</h1><p id="verdict"></p>
@@ -5034,9 +5452,10 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 <button id="0">1:1</button><button id="-" aria-label="zoom out">-</button>
 <button id="+" aria-label="zoom in">+</button>
 <button id="p" aria-label="previous region">&lt;</button><output id="place"></output>
-<button id="n" aria-label="next region">&gt;</button></nav>
-<p id="legend" role="status"></p><main><div id="stage"><div id="grip"></div>
-<input type="range" id="at" step="any" aria-label="line"></div>
+<button id="n" aria-label="next region">&gt;</button><fieldset id="kinds"
+aria-label="kind"></fieldset><label id="order"><input type="checkbox" id="strongest">
+strongest first</label></nav><p id="legend" role="status"></p><main><div id="stage">
+<div id="grip"></div><input type="range" id="at" step="any" aria-label="line"></div>
 <ol id="regions" aria-label="regions"></ol></main><footer><div id="facts"></div>
 <p id="redo"><button id="copy">copy</button> <code id="command"></code></p></footer>
 <svg width="0" height="0" aria-hidden="true"><pattern id="stripes" width="8" height="8"
@@ -5045,22 +5464,19 @@ patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/
 <script>$script</script></html>
 """
 SCRIPT = """
-const { boxes, size: [width, height] } = data;
+const { entries, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
 const look = { scale: 1, x: 0, y: 0, fits: true };  // x, y: what is in the middle
-let chosen = 0, dragged = false, held;
+let dragged = false, held;
 function pane(name, which, ...pictures) {
-  const marks = boxes.map(([x, y, wide, high], index) => {
-    const style = `left: ${100 * x / width}%; width: ${100 * wide / width}%;
-      top: ${100 * y / height}%; height: ${100 * high / height}%`;
-    const number = index + 1, most = Math.max(wide, high);
-    return make("div", { className: "box", style, number, most });
-  });
+  const marks = entries.map(entry => make("div",
+    { ...entry, className: "box", style: entry.look, ariaLabel: entry.label }));
   const layer = make("div", { className: "boxes", ariaHidden: true }, ...marks);
   const sheet = make("div", { className: "sheet" }, ...pictures, layer);
   layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
     <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
-    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/></svg>`);
+    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/>
+    <path class="way" d="${data.ways}"/></svg>`);
   const caption = make("figcaption", {}, `${which}: ${data[which]}`);
   return make("figure", { className: name }, caption,
     make("div", { className: "pane" }, sheet));
@@ -5078,9 +5494,8 @@ function place(scale, x, y, fits = false) {
   for (const sheet of stage.querySelectorAll(".sheet")) {
     sheet.style = `width: ${scale * width}px; height: ${scale * height}px; translate:
       ${Math.round(across / 2 - scale * x)}px ${Math.round(down / 2 - scale * y)}px`;
-    for (const box of sheet.lastChild.children) {
-      box.classList.toggle("small", scale * box.most < 12);
-    }
+    for (const box of sheet.lastChild.children)
+      box.classList.toggle("small", scale * Math.max(...box.box.slice(2)) < 12);
   }
   stage.style = `--at: ${at.value}%`;
   stage.classList.toggle("near", scale > 2);
@@ -5126,10 +5541,9 @@ stage.onpointermove = event => {
 stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
 function show() {
   const view = choice("views");
-  stage.className = view;
+  stage.className = entries.length > 100 ? `${view} many` : view;
   stage.classList.toggle("other", by("other").checked);
   stage.classList.toggle("bare", !by("b").checked);
-  stage.classList.toggle("many", boxes.length > 100);
   by("switch").hidden = view != "toggle";
   by("legend").textContent = data.views[view];
   settle();
@@ -5143,36 +5557,42 @@ function crop(name, [x, y, wide, high]) {
   const style = `height: 72px; background: url(${name}.png) ${place} no-repeat`;
   return make("span", { className: scale > 2 ? "crop near" : "crop", style });
 }
-list.append(...data.rows.map((text, index) => make("li", {},
-  make("button", { className: "row", onclick: () => go(index + 1) },
-    make("small", {}, make("b", {}, index + 1), " ", text),
-    crop("first", boxes[index]), crop("second", boxes[index])))));
-function choose(number) {
-  chosen = number;
-  by("place").textContent = `${number || "-"} of ${boxes.length}`;
-  for (const old of document.querySelectorAll("[aria-current]")) old.ariaCurrent = null;
-  const items = document.querySelectorAll(`:is(.box, li):nth-child(${number})`);
-  for (const item of items) item.ariaCurrent = "true";
-  list.children[number - 1]?.scrollIntoView({ block: "nearest" });
+list.append(...entries.map(entry => make("li", entry,
+  make("button", { className: "row", onclick: () => go(entry) },
+    make("small", {}, make("b", {}, entry.label), " ", entry.text),
+    crop("first", entry.box), crop("second", entry.box)))));
+const rows = [...list.children], marks = document.querySelectorAll(".box, li");
+const sorted = rows.toSorted((a, b) => b.strength - a.strength);
+function sift() {
+  for (const mark of marks) mark.hidden = !["all", mark.kind].includes(choice("kinds"));
+  list.append(...by("strongest").checked ? sorted : rows);
 }
-function go(number) {
-  const [x, y, wide, high] = boxes[number - 1];
-  const close = Math.min(8, room().width / wide / 3, room().height / high / 3);
-  const scale = Math.max(close, whole());
-  choose(number);
-  place(scale, x + wide / 2, y + high / 2);
+radios("kinds", Object.keys(data.kinds), kind => data.kinds[kind], sift);
+by("strongest").onchange = sift;
+function choose({ number }) {
+  by("place").textContent = `${number} of ${entries.length}`;
+  for (const mark of marks) mark.ariaCurrent = mark.number == number || null;
+  rows[number - 1].scrollIntoView({ block: "nearest" });
+}
+function go(entry) {
+  const [x, y, wide, high] = entry.box;
+  const close = Math.min(24, room().width / wide, room().height / high) / 3;
+  choose(entry);
+  place(Math.max(close, whole()), x + wide / 2, y + high / 2);
   if (!by("b").checked) by("b").click();
   stage.scrollIntoView({ block: "nearest" });
 }
-by("n").onclick = () => go(chosen % boxes.length + 1);
-by("p").onclick = () => go((chosen || 1) - 1 || boxes.length);
+const shown = () => [...list.children].filter(row => !row.hidden);
+const after = rows => rows[(rows.findIndex(row => row.ariaCurrent) + 1) % rows.length];
+by("n").onclick = () => go(after(shown()));
+by("p").onclick = () => go(after(shown().reverse()));
 by("f").onclick = () => place(whole(), 0, 0, true);
 by("0").onclick = () => zoom(1 / look.scale);
 by("+").onclick = () => zoom(2);
 by("-").onclick = () => zoom(.5);
 stage.onclick = ({ target }) => {
   if (dragged || target == at) return;
-  if (target.number) choose(target.number);
+  if (target.number) choose(target);
   else if (choice("views") == "toggle") by("other").click();
 };
 onkeydown = event => {
@@ -5194,8 +5614,9 @@ by("ways").append(query.get("place") ?? "");
 [by("ways").hidden, by("redo").hidden] = [!data.name, !data.command];
 by("command").textContent = data.command;
 by("copy").onclick = () => navigator.clipboard.writeText(data.command);
-for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !boxes.length;
-choose(0);
+for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !entries.length;
+by("order").hidden = entries.length < 2;
+by("place").textContent = `- of ${entries.length}`;
 show();
 const close = Math.min(1, room().width / width);
 if (whole() < close / 3) place(close, width / 2, room().height / close / 2);
@@ -5266,6 +5687,14 @@ def outline(box: Band) -> str:
     return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
 
 
+def arrow(region: Region) -> str:
+    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    start, end = (complex(*point) for point in way_of(region))
+    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
+    points = start, end, left, end, right
+    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
+
+
 def ignored_outlines(ignored: Gray8 | None) -> str:
     """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
     if ignored is None:
@@ -5288,7 +5717,12 @@ def overlays(comparison: Comparison) -> Record:
         there = [band for band in comparison.of_one if not is_lacking(band, title)]
         lacking[which] = "".join(outline(band) for band in missing) + ignored
         had[which] = "".join(outline(band) for band in there)
-    return {"had": had, "lacking": lacking}
+    ways = [
+        arrow(region)
+        for region in comparison.regions
+        if region.moved and region.moved.onward
+    ]
+    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
 
 
 def in_4_digits(score: float) -> str:
@@ -5335,21 +5769,69 @@ VIEWS = {  # the views of a report, and what is told of each
 }
 
 
+class Mark(NamedTuple):
+    """How the report marks what happened: told apart without colours, too."""
+
+    sign: str
+    colour: str
+    line: str
+
+
+MARKS = {
+    "added": Mark("+", "#00785a", "2px solid"),
+    "removed": Mark("\u2212", "#b34700", "2px dashed"),
+    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
+    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
+    "changed": Mark("", "#e0002b", "2px solid"),
+}
+
+
 def region_text(region: Record) -> str:
     """What is to be told of a region of a record in its row."""
-    moved, colours, strength = map(region.get, ("moved", "colours", "strength"))
-    kind = region.get("kind")
-    facts = [kind] if kind else []
     size = f"{region['width']} x {region['height']}"
-    facts.append(f"{size} at {region['x']}, {region['y']}")
-    if moved:
-        facts.append(f"partner at {moved['x']}, {moved['y']}")
-    if colours:
-        facts.append(" to ".join(colours))
+    facts = [happening(region), f"{size} at {region['x']}, {region['y']}"]
     facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    if strength is not None:
-        facts.append(f"strength {strength:.2g}")
-    return ", ".join(facts)
+    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
+
+
+def entries_of(comparison: Comparison, record: Record) -> list[Record]:
+    """What the page marks and lists: the regions, then the bands."""
+    regions = zip(comparison.regions, record["regions"], strict=True)
+    found = [
+        (region.kind, region.strength, region[:4], region_text(told))
+        for region, told in regions
+    ]
+    for band in comparison.bands:
+        kind = "added" if band.kind == "inserted" else "removed"
+        found.append((kind, 1, band[1:5], band_place(band)))
+    height, width = comparison.mask.shape
+    entries = []
+    for number, (kind, strength, box, text) in enumerate(found, 1):
+        mark, (x, y, wide, high) = MARKS[kind], box
+        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
+        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
+        values = {
+            "number": number,
+            "label": f"{number} {mark.sign}".strip(),
+            "kind": kind,
+            "strength": strength,
+            "box": box,
+            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
+            "text": text,
+        }
+        entries.append(values)
+    return entries
+
+
+def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
+    """The kinds that there are, and how the page names each: with sign and count."""
+    counts = Counter(entry["kind"] for entry in entries)
+    labels = {
+        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
+        for kind in KINDS
+        if kind in counts
+    }
+    return {"all": f"all {len(entries)}", **labels}
 
 
 def input_of(record: Record, which: str) -> str:
@@ -5380,20 +5862,15 @@ def report_page(comparison: Comparison, record: Record) -> str:
     striped = ""
     if comparison.of_one or comparison.ignored is not None:
         striped = "; striped: left out, or what this picture does not have"
+    entries = entries_of(comparison, record)
     data = {
         "name": as_name(name),
         "first": short[0],
         "second": short[1],
         "up": "../" * (2 + name.count(os.sep)),
         "size": [width, height],
-        "rows": [
-            *[region_text(region) for region in record["regions"]],
-            *[band_text(band) for band in comparison.bands],
-        ],
-        "boxes": [
-            *[region[:4] for region in comparison.regions],
-            *[(band.x, band.y, band.width, band.height) for band in comparison.bands],
-        ],
+        "entries": entries,
+        "kinds": kind_labels(entries),
         "word": word,
         "verdict": rest,
         "facts": head_facts(comparison, record),
@@ -5410,7 +5887,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
 # The head of the overview; the rows, what is told of them, and the script follow.
 OVERVIEW = """\
 ul { padding: 0 max(12px, 1vw); list-style: none; }
-ul:empty { height: calc(var(--count) * 130px); }
+ul:empty { height: 7800px; }
 .grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
 li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
 li { border: solid #888; border-width: 0 0 1px 5px; }
@@ -5438,8 +5915,7 @@ OVERVIEW_SCRIPT = """
 const rows = JSON.parse(by("rows").textContent).slice(1);
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 rows.sort((a, b) => compare(a.name, b.name));
-const { counts, words } = data;
-radios("statuses", Object.keys(counts), key => `${words[key]} ${counts[key]}`, show);
+radios("statuses", Object.keys(data.statuses), status => data.statuses[status], show);
 radios("forms", ["list", "grid"], form => form, show);
 for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
 const watcher = new IntersectionObserver(entries => {
@@ -5453,10 +5929,9 @@ function address(row) {
   return `${row.page}#${new URLSearchParams(state)}`;
 }
 function item(row) {
-  const pictures = Object.entries(row.pictures).map(([which, src]) => {
-    const image = make("img", { src, alt: "", loading: "lazy" });
-    return make("a", { href: row.place ? address(row) : src }, image, which);
-  });
+  const pictures = Object.entries(row.pictures).map(([which, src]) =>
+    make("a", { href: row.place ? address(row) : src },
+      make("img", { src, alt: "", loading: "lazy" }), which));
   const onclick = row.place || !pictures.length ? null : enlarge;
   const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
   const text = make("p", {}, name, make("br"), row.text);
@@ -5476,7 +5951,6 @@ function show() {
   by("list").replaceChildren();
   for (let start = 0; start < shown.length; start += 60) {
     const chunk = make("ul", { rows: shown.slice(start, start + 60) });
-    chunk.style = `--count: ${chunk.rows.length}`;
     by("list").append(chunk);
     watcher.observe(chunk);
   }
@@ -5494,7 +5968,6 @@ if (step && stops.length) {
 }
 """
 STATUSES = {  # of a pair of many, in the words that people know
-    "all": "all",
     "different": "different",
     "same": "same",
     "only_first": "only first (removed)",
@@ -5589,13 +6062,16 @@ def overview_page(
         counts[record["status"]] += 1
         yield f",\n{as_data(overview_row(record, folder))}"
     words = option_words(options, Options())
-    in_order = {status: counts[status] for status in STATUSES if counts[status]}
+    labels = {
+        status: f"{text} {counts[status]}"
+        for status, text in STATUSES.items()
+        if counts[status]
+    }
     data = {
         "word": "same" if counts["same"] == counts.total() else "different",
         "verdict": overview_verdict(counts, left),
         "facts": [["options", as_name(" ".join(words))]] if words else [],
-        "counts": {"all": counts.total(), **in_order},
-        "words": STATUSES,
+        "statuses": {"all": f"all {counts.total()}", **labels},
     }
     yield ']</script><script type="application/json" id="data">'
     yield f"{as_data(data)}</script>"

@@ -19,7 +19,6 @@ import processes
 from image_diff import (
     ImageDiffError,
     Options,
-    Region,
     as_record,
     as_text,
     compare_files,
@@ -27,6 +26,7 @@ from image_diff import (
     main,
     parse,
     read_image,
+    region_records,
 )
 from test_image_diff import (
     PAIRS,
@@ -152,8 +152,11 @@ def test_a_hue_of_equal_brightness_is_told_as_different_but_for_gray() -> None:
 def test_a_region_is_a_line() -> None:
     comparison = compare_images(FLAT, with_spots((50, 40, 10, 0)))
     (region,) = comparison.regions
-    expected = f"  x 47, y 37, 16x16 pixels, 256 different, SSIM {region.ssim:.3f}"
-    assert as_text(comparison).splitlines()[2:-1] == [expected]
+    facts = f"added, 256 different, SSIM {region.ssim:.3f}"
+    assert as_text(comparison).splitlines()[2:-1] == [
+        "1 region: added at 47, 37 (16x16)",
+        f"  x 47, y 37, 16x16 pixels: {facts}",
+    ]
 
 
 def test_the_20_largest_regions_come_in_reading_order_then_how_many_more() -> None:
@@ -168,12 +171,13 @@ def test_the_20_largest_regions_come_in_reading_order_then_how_many_more() -> No
     smallest = sorted(region.area for region in comparison.regions)[:3]
     kept = [region for region in comparison.regions if region.area not in smallest]
     lines = as_text(comparison).splitlines()
-    assert [line.partition(" pixels")[0] for line in lines[2:22]] == [
+    assert [line.partition(" pixels")[0] for line in lines[3:23]] == [
         f"  x {region.x}, y {region.y}, {region.width}x{region.height}"
         for region in kept
     ]
-    assert lines[22] == "  ... and 3 more"
-    assert lines[23].startswith("threshold: ")
+    assert lines[2] == "23 regions: 23 added"
+    assert lines[23] == "  ... and 3 more"
+    assert lines[24].startswith("threshold: ")
 
 
 BLOBS = random_picture(3, 100, 200, 3) // 2 + 40
@@ -270,7 +274,13 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "error": (type(None),),
 }
 NUMBERS = "x", "y", "width", "height", "second_y", "area"
-REGION_SCHEMA = dict.fromkeys(NUMBERS, int) | {"ssim": float}
+REGION_SCHEMA = dict.fromkeys(NUMBERS, int) | {
+    "ssim": float,
+    "kind": str,
+    "strength": float,
+    "moved": type(None),
+    "colours": type(None),
+}
 
 
 def assert_is_a_record(record: dict[str, Any]) -> None:
@@ -313,9 +323,7 @@ def test_json_is_one_object_and_nothing_else(
     assert record["faint_threshold"] == comparison.faint_threshold
     assert record["noise"] is comparison.noise is None
     assert all(region["second_y"] == region["y"] for region in record["regions"])
-    for region in record["regions"]:
-        del region["second_y"]
-    assert tuple(Region(**region) for region in record["regions"]) == comparison.regions
+    assert record["regions"] == region_records(comparison)
 
 
 @pytest.mark.parametrize("options", [{"resize": True}, {"align": "perspective"}])
@@ -753,7 +761,7 @@ def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(lines[0].removeprefix("SSIM: ")) == comparison.score
     share = f"{100 * comparison.different_fraction:.3g} % of the picture"
     assert lines[1] == f"different: 3 regions, {share}"
-    assert len(lines) == 2 + 3 + 1
+    assert len(lines) == 2 + 1 + 3 + 1
     assert captured.err == ""
 
 

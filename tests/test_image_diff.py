@@ -1571,7 +1571,7 @@ def test_swapping_the_pictures_gives_the_same_regions(
     second[y : y + side, x : x + side] //= 2
     one, other = compare_images(first, second), compare_images(second, first)
     assert one.score == other.score
-    assert one.regions == other.regions
+    assert [r[:6] for r in one.regions] == [r[:6] for r in other.regions]
     for region in one.regions:
         assert 0 <= region.x <= region.x + region.width <= 100
         assert 0 <= region.y <= region.y + region.height <= 80

@@ -357,10 +357,74 @@ def test_rows_that_one_picture_has_are_gone_through_too(
     assert page.text("#verdict").startswith("different 1 region, 1 band, ")
     page.press("n", "n")
     assert chosen(page) == ("2 of 2", "2", "2")
-    assert page.find(".row")[1].text == "2 +40 rows at 400"
+    assert page.find(".row")[1].text == "2 + 40 rows added at 400"
     top, bottom = (page.exact_place(".two .box:nth-child(2)")[i] for i in (1, 3))
     pane = page.exact_place(".two .pane")
     assert pane[1] < top < bottom < pane[3]
+
+
+@pytest.mark.slow
+@in_browser
+def test_regions_are_filtered_by_kind_and_the_strongest_come_first(
+    page: Page, tmp_path: Path
+) -> None:
+    first = np.full((600, 480, 3), 120, np.uint8)
+    first[:, :20] = pair(600, 20)[0]  # by which the rows are aligned
+    second = first.copy()
+    first[120:150, 200:260] = second[30:60, 330:350] = second[200:260, 30:120] = 255
+    second = np.vstack([second[:400], 255 - pair(40, 480)[0], second[400:]])
+    page.open(written(tmp_path, first, second, options=("--align", "rows")))
+
+    def seen() -> tuple[str, int]:
+        """The numbers of the rows from the top, and how many boxes there are."""
+        rows = "".join(row.text[0] for row in page.find(".row"))
+        return rows, len(page.find(".two .box"))
+
+    kinds = [label.text for label in page.find("#kinds label")]
+    assert kinds == ["all 4", "added + 3", "removed \N{MINUS SIGN} 1"]
+    assert seen() == ("1234", 4)
+    strengths = [region["strength"] for region in page.record()["regions"]]
+    assert strengths[2] > strengths[1] > strengths[0]
+    page.click("strongest first")
+    assert seen() == ("4321", 4)  # nothing is as strong as a band
+    page.click("added + 3")
+    assert seen() == ("431", 3)
+    for key, number in [("p", 1), ("p", 3), ("n", 1), ("n", 4)]:
+        page.press(key)
+        assert chosen(page) == (f"{number} of 4", str(number), str(number))
+    page.press("f")
+    left, top, right, bottom = page.exact_place(".two .box:nth-child(3)")
+    page.mouse("Pressed", (left + right) / 2, (top + bottom) / 2)
+    page.mouse("Released", (left + right) / 2, (top + bottom) / 2)
+    assert chosen(page) == ("3 of 4", "3", "3")
+    page.click("strongest first")
+    page.click("removed \N{MINUS SIGN} 1")
+    assert seen() == ("2", 1)
+    page.press("n")
+    assert chosen(page) == ("2 of 4", "2", "2")
+    page.click("all 4")
+    page.press("f")
+    assert seen() == ("1234", 4)
+
+
+@pytest.mark.slow
+@in_browser
+def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> None:
+    first, second = np.full((2, 300, 400, 3), 200, np.uint8)
+    for picture, centre in ((first, (80, 80)), (second, (280, 220))):
+        cv2.circle(picture, centre, 15, (0, 0, 0), -1)
+        cv2.circle(picture, centre, 6, (90, 90, 90), -1)
+    second[20:50, 300:330] = 0
+    page.open(written(tmp_path, first, second))
+    page.press("0")
+    middle = page.seen(".one .sheet")[148:153, 178:183]
+    assert (middle[..., 0] - middle[..., 2] > 100).any()
+    for label, there in [("added + 1", False), ("moved \N{RIGHTWARDS ARROW} 2", True)]:
+        page.click(label)
+        middle = page.seen(".one .sheet")[140:160, 170:190]
+        assert (middle != 200).any() == there
+    page.press("b")
+    assert (page.seen(".one .sheet")[140:160, 170:190] == 200).all()
 
 
 @pytest.mark.slow
@@ -378,28 +442,26 @@ def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({}, "8 x 9 at 1, 2, 49 pixels, SSIM 0.123"),
+        ({"kind": "added"}, "added"),
         (
-            {"kind": "added", "strength": 0.456},
-            "added, 8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46",
+            {"kind": "moved", "moved": {"x": 5, "y": 6, "picture": "second"}},
+            "moved to 5, 6",
         ),
         (
-            {"kind": "moved", "moved": {"x": 5, "y": 6}},
-            "moved, 8 x 9 at 1, 2, partner at 5, 6, 49 pixels, SSIM 0.123",
+            {"kind": "moved", "moved": {"x": 5, "y": 6, "picture": "first"}},
+            "moved from 5, 6",
         ),
         (
             {"kind": "recoloured", "colours": ["#aa0000", "#00aa00"]},
-            "recoloured, 8 x 9 at 1, 2, #aa0000 to #00aa00, 49 pixels, SSIM 0.123",
-        ),
-        (
-            {"kind": None, "moved": None, "colours": None, "strength": None},
-            "8 x 9 at 1, 2, 49 pixels, SSIM 0.123",
+            "recoloured from #aa0000 to #00aa00",
         ),
     ],
 )
 def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
     place = {"x": 1, "y": 2, "width": 8, "height": 9, "area": 49, "ssim": 0.1234}
-    assert image_diff.region_text(place | values) == text
+    region = {"moved": None, "colours": None, "strength": 0.456, **place, **values}
+    rest = "8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46"
+    assert image_diff.region_text(region) == f"{text}, {rest}"
 
 
 # --- Head -----------------------------------------------------------------------------
@@ -660,7 +722,7 @@ def test_every_control_has_a_name_and_the_focus_is_seen(
     page.press("2")
     names = page.controls()
     assert names["radio"] == list(VIEWS)
-    assert names["checkbox"] == ["boxes"]
+    assert names["checkbox"] == ["boxes", "strongest first"]
     assert names["image"][:1] == ["first"]
     assert names["slider"] == ["line"]
     assert all(names["button"])

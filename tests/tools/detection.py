@@ -1,7 +1,8 @@
 """How many real changes are found, and how much else, on pictures of known truth.
 
     python tests/tools/detection.py [--half dev|held-out] [--short]
-                                    [--gray | --geometry | --boards | --parts]
+                                    [--gray | --geometry | --boards | --parts |
+                                     --changes]
     python tests/tools/detection.py --kind light digits [--half dev|held-out] [--list]
 
 base -> edited (boxes known) -> disturbed (noise, JPEG, ...) -> boxes found -> scores
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+import changes
 import checkout
 import image_diff
 import kinds
@@ -697,8 +699,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     measures.add_argument(
         "--parts", action="store_true", help="what elastic takes for drift"
     )
+    measures.add_argument(
+        "--changes", action="store_true", help="what regions are said to show"
+    )
     add_kinds(parser)
     options = parser.parse_args(argv)
+    if options.changes:
+        task = options.half, options.short, options.only, options.script
+        for line in changes.tables(changes.measure(*task, options.jobs)):
+            print(line)
+        return 0
     if options.kind:
         for line in of_kinds(options):
             print(line, flush=True)
