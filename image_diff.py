@@ -2529,7 +2529,7 @@ LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many
 CELL = 8  # pixels a side of the cells in which noise is measured
 LIT_CELL = 4  # pixels a side of those in which light is
 VALUES = np.arange(256.0)
-SAMPLED = 7.5e5  # pixels that the noise of a pair is measured on
+SAMPLED = 1.5e6  # pixels that a pair is explained by; half of it tells less surely
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 
 
