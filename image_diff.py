@@ -2384,16 +2384,19 @@ class Span(NamedTuple):
         return image[self.top : self.bottom, self.left : self.right]
 
     def grown(self, height: int, width: int, margin: int = MARGIN) -> Span:
-        """What the windows of all its pixels cover of a picture of that size.
+        """The span grown by a margin a side, as far as a picture of that size has it.
 
-        With another margin, what so many more pixels a side cover.
+        By default it is what the windows of all its pixels cover.
         """
         top, left = max(self.top - margin, 0), max(self.left - margin, 0)
         bottom = min(self.bottom + margin, height)
         return Span(top, bottom, left, min(self.right + margin, width))
 
-    def windows_of(self, unequal: Gray8) -> Span:
-        """What the windows that hold a set pixel of this span's mask cover."""
+    def centres_near(self, unequal: Gray8) -> Span:
+        """The bounds of the pixels whose windows hold a set pixel of this span's mask.
+
+        They may reach beyond the picture.
+        """
         x, y, width, height = cv2.boundingRect(unequal)
         top, left = self.top + y - MARGIN, self.left + x - MARGIN
         return Span(top, top + height + 2 * MARGIN, left, left + width + 2 * MARGIN)
@@ -3528,7 +3531,7 @@ def measure(
         if largest == 0:
             return Tally()
         unequal = unequal_mask(a, b)
-        part = around.windows_of(unequal).overlap(tile)
+        part = around.centres_near(unequal).overlap(tile)
         around_part = part.grown(height, width)
         inner = part.within(around_part)
         ssim, similarity = compare_tile(first, second, around_part, settings)
@@ -3984,8 +3987,8 @@ def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | No
     """The threshold of strong differences, and of faint ones; an SSIM in [0, 1] each.
 
     The strong one is Otsu's (1979, https://doi.org/10.1109/TSMC.1979.4310076), the
-    faint one the least that counts: Otsu's always splits, so it is no higher. One that
-    is asked for is the only one.
+    faint one the least that counts. Otsu's always finds a split, even of faint noise,
+    so it is at most that. One that is asked for is the only one.
     """
     if options.threshold is not None:
         return options.threshold, None
@@ -4766,15 +4769,15 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
     return np.where(white, np.uint8(255), np.uint8(0))
 
 
-def notes_on(pictures: Sequence[Picture], unnamed: bool) -> Iterator[str]:
+def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
     """What to tell of files beside the result: what of them was not compared.
 
-    unnamed: no page was asked for, so that the first was compared.
+    The page of a document that is None was not asked for, so the first was compared.
     """
     left_out = [
         f"{picture.pages - 1} of {picture.file.path}"
         for picture in pictures
-        if picture.pages > 1 and unnamed
+        if picture.pages > 1 and picture.file.page is None
     ]
     if left_out:
         counts = ", ".join(dict.fromkeys(left_out))
@@ -4793,7 +4796,7 @@ def compare_files(
     second_page: int | None = None,
     **changes: Any,
 ) -> Comparison:
-    """`compare_images` of two picture files, or of pages of documents, from 1.
+    """`compare_images` of two picture files, or of pages of documents, counted from 1.
 
     Where no page is named it is the first, and the notes tell how many are left out.
     Raises ImageDiffError, which names the file, where one cannot be read.
@@ -4803,6 +4806,8 @@ def compare_files(
     masks_first = [(path, 1) for path in paths]
     places = [(first, first_page), (second, second_page), *masks_first]
     one, other, *masks = read_images(places, options.dpi)
+    one = one._replace(file=one.file._replace(page=first_page))
+    other = other._replace(file=other.file._replace(page=second_page))
     painted = [painted_white(mask, one) for mask in masks]
     comparison = compare_images(
         one.pixels,
@@ -4813,9 +4818,9 @@ def compare_files(
     return replace(
         comparison,
         options=options,
-        first_file=one.file._replace(page=first_page),
-        second_file=other.file._replace(page=second_page),
-        notes=tuple(dict.fromkeys(notes_on([one, other], first_page is None))),
+        first_file=one.file,
+        second_file=other.file,
+        notes=tuple(dict.fromkeys(notes_on([one, other]))),
     )
 
 
@@ -5212,7 +5217,7 @@ def registration(alignment: Alignment) -> str:
         return f"alignment {alignment.method}: {covered}"
     agreement = f"{matches} matches agree"
     if matches < WEAK:
-        agreement = f"registered by {matches} matches only: look at second.png"
+        agreement = f"registered by {matches} matches only: check how it lies"
     return f"alignment {alignment.method}: {agreement}, {covered}"
 
 
@@ -5301,8 +5306,11 @@ def as_text(comparison: Comparison) -> str:
         lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
     if comparison.unequal_pixels != 0:
-        threshold = f"{comparison.threshold:.4f}"
-        lines.append(f"threshold: an SSIM of {threshold} or less differs")
+        differs = f"an SSIM of {comparison.threshold:.4f} or less differs"
+        faint = comparison.faint_threshold
+        if faint is not None and faint > comparison.threshold:
+            differs += f", and of {faint:.4f} in parts that are faint throughout"
+        lines.append(f"threshold: {differs}")
     return "\n".join(lines)
 
 
@@ -6251,12 +6259,15 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
 
 def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
     """Raise ImageDiffError where a file to write is a folder, or one of the inputs."""
-    inputs = [file for file in (comparison.first_file, comparison.second_file) if file]
+    files = comparison.first_file, comparison.second_file
+    inputs = [file.stat for file in files if file]
+    masks, _ = masks_and_rectangles(comparison.options)
+    inputs += [os.stat(mask) for mask in masks if os.path.exists(mask)]
     for target in filter(os.path.exists, targets):
         fault = ""
         if os.path.isdir(target):
             fault = "is a folder"
-        elif any(os.path.samestat(os.stat(target), file.stat) for file in inputs):
+        elif any(os.path.samestat(os.stat(target), stat) for stat in inputs):
             fault = "is an input"
         if fault:
             remedy = "name another folder for the output"

@@ -82,7 +82,10 @@ def with_spots(*spots: tuple[int, int, int, int]) -> Picture:
 
 HUE = FLAT.copy()
 HUE[20:60, 20:60] = (230, 195, 198)  # of the same luma
-THRESHOLD = r"threshold: an SSIM of 0\.\d{4} or less differs"
+THRESHOLD = (
+    r"threshold: an SSIM of 0\.\d{4} or less differs"
+    r"(, and of 0\.6471 in parts that are faint throughout)?"
+)
 VERDICTS: dict[str, tuple[Picture, dict[str, Any], str]] = {
     "one region": (
         with_spots((50, 40, 10, 0)),
@@ -503,6 +506,20 @@ def test_output_that_would_overwrite_an_input(
     assert contents(tmp_path) == before
 
 
+def test_output_that_would_overwrite_a_mask(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = tmp_path / "thresh.png"
+    picture = cv2.imread(str(PAIRS[1][0]))
+    assert cv2.imwrite(str(mask), np.zeros_like(picture))
+    before = contents(tmp_path)
+    pair = list(map(str, PAIRS[1]))
+    options = ["--ignore", str(mask), "--no-window", "-o", str(tmp_path)]
+    assert main([*pair, *options]) == 2
+    assert f"{mask} is an input" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
 def test_read_only_output_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -756,7 +773,10 @@ def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     comparison = compare_files(first, second)
     lines = captured.out.splitlines()
     used = f"threshold: an SSIM of {comparison.threshold:.4f} or less differs"
-    assert lines[-1] == used
+    faint = (
+        f"and of {comparison.faint_threshold:.4f} in parts that are faint throughout"
+    )
+    assert lines[-1] == f"{used}, {faint}"
     assert lines[0] == f"SSIM: {comparison.score}"
     assert float(lines[0].removeprefix("SSIM: ")) == comparison.score
     share = f"{100 * comparison.different_fraction:.3g} % of the picture"

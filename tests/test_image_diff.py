@@ -1862,6 +1862,8 @@ def test_pages_left_out_are_noted(tmp_path: Path) -> None:
     pages[0].save(still)
     text = f"first pages compared; pages left out: 2 of {path}"
     assert compare_files(path, still).notes == (text,)
+    assert compare_files(still, path, first_page=1).notes == (text,)
+    assert compare_files(path, still, first_page=2).notes == ()
     assert compare_files(still, still).notes == ()
 
 

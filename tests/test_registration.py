@@ -88,7 +88,7 @@ def test_large_pictures_are_registered_to_hundredths_of_a_pixel() -> None:
 @pytest.mark.parametrize(
     ("matches", "text"),
     [
-        (26, "registered by 26 matches only: look at second.png, 99 % covered"),
+        (26, "registered by 26 matches only: check how it lies, 99 % covered"),
         (50, "50 matches agree, 99 % covered"),
     ],
 )
