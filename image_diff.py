@@ -12,17 +12,19 @@
 What stands above it reads and computes; what stands below it draws, shows, saves and
 prints. Where a change goes, beside the README's table of its kind:
 
-    an option            `Options` if it changes the result, with `add_comparing`;
-                         else `Command`, with `add_output`
+    an option            `Options` and `LIMITS` if it changes the result, with
+                         `add_comparing`; else `Command`, with `add_output`
     a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
-    an alignment         `ALIGNMENTS` and `align`
+    an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
     the threshold        `find_threshold`
     words of the result  `verdict`, `explanations`; of a pair of many `as_facts`
-    a key of the JSON    `EMPTY` and `as_record`, or `region_records`
+    a key of the JSON    `EMPTY`, `as_record` and `EQUAL`, or `region_records`
     a saved file         `files_of`; of a run of many the section Results
-    a view of a report   `VIEWS` and `SCRIPT`
-    of the overview      `overview_row` and `OVERVIEW_SCRIPT`
-    an exit status       `ExitStatus`, and who returns it: `run_pair`, `status_of_many`
+    a view of a report   `VIEWS`, its class in `PAGE`, its control in `SCRIPT`
+    what the overview    `overview_row`, and `item` in `OVERVIEW_SCRIPT`
+    shows
+    an exit status       `ExitStatus`, and who returns it: `run_pair`,
+                         `status_of_many`, or `main` for what is raised
 
 Exit status:
     0 compared

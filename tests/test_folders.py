@@ -699,6 +699,7 @@ def test_options_hold_for_every_pair(
     assert records["page 1.png"]["width"] == 60
 
 
+@pytest.mark.slow
 def test_names_of_any_bytes(tmp_path: Path) -> None:
     names = [
         b"line\nbreak.png",
@@ -979,6 +980,7 @@ def test_a_refused_thread_ends_the_run(
     assert_nothing_half_written(output)
 
 
+@pytest.mark.slow
 def test_a_limit_of_processes_ends_the_run() -> None:
     """As another user, as root has no such limit; the modules are imported before."""
     with TemporaryDirectory() as name:
@@ -1212,6 +1214,7 @@ def put_folder(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("swap", [put_link, put_folder])
+@pytest.mark.slow
 def test_another_folder_in_its_place_is_compared(
     runs: Runs, swap: Callable[[Path], None]
 ) -> None:
@@ -1514,6 +1517,7 @@ def test_two_documents_are_a_folder_of_pages(
     assert list((output / "pairs").iterdir()) == [changed_page]
 
 
+@pytest.mark.slow
 def test_what_is_known_of_pages_is_not_computed_again(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     save_pages(tmp_path / "first/a.tif", 1, 2)

@@ -1024,6 +1024,7 @@ def test_a_hue_of_equal_brightness_counts_but_for_gray() -> None:
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 999), sigma=st.integers(0, 4), offset=st.integers(-9, 9))
+@pytest.mark.slow
 def test_weighing_is_symmetric(seed: int, sigma: int, offset: int) -> None:
     first = random_picture(seed, 90, 120, 3) // 2 + 40
     second = noisy(first, sigma, seed)
@@ -1134,6 +1135,7 @@ DEPTHS: dict[str, tuple[Any, int]] = {
 @example(
     size=(200, 800), depth="float", changes=9, ignore=(0, 0, 9, 9), gray=True, seed=0
 )
+@pytest.mark.slow
 def test_unequal_pixels_and_the_largest_difference_are_numpys(
     size: tuple[int, int],
     depth: str,
@@ -1430,6 +1432,7 @@ def test_ignore_outside_of_the_picture(place: tuple[int, int, int, int]) -> None
     width=st.integers(21, 60),
     height=st.integers(21, 60),
 )
+@pytest.mark.slow
 def test_an_ignored_rectangle_never_holds_a_different_pixel(
     seed: int, x: int, y: int, width: int, height: int
 ) -> None:
@@ -1517,6 +1520,7 @@ BOXES = st.lists(
 
 @settings(max_examples=300)
 @given(boxes=BOXES, gap=st.integers(0, 15))
+@pytest.mark.slow
 def test_merging_is_joining_any_two_until_none_are_near(
     boxes: list[Box], gap: int
 ) -> None:
@@ -1836,6 +1840,7 @@ def regions_and_mask(comparison: Comparison) -> tuple[Any, bytes, float]:
 
 @settings(max_examples=25)
 @given(threshold=st.floats(0, 1), min_area=st.integers(0, 2000))
+@pytest.mark.slow
 def test_another_threshold_is_as_comparing_anew(
     threshold: float, min_area: int
 ) -> None:

@@ -542,6 +542,7 @@ NO_THREAD = (
 )
 
 
+@pytest.mark.slow
 def test_threads_that_the_system_refuses(
     tmp_path: Path, large: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -561,6 +562,7 @@ def test_threads_that_the_system_refuses(
     assert ends[:-1] == [2] * (len(ends) - 1)
 
 
+@pytest.mark.slow
 def test_a_limit_of_threads() -> None:
     """As another user, as root has no such limit; the modules are imported before."""
     with TemporaryDirectory() as name:
