@@ -21,7 +21,7 @@ prints. Where a change goes, beside the README's table of its kind:
     a key of the JSON    `EMPTY`, `as_record` and `EQUAL`, or `region_records`
     a saved file         `files_of`; of a run of many the section Results
     a view of a report   `VIEWS`, its class in `PAGE`, its control in `SCRIPT`
-    what the overview    `overview_row`, and `item` in `OVERVIEW_SCRIPT`
+    what the overview    `overview_row`, and `OVERVIEW_SCRIPT` where it makes an item
     shows
     an exit status       `ExitStatus`, and who returns it: `run_pair`,
                          `status_of_many`, or `main` for what is raised
