@@ -2744,9 +2744,9 @@ SLIGHTLY = 8.0  # levels
 def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
     """Whether two pictures are drawn, and what differs is no noise of compression.
 
-    a, b: (H, W, 3) in levels. Letters that another
-    system drew differ strongly: at most a quarter of what is unequal is weak. Of what
-    JPEG 50 to 95 leave around letters it is 0.44 and more.
+    a, b: (H, W, 3) in levels. Letters that another system drew differ strongly: at most
+    a quarter of what is unequal is weak. Of what JPEG 50 to 95 leave around letters it
+    is 0.44 and more.
     """
     difference = largest_channel(cv2.absdiff(a, b))
     flat = float(np.mean(np.maximum(spread.x, spread.y) == 0))
@@ -2873,6 +2873,12 @@ def colours_of(image: Image) -> list[Image]:
     """
     _, *colours = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb))
     return colours
+
+
+def colour_differences(a: Image, b: Image) -> list[Image]:
+    """Cr and Cb of two (H, W, 3) images of one type, first less second: float32."""
+    pairs = zip(colours_of(a), colours_of(b), strict=True)
+    return [cv2.subtract(p, q, dtype=cv2.CV_32F) for p, q in pairs]
 
 
 MEDIAN_SQUARE = 0.455  # of a normal deviate
@@ -3209,32 +3215,23 @@ def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
     return Sample(bands, scale(a), scale(b), counted)
 
 
-def with_noise(
-    first: Image, second: Image, ignored: Gray8 | None, explanation: Explanation
-) -> Explanation:
-    """The explanation, with the noise that two (H, W, 3) pictures have in its light."""
-    sampled = sample(first, second, ignored)
-    if sampled is None:
-        return explanation._replace(noise=np.zeros(256, np.float32), sigma=0.0)
+def with_noise(sampled: Sample, explanation: Explanation) -> Explanation:
+    """The explanation, with the noise that a sample has in its light."""
     bands, a, b, counted = sampled
     light = explanation.light
     if light:
-        scale = scale_of(first, second)
-        lit = [
-            relit(scale(band.of(first)), scale(band.of(second)), band, light)
-            for band in bands
-        ]
-        a = np.vstack(lit)
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+        both = np.split(a, len(bands)), np.split(b, len(bands))
+        tiles = zip(*both, bands, strict=True)
+        a = np.vstack([relit(p, q, band, light) for p, q, band in tiles])
+    x, y = Sample(bands, a, b, counted).grays()
     noise, sigma = noise_by_activity(x, y, counted, explanation.resolved)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
-    colours = zip(colours_of(a), colours_of(b.astype(a.dtype)), strict=True)
-    differences = [cv2.subtract(p, q, dtype=cv2.CV_32F) for p, q in colours]
+    colours = colour_differences(a, b.astype(a.dtype))
     return explanation._replace(
         grain=grain_of(y - x, counted),
-        colour_grain=max(grain_of(d, counted) for d in differences),
+        colour_grain=max(grain_of(d, counted) for d in colours),
     )
 
 
@@ -3265,14 +3262,14 @@ def explain(
             return Explanation(tone=tone)
         camera = is_of_camera(a, b, spread, counted)
     camera = camera and options.noise == "auto"
-    resolved = not interpolated and not are_drawn_anew(a, b, spread)
-    explanation = Explanation(camera, interpolated, resolved)
+    explanation = Explanation(camera, interpolated)
     if may_be_lit(a, b, spread, explanation, options):
         light = light_of_pair(first, second, ignored, scale_of(first, second))
         explanation = explanation._replace(light=light)
     if not camera:
         return explanation
-    return with_noise(first, second, ignored, explanation)
+    resolved = not interpolated and not are_drawn_anew(a, b, spread)
+    return with_noise(sampled, explanation._replace(resolved=resolved))
 
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
@@ -3295,10 +3292,7 @@ def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -
 
 def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
     """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
-    cr, cb = (
-        cv2.subtract(p, q, dtype=cv2.CV_32F)
-        for p, q in zip(colours_of(a), colours_of(b), strict=True)
-    )
+    cr, cb = colour_differences(a, b)
     sum_cr = window_sum(cr, cv2.CV_32F)
     sum_cb = window_sum(cb, cv2.CV_32F)
     mean_square = cv2.add(cv2.multiply(sum_cr, sum_cr), cv2.multiply(sum_cb, sum_cb))
@@ -3605,7 +3599,8 @@ def noise_left(
     """
     if explanation.noise is None:
         return explanation
-    found = [with_noise(x, y, None, explanation).noise for x, y in pairs]
+    samples = [sample(x, y, None) for x, y in pairs]
+    found = [with_noise(sampled, explanation).noise for sampled in samples if sampled]
     noises = [noise for noise in found if noise is not None]
     return explanation._replace(noise=np.max(noises, axis=0))
 
