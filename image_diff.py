@@ -6311,7 +6311,8 @@ FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a windo
 BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
-SETTLING = 200  # ticks of 10 ms in which a window manager moves new windows
+ANSWERING = 500  # ticks of 10 ms in which a window manager takes up new windows
+SETTLING = 200  # ticks of 10 ms in which it moves them
 BLINK = 40  # ticks of 10 ms for which each picture is shown
 CLOSEST = 32  # screen pixels for a pixel, at most
 LOOKS = "n", "p", "+", "-", "0"
@@ -6444,6 +6445,18 @@ def place_windows(layout: Layout, opened: Collection[str]) -> None:
         cv2.moveWindow(title, left, top)
 
 
+def wait_for_manager() -> None:
+    """Wait until a window manager, if there is one, has put new windows somewhere.
+
+    Until then all stand in the corner, and a size that they are given is lost.
+    """
+    for _ in range(ANSWERING):
+        lefts = [left for left, *_ in picture_places(TITLES)]
+        if sum(left > 0 for left in lefts) > 1:
+            break
+        cv2.waitKeyEx(10)
+
+
 def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     """Open the four windows, with the sliders, and give where these stand."""
     # Qt brings zoom with the wheel, panning and the pixels' values.
@@ -6456,6 +6469,7 @@ def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
+    wait_for_manager()
     place_windows(layout, TITLES)
     return Sliders(threshold, min_area)
 

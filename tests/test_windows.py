@@ -250,11 +250,20 @@ def test_windows_find_their_places_under_a_slow_window_manager(
 ) -> None:
     assert screen.manager
     screen.manager.send_signal(signal.SIGSTOP)
-    screen.start(*written(tmp_path, (32, 32)))
+    screen.start(*written(tmp_path, (320, 180)))
     processes.wait_for(lambda: set(screen.windows()) == ALL)
-    time.sleep(1)  # so slow it is
+    time.sleep(2.5)  # so slow it is
     screen.manager.send_signal(signal.SIGCONT)
-    processes.wait_for(lambda: not covered(list(screen.windows().values())))
+    layout = image_diff.lay_out(320, 180, SIZE)
+    width, height = layout.room
+
+    def is_placed() -> bool:
+        windows = screen.windows()
+        place = windows["Original"]
+        size = width, height + image_diff.BARS
+        return place[2:] == size and not covered(list(windows.values()))
+
+    processes.wait_for(is_placed, "the windows stand side by side")
 
 
 @pytest.mark.slow
