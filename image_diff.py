@@ -2793,14 +2793,21 @@ def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
     return of_first * of_second > 0 and most > 0.7 and least > 0.15 and unlit > 0.5
 
 
-def activity_of(x: Image, y: Image) -> Gray8:
-    """By how much the values around each pixel range, in the calmer of two pictures.
+def ranges_of(x: Image, y: Image) -> list[Image]:
+    """By how much the values around each pixel of two pictures range, in each.
 
-    x, y: (H, W) in levels. Returns (H, W) uint8. A camera's noise widens the range
-    where it is strong, and that of JPEG gathers around edges: so noise is known by it.
+    x, y: (H, W) in levels.
     """
     around = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
-    ranges = [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
+    return [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
+
+
+def activity_of(ranges: Sequence[Image]) -> Gray8:
+    """The range in the calmer of two pictures: (H, W) uint8.
+
+    A camera's noise widens the range where it is strong, and that of JPEG gathers
+    around edges: so noise is known by it.
+    """
     return cv2.convertScaleAbs(cv2.min(*ranges))
 
 
@@ -2823,6 +2830,7 @@ def highest_of_noise(variances: Image) -> float:
 
 VARIED = 0.02  # levels^2: some pixel of the window differs by one level
 MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
+WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
 
 def noise_by_activity(
@@ -2839,7 +2847,9 @@ def noise_by_activity(
     variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
     kept = counted[every_fifth]
     variances = variance[every_fifth][kept]
-    activity = activity_of(x, y)[every_fifth][kept]
+    ranges = [picture[every_fifth][kept] for picture in ranges_of(x, y)]
+    activity = activity_of(ranges).ravel()
+    widest = np.maximum(*ranges)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     levels, known = [], []
@@ -2847,7 +2857,11 @@ def noise_by_activity(
         members = variances[group == index]
         if len(members) >= 40:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
-            most = max(common, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
+            most = common
+            if resolved and levels:
+                range_of_noise = float(np.median(widest[group == index]))
+                most = min(most, max(levels) + WIDTH_OF_NOISE * range_of_noise**2)
+            most = max(most, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
             level = highest_of_noise(members)
             varied = members[members > VARIED]
             # Compression leaves the others equal.
@@ -3431,7 +3445,8 @@ def noise_around(
     """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
     height, width = first.shape[:2]
     wide = span.grown(height, width, REACH)
-    activity = activity_of(gray(scale(wide.of(first))), gray(scale(wide.of(second))))
+    x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
+    activity = activity_of(ranges_of(x, y))
     return cv2.LUT(span.within(wide).of(activity), by_activity)
 
 
