@@ -2852,7 +2852,8 @@ def noise_by_activity(
     widest = np.maximum(*ranges)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
-    levels, known = [], []
+    levels: list[float] = []
+    known: list[int] = []
     for index in range(len(ACTIVITIES) - 1):
         members = variances[group == index]
         if len(members) >= 40:  # fewer say little: the nearest below decides
