@@ -2181,13 +2181,13 @@ def test_a_cluster_without_workers_is_given_up(
     """When the last has gone in the midst of a run."""
     monkeypatch.setattr(image_diff, "LONELY", 1)
     address = cluster.scheduler_address
-    keep = image_diff.keep
+    keep = image_diff.keep_outcome
 
     def keep_and_close(*arguments: Any) -> Any:
         cluster.scale(0)
         return keep(*arguments)
 
-    monkeypatch.setattr(image_diff, "keep", keep_and_close)
+    monkeypatch.setattr(image_diff, "keep_outcome", keep_and_close)
     arguments = [*folders(many), "--scheduler", address, "-o", str(many / "out")]
     assert main(arguments) == 2
     out, err = capsys.readouterr()

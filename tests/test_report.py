@@ -608,7 +608,7 @@ def test_rows_that_one_picture_has_are_tinted_and_striped_in_the_other(
     comparison = image_diff.compare_images(first, second, align="rows")
     (band,) = comparison.bands
     path = f"M0 {band.y}h300v{band.height}h-300z"
-    paths = image_diff.overlays(comparison)
+    paths = image_diff.svg_paths(comparison)
     has = title == "second"
     assert paths["had"][title] == (path if has else "")
     assert paths["lacking"][title] == ("" if has else path)
