@@ -5399,7 +5399,7 @@ label input { position: absolute; opacity: 0; }
 #verdict .different { background: #c8002a; }
 """
 # What both scripts share.
-HELPERS = """
+HELPERS = """\
 const by = id => document.getElementById(id);
 const data = JSON.parse(by("data").textContent);
 const query = new URLSearchParams(location.hash.slice(1));
@@ -5424,6 +5424,224 @@ const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
+
+
+def fill(page: str, script: str, values: dict[str, Any]) -> str:
+    """The head and a page, with the script and the values in their places.
+
+    Every value stands in the page as it is, so names must have been escaped.
+    """
+    import base64
+    import hashlib
+    from string import Template
+
+    script = HELPERS + script
+    digest = hashlib.sha256(script.encode()).digest()
+    script_hash = f"sha256-{base64.b64encode(digest).decode()}"
+    template = Template(PAGE_HEAD + page)
+    return template.substitute(values, script=script, hash=script_hash)
+
+
+def as_data(values: object) -> str:
+    """Values as JSON that a page holds: no text ends the element around it."""
+    return to_json(values).replace("<", "\\u003c")
+
+
+def as_name(text: str) -> str:
+    """A name of any bytes as text that a page can show."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def option_words(options: Options, others: Options = Options()) -> list[str]:
+    """The words of a command line for the options that differ from the others."""
+    words = []
+    for name, value in vars(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value == getattr(others, name):
+            continue
+        if value is True:
+            words.append(flag)
+        elif name == "ignore":
+            for part in value:
+                place = part if isinstance(part, str) else ",".join(map(str, part))
+                words += [flag, place]
+        else:
+            words += [flag, str(value)]
+    return words
+
+
+def command_of(comparison: Comparison) -> str:
+    """The command that repeats a comparison; none, where arrays were compared.
+
+    Of pages it compares their documents.
+    """
+    import shlex
+
+    if comparison.first_file is None or comparison.second_file is None:
+        return ""
+    paths = comparison.first_file.path, comparison.second_file.path
+    words = option_words(comparison.options)
+    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
+
+
+def outline(box: Band) -> str:
+    """A rectangle of the canvas as the path of an SVG."""
+    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
+
+
+def arrow(region: Region) -> str:
+    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    start, end = (complex(*point) for point in way_of(region))
+    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
+    points = start, end, left, end, right
+    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
+
+
+def ignored_outlines(ignored: Gray8 | None) -> str:
+    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
+    if ignored is None:
+        return ""
+    method = cv2.CHAIN_APPROX_SIMPLE
+    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
+    paths = []
+    for contour in contours:
+        points = " ".join(str(number) for number in contour.ravel().tolist())
+        paths.append(f"M{points}z")
+    return "".join(paths)
+
+
+def svg_paths(comparison: Comparison) -> Record:
+    """What the pages tint and stripe over each picture, as paths of an SVG."""
+    ignored = ignored_outlines(comparison.ignored)
+    had, lacking = {}, {}
+    for which, title in (("first", "Original"), ("second", "Modified")):
+        missing = [band for band in comparison.of_one if is_lacking(band, title)]
+        there = [band for band in comparison.of_one if not is_lacking(band, title)]
+        lacking[which] = "".join(outline(band) for band in missing) + ignored
+        had[which] = "".join(outline(band) for band in there)
+    ways = [
+        arrow(region)
+        for region in comparison.regions
+        if region.moved and region.moved.onward
+    ]
+    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
+
+
+def in_4_digits(score: float) -> str:
+    """A score as it is shown to people: only 1 is 1."""
+    return f"{math.floor(10000 * score) / 10000:.4f}"
+
+
+def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
+    """What the head of a report tells: a name, a value and, of some, more on hover."""
+    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
+    if comparison.unequal_pixels and comparison.largest_difference is not None:
+        most = f"by at most {comparison.largest_difference:.3g} of 255"
+        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
+    facts.append(["size", "{} x {}".format(*comparison.first_size)])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.different_fraction:
+        facts.append(["threshold", f"{comparison.threshold:.4f}"])
+        if comparison.faint_threshold is not None:
+            facts.append(["faint threshold", f"{comparison.faint_threshold:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    facts.extend([line] for line in layout_text(comparison))
+    if comparison.alignment and comparison.alignment.transform:
+        facts.append([registration(comparison.alignment)])
+    if comparison.noise is not None:
+        facts.append(["noise not counted", f"sigma {comparison.noise:.2g} of 255"])
+    if comparison.light:
+        facts.append(["light not counted", light_text(comparison.light)])
+    words = option_words(comparison.options)
+    if words:
+        facts.append(["options", as_name(" ".join(words))])
+    return facts
+
+
+VIEWS = {  # the views of a report, each a class of its stage, and what is told of each
+    "side": "both pictures as they were compared",
+    "swipe": "the first picture left of the line, the second right: drag the grip",
+    "blend": "the second picture over the first, as dense as the slider says",
+    "toggle": "one picture at a time: space or a click shows the other",
+    "overlay": "the first picture in gray; what differs is red",
+    "diff": "how similar each place is: white is the same, dark differs",
+    "thresh": "what counts as different is white",
+}
+
+
+class Mark(NamedTuple):
+    """How the report marks what happened: told apart without colours, too."""
+
+    sign: str
+    colour: str
+    line: str
+
+
+MARKS = {
+    "added": Mark("+", "#00785a", "2px solid"),
+    "removed": Mark("\u2212", "#b34700", "2px dashed"),
+    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
+    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
+    "changed": Mark("", "#e0002b", "2px solid"),
+}
+
+
+def region_text(region: Record) -> str:
+    """What is to be told of a region of a record in its row."""
+    size = f"{region['width']} x {region['height']}"
+    facts = [event_text(region), f"{size} at {region['x']}, {region['y']}"]
+    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
+    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
+
+
+def entries_of(comparison: Comparison, record: Record) -> list[Record]:
+    """What the page marks and lists: the regions, then the bands."""
+    regions = zip(comparison.regions, record["regions"], strict=True)
+    found = [
+        (region.kind, region.strength, region[:4], region_text(told))
+        for region, told in regions
+    ]
+    for band in comparison.bands:
+        kind = "added" if band.kind == "inserted" else "removed"
+        found.append((kind, 1, band[1:5], band_text(band)))
+    height, width = comparison.mask.shape
+    entries = []
+    for number, (kind, strength, box, text) in enumerate(found, 1):
+        mark, (x, y, wide, high) = MARKS[kind], box
+        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
+        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
+        values = {
+            "number": number,
+            "label": f"{number} {mark.sign}".strip(),
+            "kind": kind,
+            "strength": strength,
+            "box": box,
+            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
+            "text": text,
+        }
+        entries.append(values)
+    return entries
+
+
+def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
+    """The kinds that there are, and how the page names each: with sign and count."""
+    counts = Counter(entry["kind"] for entry in entries)
+    labels = {
+        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
+        for kind in KINDS
+        if kind in counts
+    }
+    return {"all": f"all {len(entries)}", **labels}
+
+
+def input_of(record: Record, which: str) -> str:
+    """An input as a person names it; an array has no path."""
+    path = str(record[which] or which)
+    page = record[f"{which}_page"]
+    return path if page is None else f"{path}, page {page}"
+
 
 # Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
 # still respond: no style of theirs hangs on what changes or on `:has`. The brightness
@@ -5497,7 +5715,7 @@ patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/
 </pattern></svg><script type="application/json" id="data">$data</script>
 <script>$script</script></html>
 """
-SCRIPT = """
+SCRIPT = """\
 const { entries, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
 const look = { scale: 1, x: 0, y: 0, fits: true };  // x, y: what is in the middle
@@ -5658,223 +5876,6 @@ new ResizeObserver(settle).observe(one);
 """
 
 
-def fill(page: str, script: str, values: dict[str, Any]) -> str:
-    """The head and a page, with the script and the values in their places.
-
-    Every value stands in the page as it is, so names must have been escaped.
-    """
-    import base64
-    import hashlib
-    from string import Template
-
-    script = HELPERS + script
-    digest = hashlib.sha256(script.encode()).digest()
-    script_hash = f"sha256-{base64.b64encode(digest).decode()}"
-    template = Template(PAGE_HEAD + page)
-    return template.substitute(values, script=script, hash=script_hash)
-
-
-def as_data(values: object) -> str:
-    """Values as JSON that a page holds: no text ends the element around it."""
-    return to_json(values).replace("<", "\\u003c")
-
-
-def as_name(text: str) -> str:
-    """A name of any bytes as text that a page can show."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def option_words(options: Options, others: Options) -> list[str]:
-    """The words of a command line for the options that differ from the others."""
-    words = []
-    for name, value in vars(options).items():
-        flag = f"--{name.replace('_', '-')}"
-        if value == getattr(others, name):
-            continue
-        if value is True:
-            words.append(flag)
-        elif name == "ignore":
-            for part in value:
-                place = part if isinstance(part, str) else ",".join(map(str, part))
-                words += [flag, place]
-        else:
-            words += [flag, str(value)]
-    return words
-
-
-def command_of(comparison: Comparison) -> str:
-    """The command that repeats a comparison; none, where arrays were compared.
-
-    Of pages it compares their documents.
-    """
-    import shlex
-
-    if comparison.first_file is None or comparison.second_file is None:
-        return ""
-    paths = comparison.first_file.path, comparison.second_file.path
-    words = option_words(comparison.options, Options())
-    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
-
-
-def outline(box: Band) -> str:
-    """A rectangle of the canvas as the path of an SVG."""
-    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
-
-
-def arrow(region: Region) -> str:
-    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
-    start, end = (complex(*point) for point in way_of(region))
-    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
-    points = start, end, left, end, right
-    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
-
-
-def ignored_outlines(ignored: Gray8 | None) -> str:
-    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
-    if ignored is None:
-        return ""
-    method = cv2.CHAIN_APPROX_SIMPLE
-    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
-    paths = []
-    for contour in contours:
-        points = " ".join(str(number) for number in contour.ravel().tolist())
-        paths.append(f"M{points}z")
-    return "".join(paths)
-
-
-def svg_paths(comparison: Comparison) -> Record:
-    """What the pages tint and stripe over each picture, as paths of an SVG."""
-    ignored = ignored_outlines(comparison.ignored)
-    had, lacking = {}, {}
-    for which, title in (("first", "Original"), ("second", "Modified")):
-        missing = [band for band in comparison.of_one if is_lacking(band, title)]
-        there = [band for band in comparison.of_one if not is_lacking(band, title)]
-        lacking[which] = "".join(outline(band) for band in missing) + ignored
-        had[which] = "".join(outline(band) for band in there)
-    ways = [
-        arrow(region)
-        for region in comparison.regions
-        if region.moved and region.moved.onward
-    ]
-    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
-
-
-def in_4_digits(score: float) -> str:
-    """A score as it is shown to people: only 1 is 1."""
-    return f"{math.floor(10000 * score) / 10000:.4f}"
-
-
-def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
-    """What the head of a report tells: a name, a value and, of some, more on hover."""
-    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
-    if comparison.unequal_pixels and comparison.largest_difference is not None:
-        most = f"by at most {comparison.largest_difference:.3g} of 255"
-        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
-    facts.append(["size", "{} x {}".format(*comparison.first_size)])
-    if comparison.second_size != comparison.first_size:
-        facts.append(["second", "{} x {}".format(*comparison.second_size)])
-    if comparison.different_fraction:
-        facts.append(["threshold", f"{comparison.threshold:.4f}"])
-        if record.get("faint_threshold") is not None:
-            facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
-    if record.get("likeness") is not None:
-        facts.append(["likeness", f"{record['likeness']:.4f}"])
-    facts.extend([line] for line in layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        facts.append([registration(comparison.alignment)])
-    if record["noise"] is not None:
-        facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
-    if record.get("light") is not None:
-        facts.append(["light not counted", light_text(Light(**record["light"]))])
-    words = option_words(comparison.options, Options())
-    if words:
-        facts.append(["options", as_name(" ".join(words))])
-    return facts
-
-
-VIEWS = {  # the views of a report, and what is told of each
-    "side": "both pictures as they were compared",
-    "swipe": "the first picture left of the line, the second right: drag the grip",
-    "blend": "the second picture over the first, as dense as the slider says",
-    "toggle": "one picture at a time: space or a click shows the other",
-    "overlay": "the first picture in gray; what differs is red",
-    "diff": "how similar each place is: white is the same, dark differs",
-    "thresh": "what counts as different is white",
-}
-
-
-class Mark(NamedTuple):
-    """How the report marks what happened: told apart without colours, too."""
-
-    sign: str
-    colour: str
-    line: str
-
-
-MARKS = {
-    "added": Mark("+", "#00785a", "2px solid"),
-    "removed": Mark("\u2212", "#b34700", "2px dashed"),
-    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
-    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
-    "changed": Mark("", "#e0002b", "2px solid"),
-}
-
-
-def region_text(region: Record) -> str:
-    """What is to be told of a region of a record in its row."""
-    size = f"{region['width']} x {region['height']}"
-    facts = [event_text(region), f"{size} at {region['x']}, {region['y']}"]
-    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
-
-
-def entries_of(comparison: Comparison, record: Record) -> list[Record]:
-    """What the page marks and lists: the regions, then the bands."""
-    regions = zip(comparison.regions, record["regions"], strict=True)
-    found = [
-        (region.kind, region.strength, region[:4], region_text(told))
-        for region, told in regions
-    ]
-    for band in comparison.bands:
-        kind = "added" if band.kind == "inserted" else "removed"
-        found.append((kind, 1, band[1:5], band_text(band)))
-    height, width = comparison.mask.shape
-    entries = []
-    for number, (kind, strength, box, text) in enumerate(found, 1):
-        mark, (x, y, wide, high) = MARKS[kind], box
-        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
-        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
-        values = {
-            "number": number,
-            "label": f"{number} {mark.sign}".strip(),
-            "kind": kind,
-            "strength": strength,
-            "box": box,
-            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
-            "text": text,
-        }
-        entries.append(values)
-    return entries
-
-
-def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
-    """The kinds that there are, and how the page names each: with sign and count."""
-    counts = Counter(entry["kind"] for entry in entries)
-    labels = {
-        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
-        for kind in KINDS
-        if kind in counts
-    }
-    return {"all": f"all {len(entries)}", **labels}
-
-
-def input_of(record: Record, which: str) -> str:
-    """An input as a person names it; an array has no path."""
-    path = str(record[which] or which)
-    page = record[f"{which}_page"]
-    return path if page is None else f"{path}, page {page}"
-
-
 def report_page(comparison: Comparison, record: Record) -> str:
     """The report of a pair: an HTML page that shows the pictures that lie beside it.
 
@@ -5918,89 +5919,6 @@ def report_page(comparison: Comparison, record: Record) -> str:
     return fill(PAGE, SCRIPT, values)
 
 
-# The head of the overview; the rows, what is told of them, and the script follow.
-OVERVIEW = """\
-ul { padding: 0 max(12px, 1vw); list-style: none; }
-ul:empty { height: 7800px; }
-.grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
-li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
-li { border: solid #888; border-width: 0 0 1px 5px; }
-.different, .error { border-left-color: var(--mark); }
-li p { flex: 1 1 15em; min-width: 0; }
-li > a { flex: 0 1 min(160px, 30%); min-height: 118px; overflow: hidden; }
-li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
-li a p { display: inline-block; padding: 8px; height: 94px; background: var(--soft); }
-.large { grid-column: 1 / -1; }
-.large > a { flex: 1 1 300px; }
-.large img { max-height: 75vh; }
-@media (min-width: 761px) { nav { position: sticky; top: 0; background: Canvas; } }
-</style>
-<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
-<nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
-<fieldset id="forms" aria-label="form"></fieldset>
-<input type="search" id="name" placeholder="search by name" aria-label="search by name">
-<select id="order" aria-label="order"><option value="share">most different first
-<option value="name">by name<option value="least">least alike first
-<option value="alike"$ranked>most alike first</select>
-<span role="status" id="told"></span></nav><main id="list"></main>
-<script type="application/json" id="rows">[null"""
-# Rows are built sixty at a time, when they come near the screen.
-OVERVIEW_SCRIPT = """
-const rows = JSON.parse(by("rows").textContent).slice(1);
-const { compare } = new Intl.Collator(undefined, { numeric: true });
-rows.sort((a, b) => compare(a.name, b.name));
-radios("statuses", Object.keys(data.statuses), status => data.statuses[status], show);
-radios("forms", ["list", "grid"], form => form, show);
-for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
-const watcher = new IntersectionObserver(entries => {
-  for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
-}, { rootMargin: "900px" });
-const enlarge = ({ target }) => target.closest("li").classList.toggle("large") && false;
-const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
-function address(row) {
-  const state = { statuses: choice("statuses"), forms: choice("forms"),
-    name: by("name").value, order: by("order").value, place: row.place };
-  return `${row.page}#${new URLSearchParams(state)}`;
-}
-function item(row) {
-  const pictures = Object.entries(row.pictures).map(([which, src]) =>
-    make("a", { href: row.place ? address(row) : src },
-      make("img", { src, alt: "", loading: "lazy" }), which));
-  const onclick = row.place || !pictures.length ? null : enlarge;
-  const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
-  const text = make("p", {}, name, make("br"), row.text);
-  return make("li", { className: row.status }, ...pictures, text);
-}
-function show() {
-  const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
-  const key = row => row[by("order").value];
-  const shown = rows.filter(row => (status == "all" || row.status == status)
-    && row.name.toLowerCase().includes(name));
-  if (by("order").value != "name") shown.sort((a, b) => key(b) - key(a));
-  const stops = shown.filter(row => row.status == "different");
-  stops.forEach((row, index) =>
-    row.place = `${index + 1} of ${stops.length} that differ`);
-  by("told").textContent = `${shown.length} of ${rows.length} pairs`;
-  by("list").className = choice("forms");
-  by("list").replaceChildren();
-  for (let start = 0; start < shown.length; start += 60) {
-    const chunk = make("ul", { rows: shown.slice(start, start + 60) });
-    by("list").append(chunk);
-    watcher.observe(chunk);
-  }
-  return [shown, stops];
-}
-by("order").onchange = by("name").oninput = show;
-const [shown, stops] = show(), step = +query.get("step");
-const place = rows => rows.findIndex(row => row.name == query.get("from"));
-if (step && stops.length) {
-  location.replace(address(stops.at((place(stops) + step) % stops.length)));
-} else if (place(shown) >= 0) {
-  const chunk = by("list").children[Math.floor(place(shown) / 60)];
-  build(chunk);
-  chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
-}
-"""
 STATUSES = {  # of a pair of many, in the words that people know
     "different": "different",
     "same": "same",
@@ -6069,6 +5987,91 @@ def overview_verdict(counts: Counter[str], left: int) -> str:
     return f"{text}; the run was stopped, {left} left" if left else text
 
 
+# The head of the overview; the rows, what is told of them, and the script follow.
+OVERVIEW = """\
+ul { padding: 0 max(12px, 1vw); list-style: none; }
+ul:empty { height: 7800px; }
+.grid ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(20em, 1fr)); }
+li { display: flex; flex-wrap: wrap; gap: 4px 10px; padding: 5px; }
+li { border: solid #888; border-width: 0 0 1px 5px; }
+.different, .error { border-left-color: var(--mark); }
+li p { flex: 1 1 15em; min-width: 0; }
+li > a { flex: 0 1 min(160px, 30%); min-height: 118px; overflow: hidden; }
+li img { display: block; max-width: 100%; max-height: 94px; border: 1px solid #8888; }
+li a p { display: inline-block; padding: 8px; height: 94px; background: var(--soft); }
+.large { grid-column: 1 / -1; }
+.large > a { flex: 1 1 300px; }
+.large img { max-height: 75vh; }
+@media (min-width: 761px) { nav { position: sticky; top: 0; background: Canvas; } }
+</style>
+<header><h1>$title</h1><p id="verdict"></p><div id="facts"></div></header>
+<nav aria-label="filter"><fieldset id="statuses" aria-label="status"></fieldset>
+<fieldset id="forms" aria-label="form"></fieldset>
+<input type="search" id="name" placeholder="search by name" aria-label="search by name">
+<select id="order" aria-label="order"><option value="share">most different first
+<option value="name">by name<option value="least">least alike first
+<option value="alike"$ranked>most alike first</select>
+<span role="status" id="told"></span></nav><main id="list"></main>
+<script type="application/json" id="rows">[null"""
+# Rows are built sixty at a time, when they come near the screen.
+OVERVIEW_SCRIPT = """\
+const rows = JSON.parse(by("rows").textContent).slice(1);
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+rows.sort((a, b) => compare(a.name, b.name));
+radios("statuses", Object.keys(data.statuses), status => data.statuses[status], show);
+radios("forms", ["list", "grid"], form => form, show);
+for (const id of ["name", "order"]) by(id).value = query.get(id) ?? by(id).value;
+const watcher = new IntersectionObserver(entries => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
+}, { rootMargin: "900px" });
+const enlarge = ({ target }) => target.closest("li").classList.toggle("large") && false;
+const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
+function address(row) {
+  const state = { statuses: choice("statuses"), forms: choice("forms"),
+    name: by("name").value, order: by("order").value, place: row.place };
+  return `${row.page}#${new URLSearchParams(state)}`;
+}
+function item(row) {
+  const pictures = Object.entries(row.pictures).map(([which, src]) =>
+    make("a", { href: row.place ? address(row) : src },
+      make("img", { src, alt: "", loading: "lazy" }), which));
+  const onclick = row.place || !pictures.length ? null : enlarge;
+  const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
+  const text = make("p", {}, name, make("br"), row.text);
+  return make("li", { className: row.status }, ...pictures, text);
+}
+function show() {
+  const [status, name] = [choice("statuses"), by("name").value.toLowerCase()];
+  const key = row => row[by("order").value];
+  const shown = rows.filter(row => (status == "all" || row.status == status)
+    && row.name.toLowerCase().includes(name));
+  if (by("order").value != "name") shown.sort((a, b) => key(b) - key(a));
+  const stops = shown.filter(row => row.status == "different");
+  stops.forEach((row, index) =>
+    row.place = `${index + 1} of ${stops.length} that differ`);
+  by("told").textContent = `${shown.length} of ${rows.length} pairs`;
+  by("list").className = choice("forms");
+  by("list").replaceChildren();
+  for (let start = 0; start < shown.length; start += 60) {
+    const chunk = make("ul", { rows: shown.slice(start, start + 60) });
+    by("list").append(chunk);
+    watcher.observe(chunk);
+  }
+  return [shown, stops];
+}
+by("order").onchange = by("name").oninput = show;
+const [shown, stops] = show(), step = +query.get("step");
+const place = rows => rows.findIndex(row => row.name == query.get("from"));
+if (step && stops.length) {
+  location.replace(address(stops.at((place(stops) + step) % stops.length)));
+} else if (place(shown) >= 0) {
+  const chunk = by("list").children[Math.floor(place(shown) / 60)];
+  build(chunk);
+  chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
+}
+"""
+
+
 def overview_page(
     inputs: tuple[str, str],
     options: Options,
@@ -6095,7 +6098,7 @@ def overview_page(
     for record in records:
         counts[record["status"]] += 1
         yield f",\n{as_data(overview_row(record, folder))}"
-    words = option_words(options, Options())
+    words = option_words(options)
     labels = {
         status: f"{text} {counts[status]}"
         for status, text in STATUSES.items()
