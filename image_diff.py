@@ -17,7 +17,8 @@ prints. Where a change goes, beside the README's table of its kind:
     a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
     an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
     the threshold        `find_threshold`
-    words of the result  `verdict`, `explanations`; of a pair of many `pair_facts`
+    words of the result  `verdict`, `events_sentence`, `explanations`; of a pair of
+                         many `pair_facts`
     a key of the JSON    `EMPTY_RECORD`, `as_record` and `EQUAL`, or `region_records`
     a saved file         `files_of`; of a run of many the section Results
     a view of a report   `VIEWS`, its class in `PAGE`, its control in `SCRIPT`
@@ -5937,11 +5938,6 @@ def address_of(path: str) -> str:
     return quote(os.fsencode(path.replace(os.sep, "/")))
 
 
-def of_document(record: Record) -> bool:
-    """Whether a pair of many is of pages of documents."""
-    return bool(record["first_page"] or record["second_page"])
-
-
 def overview_row(record: Record, folder: str) -> Record:
     """What the overview, which stands in the folder, shows of a pair.
 
@@ -5957,7 +5953,7 @@ def overview_row(record: Record, folder: str) -> Record:
     page = next(reversed(files.values()), "")
     if status == "different":
         files, page = small, os.path.join(place, "index.html")
-    elif of_document(record):
+    elif record["first_page"] or record["second_page"]:
         alone = status in ("only_first", "only_second")
         files = {which: small[which] for which in paths if alone}
     score = None if record["ssim"] is None else in_4_digits(record["ssim"])
@@ -8151,8 +8147,19 @@ See README.md for recipes, the JSON and the limits.
 """
 
 
+def add_inputs(parser: Parser) -> None:
+    """Add what is compared, and how a document becomes pictures."""
+    add = parser.add_argument_group("inputs").add_argument
+    text = "two pictures, documents or folders, or a picture and a folder to rank"
+    add("inputs", metavar="A B", nargs="*", help=text)
+    add("-f", "--first", metavar="A", help="the same as the first of the two")
+    add("-s", "--second", metavar="B", help="the same as the second of the two")
+    text = "resolution that pages of a PDF are rendered at [%(default)s]"
+    add("--dpi", metavar="N", type=parse_number, help=text)
+
+
 def add_comparing(parser: Parser) -> None:
-    """Add what changes the result: what counts, the alignment, the regions."""
+    """Add the options that change the result of two pictures."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
     text = "whether another light is a difference [%(default)s]"
@@ -8199,7 +8206,7 @@ def add_output(parser: Parser) -> None:
 
 
 def make_parser() -> Parser:
-    """The command line, with the defaults of `Options` and `Command`."""
+    """The command line, with the defaults of `Options` and of `Command`."""
     parser = Parser(
         prog="image_diff.py",
         usage="image_diff.py A B [options]",
@@ -8211,17 +8218,11 @@ def make_parser() -> Parser:
     )
     # What begins so is a value, not an option: --ignore -5,0,10,10.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
-    add = parser.add_argument_group("inputs").add_argument
-    text = "two pictures, documents or folders, or a picture and a folder to rank"
-    add("inputs", metavar="A B", nargs="*", help=text)
-    add("-f", "--first", metavar="A", help="the same as the first of the two")
-    add("-s", "--second", metavar="B", help="the same as the second of the two")
-    text = "resolution that pages of a PDF are rendered at [%(default)s]"
-    add("--dpi", metavar="N", type=parse_number, help=text)
+    add_inputs(parser)
     add_comparing(parser)
     add_output(parser)
-    add = parser.add_argument
-    add("--version", action="version", version=f"image_diff {__version__}")
+    version = f"image_diff {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     defaults = Command("", "")._asdict() | vars(Options()) | {"ignore": []}
     parser.set_defaults(**defaults | {"first": None, "second": None})
     return parser
