@@ -4750,25 +4750,16 @@ def compare_images(
 
 
 def with_threshold(
-    comparison: Comparison, threshold: float | None, min_area: int
+    old: Comparison, threshold: float | None, min_area: int
 ) -> Comparison:
-    """The comparison at another threshold and smallest area, from the evidence on."""
-    options = replace(comparison.options, threshold=threshold, min_area=min_area)
-    threshold, faint_threshold = find_threshold(comparison.evidence, options)
-    mask = find_mask(comparison.evidence, threshold, faint_threshold, min_area)
-    mask, regions = regions_on(
-        comparison, mask, comparison.ssim_loss, comparison.ignored, options
-    )
-    regions = find_kinds(
-        comparison,
-        mask,
-        comparison.evidence,
-        regions,
-        comparison.ignored,
-        comparison.light,
-    )
+    """A comparison at another threshold and smallest area, from the evidence on."""
+    options = replace(old.options, threshold=threshold, min_area=min_area)
+    threshold, faint_threshold = find_threshold(old.evidence, options)
+    mask = find_mask(old.evidence, threshold, faint_threshold, min_area)
+    mask, regions = regions_on(old, mask, old.ssim_loss, old.ignored, options)
+    regions = find_kinds(old, mask, old.evidence, regions, old.ignored, old.light)
     return replace(
-        comparison,
+        old,
         options=options,
         threshold=threshold,
         faint_threshold=faint_threshold,
@@ -5513,19 +5504,21 @@ def ignored_outlines(ignored: Gray8 | None) -> str:
 
 def svg_paths(comparison: Comparison) -> Record:
     """What the pages tint and stripe over each picture, as paths of an SVG."""
+    removed, inserted = (
+        "".join(outline(band) for band in comparison.of_one if band.kind == kind)
+        for kind in ("removed", "inserted")
+    )
     ignored = ignored_outlines(comparison.ignored)
-    had, lacking = {}, {}
-    for which, title in (("first", "Original"), ("second", "Modified")):
-        missing = [band for band in comparison.of_one if is_lacking(band, title)]
-        there = [band for band in comparison.of_one if not is_lacking(band, title)]
-        lacking[which] = "".join(outline(band) for band in missing) + ignored
-        had[which] = "".join(outline(band) for band in there)
     ways = [
         arrow(region)
         for region in comparison.regions
         if region.moved and region.moved.onward
     ]
-    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
+    return {
+        "had": {"first": removed, "second": inserted},
+        "lacking": {"first": inserted + ignored, "second": removed + ignored},
+        "ways": "".join(ways),
+    }
 
 
 def in_4_digits(score: float) -> str:
@@ -6119,12 +6112,9 @@ STAGING_PREFIX = ".image_diff-"  # of folders in which files wait until all are 
 # faster and smaller than OpenCV's default. Without compression writing takes twice as
 # long, for six times the bytes.
 PNG_SETTINGS = [
-    cv2.IMWRITE_PNG_STRATEGY,
-    cv2.IMWRITE_PNG_STRATEGY_RLE,
-    cv2.IMWRITE_PNG_COMPRESSION,
-    1,
-    cv2.IMWRITE_PNG_FILTER,
-    cv2.IMWRITE_PNG_FILTER_UP,
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
 ]
 
 
@@ -6142,15 +6132,13 @@ def writing(folder: PathLike) -> Iterator[None]:
 
 def try_lock(descriptor: int) -> bool:
     """Lock an open folder; False where another run holds it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has none
-        return True
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # nor have some networks
+    except OSError:  # some networks have no locks
         return True
     return True
 
@@ -6164,7 +6152,7 @@ def locked(folder: PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with writing(folder):
             os.makedirs(folder, exist_ok=True)
-            if sys.platform != "win32":  # which cannot open a folder
+            if sys.platform != "win32":  # which has no locks, and opens no folder
                 descriptor = os.open(folder, os.O_RDONLY)
                 stack.callback(os.close, descriptor)
                 if not try_lock(descriptor):
@@ -6175,17 +6163,12 @@ def locked(folder: PathLike) -> Iterator[None]:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a file or a folder with all in it, as far as that is possible.
+    """Remove a file, a link or a folder with all in it, as far as that is possible."""
+    import shutil
 
-    Of a link what it leads to stays.
-    """
     with contextlib.suppress(OSError):
-        if os.path.islink(path) or not os.path.isdir(path):
-            os.remove(path)
-            return
-        for name in os.listdir(path):
-            remove_tree(os.path.join(path, name))
-        os.rmdir(path)
+        os.remove(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_in_use(folder: str) -> None:

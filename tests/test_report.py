@@ -524,7 +524,8 @@ def test_what_is_known_of_a_pair_is_a_fact_of_the_head(
 ) -> None:
     comparison = image_diff.compare_files(*PAIRS[0])
     known = replace(comparison, **values)
-    unknown = replace(comparison, **dict.fromkeys(values))
+    nothing: dict[str, Any] = dict.fromkeys(values)
+    unknown = replace(comparison, **nothing)
     record = image_diff.as_record(comparison)
     assert fact in image_diff.head_facts(known, record)
     assert fact not in image_diff.head_facts(unknown, record)
