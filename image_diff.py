@@ -6864,14 +6864,14 @@ def from_afar(page: Picture) -> Gray8:
     return means.ravel()
 
 
-def pages_from_afar(path: str, count: int) -> Iterator[Gray8]:
+def pages_from_afar(path: str, pages: int) -> Iterator[Gray8]:
     """`from_afar` of each of so many pages of a document.
 
     White, where one cannot be read: comparing it tells why.
     """
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path, dpi=FAR)
-        for number in range(count):
+        for number in range(pages):
             try:
                 (page,) = read_sources([(source, number)])
             except ImageDiffError:
@@ -7845,12 +7845,12 @@ def write_junit(
     """Write the test cases as a file of JUnit's XML."""
     from xml.etree.ElementTree import Element, tostring
 
-    numbers = {
+    totals = {
         "tests": counts.total(),
         "failures": counts.total() - counts["same"] - counts["error"],
         "errors": counts["error"],
     }
-    attributes = {key: str(number) for key, number in numbers.items()}
+    attributes = {key: str(total) for key, total in totals.items()}
     suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
