@@ -5323,7 +5323,7 @@ def as_text(comparison: Comparison) -> str:
     if len(records) > SHOWN_REGIONS:
         lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
-    if comparison.unequal_pixels != 0:  # None, of a resampled second picture, is not
+    if comparison.unequal_pixels != 0:  # it is None where the second was resampled
         differs = f"an SSIM of {comparison.threshold:.4f} or less differs"
         faint = comparison.faint_threshold
         if faint is not None and faint > comparison.threshold:
