@@ -37,7 +37,7 @@ def kept_pool() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.fixture
 def own_workers() -> None:
-    """For a test of the workers themselves: its runs start their own."""
+    """For a test of workers, or that changes the folder: its runs start their own."""
 
 
 @pytest.fixture(autouse=True)

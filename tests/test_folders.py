@@ -2123,6 +2123,7 @@ def cluster() -> Iterator[Any]:
             yield cluster
 
 
+@pytest.mark.usefixtures("own_workers")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.slow
 def test_a_cluster_gives_what_this_machine_gives(
