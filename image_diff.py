@@ -2419,7 +2419,7 @@ def find_ignored(
     """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
 
     rectangles: in pixels of the first picture, whose width and height are the size; one
-    beyond its edges is of what the second has there. masks: what is ignored in each
+    beyond its edges lies on what the second has there. masks: what is ignored in each
     picture, (H, W) uint8.
     """
     width, height = size

@@ -1936,9 +1936,8 @@ def test_drawing_gives_a_new_picture_each_time() -> None:
     assert (comparison.diff.min(), comparison.mask.max()) == (255, 0)
 
 
-@pytest.mark.parametrize(
-    "align", ["none", "perspective", pytest.param("elastic", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("align", ["none", "perspective", "elastic"])
 def test_what_is_ignored_changes_no_map_outside_of_it(align: str) -> None:
     first, second = photo("camera"), edited(photo("camera"))
     if align != "none":
