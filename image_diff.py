@@ -2113,7 +2113,10 @@ def size_of(image: Image) -> str:
 
 
 class Laid(NamedTuple):
-    """Two pictures of one size, laid on one another."""
+    """Two pictures of one size, laid on one another.
+
+    A `Comparison` has the same fields, but for what is uncovered and uncounted.
+    """
 
     first: Image  # (H, W, 3), with the second's pixels where it has none
     second: Image  # likewise
@@ -5141,7 +5144,7 @@ def event_text(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
-FEW = 8  # regions, and bands, whose places are told in the sentence
+FEW = 8  # regions and bands whose places are told in the sentence
 
 
 def place_of(region: Record) -> str:
@@ -5161,27 +5164,24 @@ def band_text(band: Band) -> str:
     return f"{rows} removed at {band.first_y}"
 
 
-def events_sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
-    """What happened, in one sentence: with places of few regions, else their counts."""
-    counts = [(len(regions), "region"), (len(bands), "band")]
-    subject = ", ".join(quantity(number, noun) for number, noun in counts if number)
-    few = len(regions) + len(bands) <= FEW
-    parts = []
+def happenings(regions: Sequence[Record]) -> Iterator[str]:
+    """What happened where, a text a kind; what moved is told from where it was."""
     for kind in KINDS:
-        told = [
-            region
-            for region in regions
-            if region["kind"] == kind
-            # What moved is told once, from where it was.
-            and (region["moved"] or {}).get("picture") != "first"
-        ]
-        if told and few:
-            parts.append(f"{kind} {', '.join(map(place_of, told))}")
-        elif told:
-            parts.append(f"{len(told)} {kind}")
-    parts += map(band_text, bands[:FEW])
-    if len(bands) > FEW:
-        parts.append(f"{len(bands) - FEW} more bands")
+        alike = [region for region in regions if region["kind"] == kind]
+        told = [r for r in alike if not r["moved"] or r["moved"]["picture"] != "first"]
+        if told:
+            yield f"{kind} {', '.join(map(place_of, told))}"
+
+
+def events_sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
+    """What happened, in one sentence: with places where there are few, else counts."""
+    sizes = [(len(regions), "region"), (len(bands), "band")]
+    subject = ", ".join(quantity(number, noun) for number, noun in sizes if number)
+    if len(regions) + len(bands) <= FEW:
+        parts = [*happenings(regions), *map(band_text, bands)]
+    else:
+        counts = Counter(region["kind"] for region in regions)
+        parts = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     return f"{subject}: {'; '.join(parts)}"
 
 
@@ -5260,6 +5260,8 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         if prefix:
             line += "; --align none compares from the top left"
         yield line
+        if comparison.bands and len(comparison.regions) + len(comparison.bands) > FEW:
+            yield ", ".join(map(band_text, comparison.bands))
         places = {
             gap.y
             for gap in gaps_of(comparison.lanes)
@@ -8206,8 +8208,8 @@ def make_parser() -> Parser:
     add_output(parser)
     version = f"image_diff {__version__}"
     parser.add_argument("--version", action="version", version=version)
-    defaults = Command("", "")._asdict() | vars(Options()) | {"ignore": []}
-    parser.set_defaults(**defaults | {"first": None, "second": None})
+    defaults = Command("", "")._asdict() | vars(Options())
+    parser.set_defaults(**defaults | {"first": None, "second": None, "ignore": []})
     return parser
 
 
