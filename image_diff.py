@@ -4265,7 +4265,7 @@ STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
 ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
 NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
-LIKELIEST = 4  # of those that are compared pixel by pixel
+LIKELY = 4  # of those that are compared pixel by pixel
 
 
 class Patch(NamedTuple):
@@ -4277,7 +4277,7 @@ class Patch(NamedTuple):
     rim: Flags  # (h, w): what is equal, in the region or around it
 
 
-def square_distance(one: Image, other: Image, flags: Flags) -> float:
+def distance(one: Image, other: Image, flags: Flags) -> float:
     """The mean square between (h, w, 3) images where flags are set, in levels^2."""
     counted = flags.view(np.uint8)
     squares = cv2.norm(one, other, cv2.NORM_L2SQR, counted)
@@ -4354,9 +4354,9 @@ def on_ground(patch: Patch, known: Image, weight: Image, means: Image) -> str:
     if not patch.rim.any():
         return "changed"
     ground = filled_in(known, weight)
-    texture = square_distance(patch.first, means, patch.rim) + ROUGH
+    texture = distance(patch.first, means, patch.rim) + ROUGH
     first, second = (
-        square_distance(side, ground, patch.inside) + ROUGH
+        distance(side, ground, patch.inside) + ROUGH
         for side in (patch.first, patch.second)
     )
     nearer, further = sorted((first, second))
@@ -4395,8 +4395,8 @@ def kind_of(patch: Patch) -> str:
     known = [side * weight for side in (patch.first, patch.second)]
     around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
     means = [cv2.blur(side, (9, 9)) / around for side in known]
-    change = square_distance(patch.first, patch.second, inside)
-    if square_distance(means[0], means[1], patch.rim) >= QUIET * change:
+    change = distance(patch.first, patch.second, inside)
+    if distance(means[0], means[1], patch.rim) >= QUIET * change:
         return "changed"
     a, b = (gray(side) * inside for side in (patch.first, patch.second))
     moments = a, b, a * b, a * a, b * b
@@ -4435,7 +4435,7 @@ def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
 
 
-def share_explained(thing: Thing, field: Image) -> float:
+def explained(thing: Thing, field: Image) -> float:
     """What share of the change at a thing's place another place explains, at most 1.
 
     That is 1 less the squared distance to the pixels there, at the best offset, as a
@@ -4462,8 +4462,8 @@ def may_be_one(one: Thing, other: Thing) -> bool:
 def are_one(one: Thing, other: Thing) -> bool:
     """Whether each of two things explains what changed at the other's place."""
     return (
-        share_explained(one, other.field) > IS_THE_SAME
-        and share_explained(other, one.field) > IS_THE_SAME
+        explained(one, other.field) > IS_THE_SAME
+        and explained(other, one.field) > IS_THE_SAME
     )
 
 
@@ -4502,7 +4502,7 @@ def find_moved(
         place = bisect_left(come, extent(thing), key=extent)
         near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
         alike = [other for other in near if may_be_one(thing, other)]
-        likely = sorted(alike, key=partial(other_form, thing))[:LIKELIEST]
+        likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
         found.append([other.number for other in likely if are_one(thing, other)])
     claims = Counter(chain.from_iterable(found))
     for thing, ends in zip(gone, found, strict=True):
@@ -4510,7 +4510,7 @@ def find_moved(
             yield thing.number, ends[0]
 
 
-def strength_of(region: Region, contrast: float, evidence: float, size: int) -> float:
+def strength(region: Region, contrast: float, evidence: float, size: int) -> float:
     """What part of a person's attention a region asks for, in [0, 1].
 
     The geometric mean of its side as a share of that of the picture of so many pixels,
@@ -4547,7 +4547,7 @@ def find_kinds(
     for number, region in enumerate(regions):
         if region[:4] in strips:
             kind = "added" if strips[region[:4]] == "inserted" else "removed"
-            attention = strength_of(region, 1, 1, mask.size)
+            attention = strength(region, 1, 1, mask.size)
             named.append(region._replace(kind=kind, strength=attention))
             continue
         x, y, width, height = region[:4]
@@ -4560,7 +4560,7 @@ def find_kinds(
         change = largest_channel(cv2.absdiff(first, second))
         contrast = cv2.mean(change, inside.view(np.uint8))[0] / 255
         different = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
-        attention = strength_of(region, contrast, different, mask.size)
+        attention = strength(region, contrast, different, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
     for start, end in find_moved(kinds, patches):

@@ -248,7 +248,7 @@ def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     patch = image_diff.Patch(pixels, pixels + edges[..., None], edges, ~edges)
     patches = dict.fromkeys(range(300), patch)
     assert not list(image_diff.find_moved(["added", "removed"] * 150, patches))
-    assert calls["one"] == 150 * image_diff.LIKELIEST
+    assert calls["one"] == 150 * image_diff.LIKELY
 
 
 # -------------------------------------------------------------------- strength
