@@ -17,8 +17,9 @@ prints. Where a change goes, beside the README's table of its kind:
     a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
     an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
     the threshold        `find_threshold`
-    words of the result  `verdict`, `explanations`; of a pair of many `as_facts`
-    a key of the JSON    `EMPTY`, `as_record` and `EQUAL`, or `region_records`
+    words of the result  `verdict`, `events_sentence`, `explanations`; of a pair of
+                         many `pair_facts`
+    a key of the JSON    `EMPTY_RECORD`, `as_record` and `EQUAL`, or `region_records`
     a saved file         `files_of`; of a run of many the section Results
     a view of a report   `VIEWS`, its class in `PAGE`, its control in `SCRIPT`
     what the overview    `overview_row`, and `OVERVIEW_SCRIPT` where it makes an item
@@ -1264,7 +1265,7 @@ MOST_KEPT = 2  # as of a pair
 
 
 @contextlib.contextmanager
-def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
+def open_input(path: PathLike, dpi: float = 150) -> Iterator[Source]:
     """An input, open; a file of several pages stays open until two others are read.
 
     Raises ImageDiffError like `open_source`.
@@ -1378,7 +1379,7 @@ def read_images(
     """
     with contextlib.ExitStack() as stack:
         wanted = [
-            (stack.enter_context(opened(path, dpi)), (number or 1) - 1)
+            (stack.enter_context(open_input(path, dpi)), (number or 1) - 1)
             for path, number in places
         ]
         return read_sources(wanted)
@@ -1397,7 +1398,7 @@ def count_pages(path: PathLike) -> int:
     """
     if not os.path.isfile(path):
         return 1
-    with opened(path) as source, faults_named(source):
+    with open_input(path) as source, faults_named(source):
         kind = source.format
         if kind.pages is None:
             return 1
@@ -1830,11 +1831,11 @@ def register(
     return moved, uncovered, Alignment(method, transform.tolist(), agreeing, share)
 
 
-CELLS = 64  # across a row: its signature
+ACROSS = 64  # cells of a row, its signature
 # Scores are in tenths of a nat, whole numbers, so that ties are ties. What another
 # value gives was measured by tests/tools/draw_pages.py on its development half.
-AGREES = 40  # at most, for a cell; 4 nats: a value of one row in 60
-REPEATS = 5  # the same of a cell like that to its left; 40: 190 bands of 197, not 195
+EARNS = 40  # a cell that agrees, at most; 4 nats: a value of one row in 60
+REPEATS = 5  # so does a cell like that to its left; 40: 190 bands of 197, not 195
 DISAGREES = 1  # what a cell costs
 SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
@@ -1842,7 +1843,7 @@ SNAP = 250  # SWITCH of a smaller gap
 CUT = 6000  # what a cut between columns must earn
 STRIP = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
-NOISY = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
+ALIKE = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
 COARSE = 8  # levels that count as one where offsets are looked for
 OFFSETS = 24  # candidates at most
@@ -1908,24 +1909,24 @@ def candidate_offsets(a: Gray8, b: Gray8) -> NDArray[Any]:
 
 
 def weights_of(cells: Gray8) -> NDArray[Any]:
-    """What each cell earns where it agrees: (H, CELLS) int8, in tenths of nats.
+    """What each cell earns where it agrees: (H, ACROSS) int8, in tenths of nats.
 
     That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
     rows weigh almost nothing, rare text much.
     """
     counts = [np.bincount(column, minlength=256) for column in cells.T]
-    padded = np.pad(counts, ((0, 0), (NOISY, NOISY)))
-    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * NOISY + 1, axis=1)
+    padded = np.pad(counts, ((0, 0), (ALIKE, ALIKE)))
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * ALIKE + 1, axis=1)
     nats = np.log(0.9 * len(cells) / np.maximum(near.sum(axis=2), 1))
-    table = np.clip(np.rint(10 * nats), 0, AGREES).astype(np.int8)
-    weights: NDArray[Any] = table[np.arange(CELLS), cells]
-    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= NOISY
+    table = np.clip(np.rint(10 * nats), 0, EARNS).astype(np.int8)
+    weights: NDArray[Any] = table[np.arange(ACROSS), cells]
+    repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= ALIKE
     weights[:, 1:][repeats] = np.minimum(weights[:, 1:][repeats], REPEATS)
     return weights
 
 
 def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
-    """What each cell of the first earns at each offset: (K, H, CELLS) int8.
+    """What each cell of the first earns at each offset: (K, H, ACROSS) int8.
 
     Tenths of nats: its weight where it agrees, less than 0 where it does not, or where
     the second picture has no such row.
@@ -1935,7 +1936,7 @@ def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     for at_offset, offset in zip(earned, offsets.tolist(), strict=True):
         start, stop = max(0, -offset), min(len(a), len(b) - offset)
         there = slice(start + offset, stop + offset)
-        agree = cv2.absdiff(a[start:stop], b[there]) <= NOISY
+        agree = cv2.absdiff(a[start:stop], b[there]) <= ALIKE
         np.copyto(at_offset[start:stop], weights[there], where=agree)
     return earned
 
@@ -2018,7 +2019,7 @@ def best_path(
     return most, tuple(sharpened(switches, scores, offsets))
 
 
-def along(
+def earned_along(
     switches: Sequence[Switch], earned: NDArray[Any], offsets: NDArray[Any]
 ) -> NDArray[Any]:
     """What each cell earns on a path: (H, cells) int8, 0 where rows were removed."""
@@ -2062,7 +2063,7 @@ def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[
     _, switches = best_path(earned, offsets)
     whole = [Column(left, left + width, switches)]
     blocks = np.arange(0, earned.shape[1], BLOCK)
-    gains = earned - along(switches, earned, offsets)
+    gains = earned - earned_along(switches, earned, offsets)
     gain, start, stop = best_run(np.add.reduceat(gains, blocks, axis=1, dtype=np.int64))
     if gain < CUT:
         return whole
@@ -2098,8 +2099,8 @@ def align_rows(first: Gray8, second: Gray8) -> list[Column]:
 
     first, second: (H, W) uint8 of one width. Returns the columns from left to right.
     """
-    a = cv2.resize(first, (CELLS, len(first)), interpolation=cv2.INTER_AREA)
-    b = cv2.resize(second, (CELLS, len(second)), interpolation=cv2.INTER_AREA)
+    a = cv2.resize(first, (ACROSS, len(first)), interpolation=cv2.INTER_AREA)
+    b = cv2.resize(second, (ACROSS, len(second)), interpolation=cv2.INTER_AREA)
     b = in_one_shade(a, b)
     offsets = candidate_offsets(a, b)
     return cut_columns(earnings(a, b, offsets), offsets, 0)
@@ -2112,12 +2113,15 @@ def size_of(image: Image) -> str:
 
 
 class Laid(NamedTuple):
-    """Two pictures of one size, laid on one another."""
+    """Two pictures of one size, laid on one another.
+
+    A `Comparison` has the same fields, but for what is uncovered and uncounted.
+    """
 
     first: Image  # (H, W, 3), with the second's pixels where it has none
     second: Image  # likewise
     uncovered: Gray8 | None  # (H, W), 255 = not in both: no part of the score
-    left_out: Gray8 | None  # (H, W), 255 = counts nowhere
+    uncounted: Gray8 | None  # (H, W), 255 = counts nowhere
     alignment: Alignment | None
     bands: tuple[Band, ...] = ()
     strips: tuple[Band, ...] = ()
@@ -2145,7 +2149,7 @@ def lanes_of(columns: Sequence[Column], first: Image, second: Image) -> list[Lan
             not_second += [switch.first_y + switch.before] * switch.removed
         in_first = np.insert(np.ones(len(first), bool), not_first, False)
         in_second = np.insert(np.ones(len(second), bool), not_second, False)
-        left, right = (cell * width // CELLS for cell in (column.left, column.right))
+        left, right = (cell * width // ACROSS for cell in (column.left, column.right))
         if left < right:  # a pixel may have several cells
             lanes.append(Lane(left, right, in_first, in_second))
     return lanes
@@ -2202,7 +2206,7 @@ def filled(
     return canvas
 
 
-def missing(flags: Flags, lanes: Sequence[Lane]) -> Gray8:
+def lacking_in(flags: Flags, lanes: Sequence[Lane]) -> Gray8:
     """The canvas, (H, W) uint8: 0 where a row of a lane has its flag, 255 elsewhere."""
     rows = np.where(flags.T, 0, 255).astype(np.uint8)
     return np.repeat(rows, [lane.right - lane.left for lane in lanes], axis=1)
@@ -2215,12 +2219,12 @@ def lay_lanes(first: Image, second: Image, lanes: Sequence[Lane], white: float) 
     """
     in_first = np.array([lane.in_first for lane in lanes])
     in_second = np.array([lane.in_second for lane in lanes])
-    neither = missing(in_first | in_second, lanes)
+    neither = lacking_in(in_first | in_second, lanes)
     return Laid(
         first=filled(first, in_first, second, in_second, lanes, white),
         second=filled(second, in_second, first, in_first, lanes, white),
-        uncovered=missing(in_first & in_second, lanes),
-        left_out=neither if neither.any() else None,
+        uncovered=lacking_in(in_first & in_second, lanes),
+        uncounted=neither if neither.any() else None,
         alignment=None,
     )
 
@@ -2363,12 +2367,81 @@ def align(first: Image, second: Image, options: Options) -> Laid:
     return lay_corners(first, second)
 
 
+def ignored_in(
+    rectangles: Sequence[Rectangle], height: int, width: int
+) -> Gray8 | None:
+    """A picture of that size with 255 in the rectangles, else 0; None without any.
+
+    Returns (H, W) uint8. The rectangles are clipped to the picture. Raises
+    ImageDiffError for one that is wholly outside.
+    """
+    if not rectangles:
+        return None
+    ignored = np.zeros((height, width), np.uint8)
+    for x, y, wide, high in rectangles:
+        bottom, right = max(y + high, 0), max(x + wide, 0)
+        part = ignored[max(y, 0) : bottom, max(x, 0) : right]
+        if not part.size:
+            fault = f"{x},{y},{wide},{high} lies outside of the {width}x{height} pixels"
+            remedy = "give X,Y,WIDTH,HEIGHT of a part to leave out"
+            raise ImageDiffError(f"--ignore {fault}; {remedy}")
+        part[:] = 255
+    return ignored
+
+
+def union(*masks: Gray8 | None) -> Gray8 | None:
+    """Where any of the (H, W) masks is set; None for none."""
+    given = [mask for mask in masks if mask is not None]
+    if not given:
+        return None
+    return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
+
+
+def laid_ignored(ignored: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
+    """What is ignored in the first picture, or in the second, on the canvas."""
+    if ignored is None:
+        return None
+    if laid.lanes:
+        flags = [lane.in_second if of_second else lane.in_first for lane in laid.lanes]
+        return on_canvas(ignored, laid.lanes, flags)
+    height, width = laid.first.shape[:2]
+    if of_second and laid.alignment and laid.alignment.transform:
+        transform = np.array(laid.alignment.transform)
+        return mask_laid_over(ignored, transform, (height, width))
+    below, right = height - ignored.shape[0], width - ignored.shape[1]
+    edge = cv2.BORDER_CONSTANT
+    return cv2.copyMakeBorder(ignored, 0, below, 0, right, edge, value=0)
+
+
+def find_ignored(
+    laid: Laid,
+    rectangles: Sequence[Rectangle],
+    masks: tuple[Gray8 | None, Gray8 | None],
+    size: tuple[int, int],
+) -> Gray8 | None:
+    """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
+
+    rectangles: in pixels of the first picture, whose width and height are the size; one
+    beyond its edges lies on what the second has there. masks: what is ignored in each
+    picture, (H, W) uint8.
+    """
+    width, height = size
+    if laid.lanes:
+        in_rectangles = ignored_in(rectangles, height, width)
+        in_rectangles = laid_ignored(in_rectangles, laid, of_second=False)
+    else:
+        in_rectangles = ignored_in(rectangles, *laid.first.shape[:2])
+    in_first = laid_ignored(masks[0], laid, of_second=False)
+    in_second = laid_ignored(masks[1], laid, of_second=True)
+    return union(in_rectangles, in_first, in_second, laid.uncounted)
+
+
 # --- SSIM -----------------------------------------------------------------------------
 
-N = WINDOW**2
+N = WINDOW**2  # pixels of a window, N in the paper
 MARGIN = WINDOW // 2
-# Small enough for the caches; large enough that two threads seldom wait for the GIL:
-# 128x256 and 64x512 take 1.4 x, 512x512 1.5 x the time.
+# A tile is small enough for the caches, and large enough that two threads seldom wait
+# for the GIL: tiles of 128x256 and 64x512 take 1.4 x, of 512x512 1.5 x the time.
 TILE = 128, 512  # height and width
 SMALL_PICTURE = 2**19  # pixels, up to which one core takes all tiles
 
@@ -2428,15 +2501,15 @@ def rows_of_tiles(height: int, width: int) -> list[list[Span]]:
 class WindowTerms(NamedTuple):
     """What SSIM is made of, for the 7x7 window around each pixel; all are (H, W).
 
-    In the words of Wang et al. 2004, equation 13, of gray pictures x and y with d = x -
-    y: the luminance part is multiplied by N^2, the structure part by N (N - 1).
+    In the words of Wang et al. 2004, equation 13, of gray pictures x and y whose
+    difference is d = x - y.
     """
 
     sum_d: Image  # sum of d
-    luminance: Image  # 2 mean(x) mean(y) + C1
-    luminance_change: Image  # (mean(x) - mean(y))^2
-    structure: Image  # 2 covariance(x, y) + C2
-    structure_change: Image  # variance of d
+    luminance: Image  # N^2 (2 mean(x) mean(y) + C1)
+    luminance_change: Image  # N^2 (mean(x) - mean(y))^2
+    structure: Image  # N (N - 1) (2 covariance(x, y) + C2)
+    structure_change: Image  # N (N - 1) variance(d)
 
 
 def window_sum(values: Image, depth: int = cv2.CV_64F) -> Image:
@@ -2453,11 +2526,11 @@ def window_sum(values: Image, depth: int = cv2.CV_64F) -> Image:
 def window_terms(x: Image, y: Image, data_range: float) -> WindowTerms:
     """The terms of SSIM between two gray pictures of one size and type.
 
-    The constants are those of scikit-image, whose covariance is a sample's. As the sums
-    are not divided, of whole numbers all terms but the constants are whole, of 8 bits
-    below 2^31, which float64 holds exactly. With mean(x)^2 + mean(y)^2 = 2 mean(x)
-    mean(y) + (mean(x) - mean(y))^2, and the same for variances, four sums are enough,
-    and the changes are 0 where windows are equal.
+    The constants are those of scikit-image, whose covariance is a sample's. No sum is
+    divided: but for the constants, the terms of whole numbers are whole numbers, and
+    those of 8 bits stay below 2^31, so that float64 holds them exactly. Four sums are
+    enough, as mean(x)^2 + mean(y)^2 = 2 mean(x) mean(y) + (mean(x) - mean(y))^2, and
+    the same holds for variances. Both changes are 0 where windows are equal.
     """
     c1 = N * N * (0.01 * data_range) ** 2
     c2 = N * (N - 1) * (0.03 * data_range) ** 2
@@ -2473,6 +2546,7 @@ def window_terms(x: Image, y: Image, data_range: float) -> WindowTerms:
     # These take the place of sums, as fresh memory costs more than the arithmetic.
     luminance: Image = cv2.multiply(sum_x, sum_y, scale=2, dst=sum_x)
     luminance += c1
+    # The luminance that is taken off holds c1, which is given back.
     structure = cv2.addWeighted(sum_xy, 2 * N, luminance, -1, c1 + c2, dst=sum_xy)
     luminance_change = cv2.multiply(sum_d, sum_d, dst=sum_y)
     structure_change = cv2.addWeighted(sum_dd, N, luminance_change, -1, 0, dst=sum_dd)
@@ -2500,14 +2574,14 @@ def positive(values: Image) -> Image:
 def as_levels(similarity: Image) -> Gray8:
     """Similarity in [-1, 1] as uint8, rounded down: 255 = 1, and 0 = 0 or less.
 
-    similarity: (H, W) float32. OpenCV rounds to the nearest, hence the half that is
-    taken off, and gives the magnitude, hence no negative ones.
+    similarity: (H, W) float32. convertScaleAbs rounds to the nearest, so a half is
+    taken off; it gives magnitudes, so negatives are made 0 before.
     """
     return cv2.convertScaleAbs(positive(similarity), alpha=255, beta=-0.49998)
 
 
 def as_loss(ssim: Image) -> Gray8:
-    """1 - SSIM as uint8, rounded up: 0 = an SSIM of 1, and 255 = 0 or less.
+    """1 - SSIM as uint8, rounded up: 0 = an SSIM of 1, 255 = an SSIM of 0 or less.
 
     ssim: (H, W) float64 in [-1, 1].
     """
@@ -2515,10 +2589,10 @@ def as_loss(ssim: Image) -> Gray8:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what one tile frees for the next, rather than fault it in anew.
+    """Have glibc keep the memory that a tile frees, for the next tile.
 
-    The default costs a 37-megapixel pair 231,000 page faults in place of 7,000, and 0.3
-    s of 0.4 s.
+    By default it goes back to the system, and comes anew page by page: that is 231,000
+    page faults of a 37-megapixel pair in place of 7,000, and 0.3 s of its 0.4 s.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
@@ -3967,82 +4041,20 @@ def find_evidence(
 # --- Threshold and regions ------------------------------------------------------------
 
 
-def mask_of(rectangles: Sequence[Rectangle], height: int, width: int) -> Gray8 | None:
-    """What is ignored: (H, W) uint8, 255 in the rectangles; None for nothing.
-
-    They are clipped to the picture. Raises ImageDiffError for a rectangle that is
-    wholly outside.
-    """
-    if not rectangles:
-        return None
-    ignored = np.zeros((height, width), np.uint8)
-    for x, y, wide, high in rectangles:
-        bottom, right = max(y + high, 0), max(x + wide, 0)
-        part = ignored[max(y, 0) : bottom, max(x, 0) : right]
-        if not part.size:
-            fault = f"{x},{y},{wide},{high} lies outside of the {width}x{height} pixels"
-            remedy = "give X,Y,WIDTH,HEIGHT of a part to leave out"
-            raise ImageDiffError(f"--ignore {fault}; {remedy}")
-        part[:] = 255
-    return ignored
-
-
-def union(*masks: Gray8 | None) -> Gray8 | None:
-    """Where any of the (H, W) masks is set; None for none."""
-    given = [mask for mask in masks if mask is not None]
-    if not given:
-        return None
-    return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
-
-
-def laid_mask(mask: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
-    """A mask of the first picture, or of the second, on the canvas."""
-    if mask is None:
-        return None
-    if laid.lanes:
-        flags = [lane.in_second if of_second else lane.in_first for lane in laid.lanes]
-        return on_canvas(mask, laid.lanes, flags)
-    height, width = laid.first.shape[:2]
-    if of_second and laid.alignment and laid.alignment.transform:
-        transform = np.array(laid.alignment.transform)
-        return mask_laid_over(mask, transform, (height, width))
-    below, right = height - mask.shape[0], width - mask.shape[1]
-    return cv2.copyMakeBorder(mask, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
-
-
-def find_ignored(
-    laid: Laid,
-    rectangles: Sequence[Rectangle],
-    masks: tuple[Gray8 | None, Gray8 | None],
-    size: tuple[int, int],
-) -> Gray8 | None:
-    """What counts nowhere, on the canvas: (H, W) uint8, 255 = ignored, or None.
-
-    rectangles: in pixels of the first picture, whose width and height are the size.
-    masks: of each picture, (H, W) uint8.
-    """
-    width, height = size
-    if laid.lanes:
-        asked = laid_mask(mask_of(rectangles, height, width), laid, False)
-    else:
-        asked = mask_of(rectangles, *laid.first.shape[:2])
-    first, second = laid_mask(masks[0], laid, False), laid_mask(masks[1], laid, True)
-    return union(asked, first, second, laid.left_out)
-
-
 def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | None]:
     """The threshold of strong differences, and of faint ones; an SSIM in [0, 1] each.
 
     The strong one is Otsu's (1979, https://doi.org/10.1109/TSMC.1979.4310076), the
-    faint one the least that counts. Otsu's always finds a split, even of faint noise,
-    so it is at most that. One that is asked for is the only one.
+    faint one that of the least difference that counts. Otsu's always finds a split,
+    even of faint noise, so the strong one is at most the faint one. A threshold among
+    the options is the only one.
     """
     if options.threshold is not None:
         return options.threshold, None
     faint = int(CEILING * 255)
     flags = cv2.THRESH_OTSU | cv2.THRESH_DRYRUN
     otsu, _ = cv2.threshold(evidence, 0, 255, flags)
-    if otsu == 0:  # Otsu's answer for values that are all alike, too
+    if otsu == 0:  # Otsu gives 0 where all values are alike, too
         least = int(evidence.min())
         otsu = 0 if least == 255 else least
     return min(int(otsu), faint) / 255, faint / 255
@@ -4051,30 +4063,31 @@ def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | No
 def at_most(evidence: Gray8, threshold: float) -> Gray8:
     """Where evidence is at or below a threshold: (H, W) uint8, 255 there.
 
-    The threshold works in steps of 1/255. Where windows are equal nothing differs, even
-    at 1.
+    The threshold works in steps of 1/255. Evidence of 255, of equal windows, never
+    differs, not even at a threshold of 1.
     """
     level = min(int(threshold * 255 + 0.5), 254)
     return cv2.threshold(evidence, level, 255, cv2.THRESH_BINARY_INV)[1]
 
 
-def patch_of(contour: NDArray[Any], span: Span, mask: Gray8) -> Gray8:
-    """What an outer contour holds of the mask, in the span of its bounding box."""
-    height, width = span.bottom - span.top, span.right - span.left
+def patch_of(contour: NDArray[Any], mask: Gray8) -> tuple[Span, Gray8]:
+    """The bounding box of an outer contour, and what it holds of the mask there."""
+    x, y, width, height = cv2.boundingRect(contour)
+    span = Span(y, y + height, x, x + width)
     patch = np.zeros((height, width), np.uint8)
-    offset = -span.left, -span.top
-    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=offset)
+    cv2.drawContours(patch, [contour], -1, 255, cv2.FILLED, offset=(-x, -y))
     patch &= span.of(mask)
-    return patch
+    return span, patch
 
 
 def find_mask(
     evidence: Gray8, threshold: float, faint_threshold: float | None, min_area: int
 ) -> Gray8:
-    """What differs: what is strong, and what is faint and holds no strong region.
+    """What differs: what is strong, and faint patches that hold no strong region.
 
-    So a large change hides no faint one, and a strong one keeps its bounds. evidence:
-    (H, W) uint8. Returns (H, W) uint8, 255 = differs.
+    A patch holds none if fewer than `min_area` of its pixels are strong. So a large
+    change hides no faint one, and a strong one keeps its bounds. evidence: (H, W)
+    uint8. Returns (H, W) uint8, 255 = differs.
     """
     mask = at_most(evidence, threshold)
     if faint_threshold is None or faint_threshold <= threshold:
@@ -4082,9 +4095,7 @@ def find_mask(
     faint = at_most(evidence, faint_threshold)
     contours, _ = cv2.findContours(faint, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours:
-        x, y, width, height = cv2.boundingRect(contour)
-        span = Span(y, y + height, x, x + width)
-        patch = patch_of(contour, span, faint)
+        span, patch = patch_of(contour, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
         if cv2.countNonZero(strong) < max(1, min_area):
             span.of(mask)[patch > 0] = 255
@@ -4116,9 +4127,9 @@ class Box(NamedTuple):
 def sweep(boxes: Sequence[Box], gap: int) -> list[Box]:
     """Join boxes at most `gap` pixels apart, from left to right.
 
-    The line holds boxes that are apart from top to bottom, in that order, so that those
-    which a box comes near are found by bisection. A joined box may reach back to boxes
-    that the line has passed: then another sweep joins them.
+    The line holds boxes whose rows are disjoint, sorted from top to bottom, so that
+    those which a box comes near are found by bisection. A joined box may reach back to
+    boxes that the line has passed: then another sweep joins them.
     """
     passed: list[Box] = []
     line: list[Box] = []
@@ -4140,7 +4151,7 @@ def sweep(boxes: Sequence[Box], gap: int) -> list[Box]:
 
 
 def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
-    """Join boxes at most `gap` pixels apart, across and down, until none are left.
+    """Join boxes at most `gap` pixels apart, across and down, until no two are.
 
     In n log n where few boxes grow near others; 40,000 that do not take 0.3 s.
     """
@@ -4157,20 +4168,19 @@ def find_regions(
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The regions of a mask, and the mask of these regions alone.
 
-    A region is what an outer contour holds, from the smallest area up: what lies inside
-    a ring belongs to the ring. mask, ssim_loss: (H, W) uint8. The regions come top to
-    bottom, then left to right. The mask is taken over, and what is too small is erased
-    from it: another of 37 megapixels costs 90 ms, a tenth of the whole comparison.
+    A region is what an outer contour holds, if that has the smallest area or more: what
+    lies inside a ring belongs to the ring. The regions come top to bottom, then left to
+    right. mask, ssim_loss: (H, W) uint8. The mask is changed in place, as a copy of 37
+    megapixels costs 90 ms, a tenth of the whole comparison.
     """
     boxes, specks = [], []
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours:
-        x, y, width, height = cv2.boundingRect(contour)
+        _, _, width, height = cv2.boundingRect(contour)
         if width * height < options.min_area:  # spares half of the time of all specks
             specks.append(contour)
             continue
-        span = Span(y, y + height, x, x + width)
-        patch = patch_of(contour, span, mask)
+        span, patch = patch_of(contour, mask)
         area = cv2.countNonZero(patch)
         if area < options.min_area:
             specks.append(contour)
@@ -4195,13 +4205,15 @@ def find_regions(
     return mask, tuple(regions)
 
 
-SNAPPED = 64  # levels that a snapped line may differ by; smoothed letters differ more
+# Levels that a snapped line may differ by; smoothed letters differ by more.
+SNAPPED_LEVELS = 64
 
 
 def is_between(image: Image, other: Image, slack: float) -> bool:
-    """Whether each pixel lies between those of the other in its row and those beside.
+    """Whether each pixel lies between those above, at and below its place in the other.
 
-    But for `slack`, in values of the (H, W, 3) pictures.
+    It may lie beyond them by the slack, in values of the (H, W, 3) pictures. The first
+    and the last row do not count.
     """
     rows = np.ones((3, 1))
     below = cv2.subtract(cv2.erode(other, rows), image)
@@ -4210,11 +4222,11 @@ def is_between(image: Image, other: Image, slack: float) -> bool:
 
 
 def is_snapped(first: Image, second: Image, region: Region, level: float) -> bool:
-    """Whether a region is explained by rows that are up to two off, or a part of one.
+    """Whether rows that lie up to two off in the second picture explain a region.
 
-    What lies a part of a row off is smoothed otherwise: in one of both pictures each
-    pixel is between those above and below it in the other. Another colour is not.
-    level: one of 255, in values of the pictures.
+    Those that lie a part of a row off are smoothed otherwise: in one of the pictures
+    each pixel `is_between` those of the other, which another colour is not. level: one
+    of 255, in values of the pictures.
     """
     columns = slice(region.x, region.x + region.width)
     rows = np.arange(region.y - 1, region.y + region.height + 1)
@@ -4224,7 +4236,7 @@ def is_snapped(first: Image, second: Image, region: Region, level: float) -> boo
         moved = second.take(rows + step, axis=0, mode="clip")[:, columns]
         apart = cv2.norm(part[1:-1], moved[1:-1], cv2.NORM_INF)
         is_smoothed = is_between(part, moved, slack) or is_between(moved, part, slack)
-        if apart <= SNAPPED * level and is_smoothed:
+        if apart <= SNAPPED_LEVELS * level and is_smoothed:
             return True
     return False
 
@@ -4232,9 +4244,9 @@ def is_snapped(first: Image, second: Image, region: Region, level: float) -> boo
 def drop_snapped(
     mask: Gray8, regions: Sequence[Region], laid: Laid | Comparison
 ) -> tuple[Gray8, tuple[Region, ...]]:
-    """The mask and the regions less what is but another spacing of lines.
+    """The mask and the regions, without those that only another spacing of lines makes.
 
-    Only where rows were aligned and lines are a row or two off somewhere.
+    All stay unless rows were aligned, and lines somewhere lie a row or two off.
     """
     if all(gap.height >= SPACING for gap in gaps_of(laid.lanes)):
         return mask, tuple(regions)
@@ -4258,7 +4270,7 @@ def add_bands(
     laid: Laid | Comparison,
     ignored: Gray8 | None,
 ) -> tuple[Gray8, tuple[Region, ...]]:
-    """The mask and the regions with what only one picture has; a strip is a region."""
+    """The mask with bands and strips, and the regions with a region for each strip."""
     if not laid.bands and not laid.strips:
         return mask, tuple(regions)
     mask = mask.copy()
@@ -4282,7 +4294,10 @@ def regions_on(
     ignored: Gray8 | None,
     options: Options,
 ) -> tuple[Gray8, tuple[Region, ...]]:
-    """`find_regions` on the canvas, less spacing, with what only one picture has."""
+    """The regions on the canvas, and their mask, with bands and strips.
+
+    The mask is changed in place, as by `find_regions`.
+    """
     mask, regions = find_regions(mask, ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, laid)
     return add_bands(mask, regions, laid, ignored)
@@ -4611,7 +4626,10 @@ WHAT_TO_PASS = "pass (H, W, 3) BGR or (H, W) gray of uint8, uint16 or float32"
 
 
 def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
-    """An array as uint8, uint16 or float32, where it is plain which is meant."""
+    """An array as uint8, uint16 or float32, where its values leave no doubt which.
+
+    Else ImageDiffError.
+    """
     native = array.dtype.newbyteorder("=")
     if native in (np.uint8, np.uint16, np.float32):
         return array.astype(native, copy=False)
@@ -4632,10 +4650,10 @@ def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
 def as_image(picture: Any, which: str) -> Image:
     """A picture in any form that Python has for it, as an array that OpenCV takes.
 
-    An array, or what NumPy makes one of: (H, W), (H, W, 1), (H, W, 3) BGR, or (H, W, 4)
-    BGRA, which is blended over white. Whole numbers from 0 to 255 become uint8, bool
-    becomes 0 and 255, float64 becomes float32. Of a Pillow image the colours are put in
-    order. `which` names the picture in messages. Raises ImageDiffError, with what to
+    It takes an array, or what NumPy makes one of: (H, W), (H, W, 1), (H, W, 3) BGR, or
+    (H, W, 4) BGRA, which is blended over white. Whole numbers from 0 to 255 become
+    uint8, bool becomes 0 and 255, float64 becomes float32. A Pillow image's RGB becomes
+    BGR. `which` names the picture in messages. Raises ImageDiffError, with what to
     pass, for all else.
     """
     if isinstance(picture, PATHS):
@@ -4672,8 +4690,11 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
-def light_of(explanation: Explanation) -> Light | None:
-    """The light that an explanation has, as it is told."""
+def told_light(explanation: Explanation) -> Light | None:
+    """The light of an explanation, as a person is told of it.
+
+    Of a tone curve neither end counts, where it clips.
+    """
     if explanation.light:
         return Light(explanation.camera, explanation.light.ratios, 0)
     tone = explanation.tone
@@ -4694,7 +4715,7 @@ def masks_and_rectangles(options: Options) -> tuple[list[str], list[Rectangle]]:
 
 
 def of_one_depth(first: Image, second: Image) -> tuple[Image, Image]:
-    """The pictures; one of 8 bits beside one of 16 is given 16, 255 as 65535."""
+    """Both in 16 bits where one has 8 and the other 16: 255 becomes 65535."""
     if first.dtype == np.uint8 and second.dtype == np.uint16:
         return first * np.uint16(257), second
     if first.dtype == np.uint16 and second.dtype == np.uint8:
@@ -4703,7 +4724,7 @@ def of_one_depth(first: Image, second: Image) -> tuple[Image, Image]:
 
 
 def as_mask(array: Any, image: Image) -> Gray8 | None:
-    """What an (H, W) array leaves out of a picture, not 0 = left out, as 255 and 0.
+    """A caller's (H, W) mask as uint8: 255 where it is not 0, which is left out.
 
     None for None. Raises ImageDiffError where it has another size than the picture.
     """
@@ -4727,9 +4748,9 @@ def compare_images(
     """Find where two pictures differ.
 
     first, second: arrays, (H, W, 3) BGR or (H, W) gray: uint8, uint16 or float32; or
-    what `as_image` makes such arrays of. The comparison holds such arrays themselves,
-    not copies, but where 8 bits meet 16. ignored: of each picture an (H, W) array that
-    is not 0 where it is left out, or None. The options may be given by their names:
+    what `as_image` makes such arrays of. The comparison keeps the arrays it is given,
+    uncopied, unless 8 bits meet 16. ignored: of each picture an (H, W) array that is
+    not 0 where it is left out, or None. The options may be given by their names:
     compare_images(first, second, tolerance=1). Raises ImageDiffError where the pictures
     cannot be compared.
     """
@@ -4744,17 +4765,17 @@ def compare_images(
     first, second = of_one_depth(first, second)
 
     laid = align(first, second, options)
-    left_out = find_ignored(laid, rectangles, masks, sizes[0])
+    all_ignored = find_ignored(laid, rectangles, masks, sizes[0])
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
-    unseen = union(left_out, laid.uncovered)
+    unseen = union(all_ignored, laid.uncovered)
     measured, explanation = find_evidence(
         laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
     )
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
-    mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
-    light = light_of(explanation)
-    regions = find_kinds(laid, mask, measured.evidence, regions, left_out, light)
+    mask, regions = regions_on(laid, mask, measured.ssim_loss, all_ignored, options)
+    light = told_light(explanation)
+    regions = find_kinds(laid, mask, measured.evidence, regions, all_ignored, light)
 
     return Comparison(
         first=laid.first,
@@ -4765,31 +4786,33 @@ def compare_images(
         bands=laid.bands,
         strips=laid.strips,
         lanes=laid.lanes,
-        ignored=left_out,
+        score=measured.score,
+        ssim_loss=measured.ssim_loss,
         light=light,
         noise=explanation.sigma,
+        evidence=measured.evidence,
+        ignored=all_ignored,
+        unequal_pixels=measured.unequal_pixels,
+        largest_difference=measured.largest_difference,
         threshold=threshold,
         faint_threshold=faint_threshold,
         mask=mask,
         regions=regions,
         options=options,
-        **measured._asdict(),
     )
 
 
 def with_threshold(
-    comparison: Comparison, threshold: float | None, min_area: int
+    old: Comparison, threshold: float | None, min_area: int
 ) -> Comparison:
-    """The comparison at another threshold and smallest area, from the evidence on."""
-    options = replace(comparison.options, threshold=threshold, min_area=min_area)
-    threshold, faint_threshold = find_threshold(comparison.evidence, options)
-    mask = find_mask(comparison.evidence, threshold, faint_threshold, min_area)
-    loss, ignored = comparison.ssim_loss, comparison.ignored
-    mask, regions = regions_on(comparison, mask, loss, ignored, options)
-    evidence, light = comparison.evidence, comparison.light
-    regions = find_kinds(comparison, mask, evidence, regions, ignored, light)
+    """A comparison at another threshold and smallest area, from the evidence on."""
+    options = replace(old.options, threshold=threshold, min_area=min_area)
+    threshold, faint_threshold = find_threshold(old.evidence, options)
+    mask = find_mask(old.evidence, threshold, faint_threshold, min_area)
+    mask, regions = regions_on(old, mask, old.ssim_loss, old.ignored, options)
+    regions = find_kinds(old, mask, old.evidence, regions, old.ignored, old.light)
     return replace(
-        comparison,
+        old,
         options=options,
         threshold=threshold,
         faint_threshold=faint_threshold,
@@ -4877,7 +4900,7 @@ RED = 0, 0, 255
 TINTS = {"inserted": (80, 160, 40), "removed": (70, 70, 220)}  # BGR
 WHITE = 255
 HATCH = 128  # gray level of the stripes
-TITLES = "Original", "Modified", "Diff", "Thresh"
+TITLES = "Original", "Modified", "Diff", "Thresh"  # of pictures, and their windows
 THUMBNAIL = 320, 240  # width and height at most
 
 
@@ -5026,8 +5049,8 @@ def thumbnail(image: Image, regions: Sequence[Region]) -> Image:
 # --- Text and JSON --------------------------------------------------------------------
 
 SHOWN_REGIONS = 20  # at most, in the text
-EMPTY: Record = {  # a result as JSON without any value, its keys in order
-    "schema": 2,
+EMPTY_RECORD: Record = {  # a result as JSON without any value, its keys in order
+    "schema": 2,  # another where a key goes or changes its meaning, not where one comes
     "status": None,
     "name": None,
     "first": None,
@@ -5122,7 +5145,7 @@ def as_record(comparison: Comparison) -> Record:
     width, height = comparison.first_size
     second_width, second_height = comparison.second_size
     first_file, second_file = comparison.first_file, comparison.second_file
-    return EMPTY | {
+    return EMPTY_RECORD | {
         "status": comparison.status,
         "first": first_file.path if first_file else None,
         "second": second_file.path if second_file else None,
@@ -5151,7 +5174,7 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def summary(regions: int, bands: int, fraction: float) -> str:
+def counts_text(regions: int, bands: int, fraction: float) -> str:
     """How many regions and bands, and what share of the picture, never rounded to 0."""
     share = np.format_float_positional(
         100 * fraction, precision=3, unique=False, fractional=False, trim="-"
@@ -5162,7 +5185,7 @@ def summary(regions: int, bands: int, fraction: float) -> str:
     return f"{counts}, {share} % of the picture"
 
 
-def happening(region: Record) -> str:
+def event_text(region: Record) -> str:
     """What happened in a region of a record, in words."""
     kind, moved, colours = region["kind"], region["moved"], region["colours"]
     if moved:
@@ -5183,41 +5206,39 @@ def place_of(region: Record) -> str:
     return f"at {place} {size}"
 
 
-def band_place(band: Band) -> str:
-    """What happened where one picture has rows of its own."""
+def band_text(band: Band) -> str:
+    """A band in words: where it begins in the picture that has it."""
     rows = quantity(band.height, "row")
     if band.kind == "inserted":
         return f"{rows} added at {band.second_y}"
     return f"{rows} removed at {band.first_y}"
 
 
-def sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
-    """What happened, in one sentence: with places where there are few, else counts."""
-    counts = [(len(regions), "region"), (len(bands), "band")]
-    subject = ", ".join(quantity(number, noun) for number, noun in counts if number)
-    few = len(regions) + len(bands) <= FEW
-    parts = []
+def happenings(regions: Sequence[Record]) -> Iterator[str]:
+    """What happened where, a text a kind; what moved is told from where it was."""
     for kind in KINDS:
-        told = [
-            region
-            for region in regions
-            if region["kind"] == kind
-            # What moved is told once, from where it was.
-            and (region["moved"] or {}).get("picture") != "first"
-        ]
-        if told and few:
-            parts.append(f"{kind} {', '.join(map(place_of, told))}")
-        elif told:
-            parts.append(f"{len(told)} {kind}")
-    if few:
-        parts += map(band_place, bands)
+        alike = [region for region in regions if region["kind"] == kind]
+        told = [r for r in alike if not r["moved"] or r["moved"]["picture"] != "first"]
+        if told:
+            yield f"{kind} {', '.join(map(place_of, told))}"
+
+
+def events_sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
+    """What happened, in one sentence: with places where there are few, else counts."""
+    sizes = [(len(regions), "region"), (len(bands), "band")]
+    subject = ", ".join(quantity(number, noun) for number, noun in sizes if number)
+    if len(regions) + len(bands) <= FEW:
+        parts = [*happenings(regions), *map(band_text, bands)]
+    else:
+        counts = Counter(region["kind"] for region in regions)
+        parts = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     return f"{subject}: {'; '.join(parts)}"
 
 
-def summary_of(comparison: Comparison) -> str:
-    """`summary` of a comparison."""
+def counts_of(comparison: Comparison) -> str:
+    """`counts_text` of a comparison."""
     regions, bands = len(comparison.regions), len(comparison.bands)
-    return summary(regions, bands, comparison.different_fraction)
+    return counts_text(regions, bands, comparison.different_fraction)
 
 
 def unequal_text(unequal: int, largest: float) -> str:
@@ -5235,10 +5256,13 @@ def is_equally_bright(comparison: Comparison) -> bool:
 
 
 def verdict(comparison: Comparison) -> str:
-    """Whether the pictures differ, in one line of plain words."""
+    """Whether the pictures differ, in plain words: "same: " or "different: " and more.
+
+    The report sets the word before the colon apart.
+    """
     unequal, largest = comparison.unequal_pixels, comparison.largest_difference
     if comparison.status == "different":
-        return f"different: {summary_of(comparison)}"
+        return f"different: {counts_of(comparison)}"
     if unequal is None or largest is None:  # the second picture was resampled
         return "same: no region"
     if unequal == 0:
@@ -5253,7 +5277,9 @@ def verdict(comparison: Comparison) -> str:
     return text
 
 
-WEAK = 50  # matches; two cards of one layout were registered by 26 to some pixels
+# Fewer matches are told to be few: two cards of one layout were registered by 26, and
+# lay some pixels off.
+WEAK = 50
 
 
 def registration(alignment: Alignment) -> str:
@@ -5266,13 +5292,6 @@ def registration(alignment: Alignment) -> str:
     if matches < WEAK:
         agreement = f"registered by {matches} matches only: check how it lies"
     return f"alignment {alignment.method}: {agreement}, {covered}"
-
-
-def band_text(band: Band) -> str:
-    """A band as a signed count of rows, in rows of the picture that has it."""
-    if band.kind == "inserted":
-        return f"+{quantity(band.height, 'row')} at {band.second_y}"
-    return f"-{quantity(band.height, 'row')} at {band.first_y}"
 
 
 def layout_text(comparison: Comparison) -> Iterator[str]:
@@ -5291,8 +5310,8 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         if prefix:
             line += "; --align none compares from the top left"
         yield line
-        if comparison.bands:
-            yield ", ".join(band_text(band) for band in comparison.bands)
+        if comparison.bands and len(comparison.regions) + len(comparison.bands) > FEW:
+            yield ", ".join(map(band_text, comparison.bands))
         places = {
             gap.y
             for gap in gaps_of(comparison.lanes)
@@ -5318,7 +5337,7 @@ def light_text(light: Light) -> str:
 
 
 def explanations(comparison: Comparison) -> Iterator[str]:
-    """What was taken out before the pictures were compared, a line each."""
+    """How the pictures were laid on one another, and what was not counted; in lines."""
     yield from layout_text(comparison)
     if comparison.alignment and comparison.alignment.transform:
         rows = [
@@ -5336,23 +5355,27 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 
 
 def as_text(comparison: Comparison) -> str:
-    """The result as text: score, verdict, a line a region, and how it was found."""
+    """The result as lines of text.
+
+    They are the score, the verdict, what happened, the largest regions in their order
+    on the picture, the explanations, and the threshold.
+    """
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
     records = region_records(comparison)
     if comparison.status == "different":
-        lines.append(sentence(records, comparison.bands))
+        lines.append(events_sentence(records, comparison.bands))
     by_area = sorted(
         range(len(records)), key=lambda i: records[i]["area"], reverse=True
     )
     for number in sorted(by_area[:SHOWN_REGIONS]):
         record = records[number]
         box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
-        facts = f"{happening(record)}, {record['area']} different"
+        facts = f"{event_text(record)}, {record['area']} different"
         lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
     if len(records) > SHOWN_REGIONS:
         lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
-    if comparison.unequal_pixels != 0:
+    if comparison.unequal_pixels != 0:  # it is None where the second was resampled
         differs = f"an SSIM of {comparison.threshold:.4f} or less differs"
         faint = comparison.faint_threshold
         if faint is not None and faint > comparison.threshold:
@@ -5361,8 +5384,8 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def as_facts(record: Record) -> str:
-    """What is to be told of a pair beside its name and status."""
+def pair_facts(record: Record) -> str:
+    """What a line, the overview and JUnit tell of a pair beside its name and status."""
     if record["error"]:
         return str(record["error"])
     facts = []
@@ -5371,7 +5394,7 @@ def as_facts(record: Record) -> str:
     if record["status"] == "different":
         bands = record["alignment"]["bands"] if record["alignment"] else []
         counts = len(record["regions"]), len(bands)
-        facts.append(summary(*counts, record["different_fraction"]))
+        facts.append(counts_text(*counts, record["different_fraction"]))
     elif record["unequal_pixels"]:
         unequal = unequal_text(record["unequal_pixels"], record["largest_difference"])
         facts.append(unequal)
@@ -5420,7 +5443,7 @@ label input { position: absolute; opacity: 0; }
 #verdict .different { background: #c8002a; }
 """
 # What both scripts share.
-HELPERS = """
+HELPERS = """\
 const by = id => document.getElementById(id);
 const data = JSON.parse(by("data").textContent);
 const query = new URLSearchParams(location.hash.slice(1));
@@ -5445,6 +5468,226 @@ const lost = ({ alt, className }) =>
   make("p", { className }, `${alt || "picture"} is missing or damaged`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
+
+
+def fill(page: str, script: str, values: dict[str, Any]) -> str:
+    """The head and a page, with the script and the values in their places.
+
+    Every value stands in the page as it is, so names must have been escaped.
+    """
+    import base64
+    import hashlib
+    from string import Template
+
+    script = HELPERS + script
+    digest = hashlib.sha256(script.encode()).digest()
+    script_hash = f"sha256-{base64.b64encode(digest).decode()}"
+    template = Template(PAGE_HEAD + page)
+    return template.substitute(values, script=script, hash=script_hash)
+
+
+def as_data(values: object) -> str:
+    """Values as JSON that a page holds: no text ends the element around it."""
+    return to_json(values).replace("<", "\\u003c")
+
+
+def as_name(text: str) -> str:
+    """A name of any bytes as text that a page can show."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def option_words(options: Options, others: Options = Options()) -> list[str]:
+    """The words of a command line for the options that differ from the others."""
+    words = []
+    for name, value in vars(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value == getattr(others, name):
+            continue
+        if value is True:
+            words.append(flag)
+        elif name == "ignore":
+            for part in value:
+                place = part if isinstance(part, str) else ",".join(map(str, part))
+                words += [flag, place]
+        else:
+            words += [flag, str(value)]
+    return words
+
+
+def command_of(comparison: Comparison) -> str:
+    """The command that repeats a comparison; none, where arrays were compared.
+
+    Of pages it compares their documents.
+    """
+    import shlex
+
+    if comparison.first_file is None or comparison.second_file is None:
+        return ""
+    paths = comparison.first_file.path, comparison.second_file.path
+    words = option_words(comparison.options)
+    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
+
+
+def outline(box: Band) -> str:
+    """A rectangle of the canvas as the path of an SVG."""
+    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
+
+
+def arrow(region: Region) -> str:
+    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    start, end = (complex(*point) for point in way_of(region))
+    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
+    points = start, end, left, end, right
+    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
+
+
+def ignored_outlines(ignored: Gray8 | None) -> str:
+    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
+    if ignored is None:
+        return ""
+    method = cv2.CHAIN_APPROX_SIMPLE
+    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
+    paths = []
+    for contour in contours:
+        points = " ".join(str(number) for number in contour.ravel().tolist())
+        paths.append(f"M{points}z")
+    return "".join(paths)
+
+
+def svg_paths(comparison: Comparison) -> Record:
+    """What the pages tint and stripe over each picture, as paths of an SVG."""
+    removed, inserted = (
+        "".join(outline(band) for band in comparison.of_one if band.kind == kind)
+        for kind in ("removed", "inserted")
+    )
+    ignored = ignored_outlines(comparison.ignored)
+    ways = [
+        arrow(region)
+        for region in comparison.regions
+        if region.moved and region.moved.onward
+    ]
+    return {
+        "had": {"first": removed, "second": inserted},
+        "lacking": {"first": inserted + ignored, "second": removed + ignored},
+        "ways": "".join(ways),
+    }
+
+
+def in_4_digits(score: float) -> str:
+    """A score as it is shown to people: only 1 is 1."""
+    return f"{math.floor(10000 * score) / 10000:.4f}"
+
+
+def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
+    """What the head of a report tells: a name, a value and, of some, more on hover."""
+    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
+    if comparison.unequal_pixels and comparison.largest_difference is not None:
+        most = f"by at most {comparison.largest_difference:.3g} of 255"
+        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
+    facts.append(["size", "{} x {}".format(*comparison.first_size)])
+    if comparison.second_size != comparison.first_size:
+        facts.append(["second", "{} x {}".format(*comparison.second_size)])
+    if comparison.different_fraction:
+        facts.append(["threshold", f"{comparison.threshold:.4f}"])
+        if comparison.faint_threshold is not None:
+            facts.append(["faint threshold", f"{comparison.faint_threshold:.4f}"])
+    if record.get("likeness") is not None:
+        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    facts.extend([line] for line in layout_text(comparison))
+    if comparison.alignment and comparison.alignment.transform:
+        facts.append([registration(comparison.alignment)])
+    if comparison.noise is not None:
+        facts.append(["noise not counted", f"sigma {comparison.noise:.2g} of 255"])
+    if comparison.light:
+        facts.append(["light not counted", light_text(comparison.light)])
+    words = option_words(comparison.options)
+    if words:
+        facts.append(["options", as_name(" ".join(words))])
+    return facts
+
+
+VIEWS = {  # the views of a report, each a class of its stage, and what is told of each
+    "side": "both pictures as they were compared",
+    "swipe": "the first picture left of the line, the second right: drag the grip",
+    "blend": "the second picture over the first, as dense as the slider says",
+    "toggle": "one picture at a time: space or a click shows the other",
+    "overlay": "the first picture in gray; what differs is red",
+    "diff": "how similar each place is: white is the same, dark differs",
+    "thresh": "what counts as different is white",
+}
+
+
+class Mark(NamedTuple):
+    """How the report marks what happened: told apart without colours, too."""
+
+    sign: str
+    colour: str
+    line: str
+
+
+MARKS = {
+    "added": Mark("+", "#00785a", "2px solid"),
+    "removed": Mark("\u2212", "#b34700", "2px dashed"),
+    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
+    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
+    "changed": Mark("", "#e0002b", "2px solid"),
+}
+
+
+def region_text(region: Record) -> str:
+    """What is to be told of a region of a record in its row."""
+    size = f"{region['width']} x {region['height']}"
+    facts = [event_text(region), f"{size} at {region['x']}, {region['y']}"]
+    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
+    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
+
+
+def entries_of(comparison: Comparison, record: Record) -> list[Record]:
+    """What the page marks and lists: the regions, then the bands."""
+    regions = zip(comparison.regions, record["regions"], strict=True)
+    found = [
+        (region.kind, region.strength, region[:4], region_text(told))
+        for region, told in regions
+    ]
+    for band in comparison.bands:
+        kind = "added" if band.kind == "inserted" else "removed"
+        found.append((kind, 1, band[1:5], band_text(band)))
+    height, width = comparison.mask.shape
+    entries = []
+    for number, (kind, strength, box, text) in enumerate(found, 1):
+        mark, (x, y, wide, high) = MARKS[kind], box
+        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
+        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
+        values = {
+            "number": number,
+            "label": f"{number} {mark.sign}".strip(),
+            "kind": kind,
+            "strength": strength,
+            "box": box,
+            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
+            "text": text,
+        }
+        entries.append(values)
+    return entries
+
+
+def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
+    """The kinds that there are, and how the page names each: with sign and count."""
+    counts = Counter(entry["kind"] for entry in entries)
+    labels = {
+        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
+        for kind in KINDS
+        if kind in counts
+    }
+    return {"all": f"all {len(entries)}", **labels}
+
+
+def input_of(record: Record, which: str) -> str:
+    """An input as a person names it; an array has no path."""
+    path = str(record[which] or which)
+    page = record[f"{which}_page"]
+    return path if page is None else f"{path}, page {page}"
+
 
 # Both pictures lie on sheets that are scaled and moved in step. Two thousand regions
 # still respond: no style of theirs hangs on what changes or on `:has`. The brightness
@@ -5518,7 +5761,7 @@ patternUnits="userSpaceOnUse"><path d="M0 8L8 0" stroke="#888" stroke-width="2"/
 </pattern></svg><script type="application/json" id="data">$data</script>
 <script>$script</script></html>
 """
-SCRIPT = """
+SCRIPT = """\
 const { entries, size: [width, height] } = data;
 const [stage, at, list] = ["stage", "at", "regions"].map(by);
 const look = { scale: 1, x: 0, y: 0, fits: true };  // x, y: what is in the middle
@@ -5679,223 +5922,6 @@ new ResizeObserver(settle).observe(one);
 """
 
 
-def fill(page: str, script: str, values: dict[str, Any]) -> str:
-    """The head and a page, with the script and the values in their places.
-
-    Every value stands in the page as it is, so names must have been escaped.
-    """
-    import base64
-    import hashlib
-    from string import Template
-
-    script = HELPERS + script
-    digest = hashlib.sha256(script.encode()).digest()
-    script_hash = f"sha256-{base64.b64encode(digest).decode()}"
-    template = Template(PAGE_HEAD + page)
-    return template.substitute(values, script=script, hash=script_hash)
-
-
-def as_data(values: object) -> str:
-    """Values as JSON that a page holds: no text ends the element around it."""
-    return to_json(values).replace("<", "\\u003c")
-
-
-def as_name(text: str) -> str:
-    """A name of any bytes as text that a page can show."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def option_words(options: Options, others: Options) -> list[str]:
-    """The words of a command line for the options that differ from the others."""
-    words = []
-    for name, value in vars(options).items():
-        flag = f"--{name.replace('_', '-')}"
-        if value == getattr(others, name):
-            continue
-        if value is True:
-            words.append(flag)
-        elif name == "ignore":
-            for part in value:
-                place = part if isinstance(part, str) else ",".join(map(str, part))
-                words += [flag, place]
-        else:
-            words += [flag, str(value)]
-    return words
-
-
-def command_of(comparison: Comparison) -> str:
-    """The command that repeats a comparison; none, where arrays were compared.
-
-    Of pages it compares their documents.
-    """
-    import shlex
-
-    if comparison.first_file is None or comparison.second_file is None:
-        return ""
-    paths = comparison.first_file.path, comparison.second_file.path
-    words = option_words(comparison.options, Options())
-    return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
-
-
-def outline(box: Band) -> str:
-    """A rectangle of the canvas as the path of an SVG."""
-    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
-
-
-def arrow(region: Region) -> str:
-    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
-    start, end = (complex(*point) for point in way_of(region))
-    left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
-    points = start, end, left, end, right
-    return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
-
-
-def ignored_outlines(ignored: Gray8 | None) -> str:
-    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
-    if ignored is None:
-        return ""
-    method = cv2.CHAIN_APPROX_SIMPLE
-    contours, _ = cv2.findContours(ignored, cv2.RETR_CCOMP, method)
-    paths = []
-    for contour in contours:
-        points = " ".join(str(number) for number in contour.ravel().tolist())
-        paths.append(f"M{points}z")
-    return "".join(paths)
-
-
-def overlays(comparison: Comparison) -> Record:
-    """What the pages tint and stripe over each picture, as paths of an SVG."""
-    ignored = ignored_outlines(comparison.ignored)
-    had, lacking = {}, {}
-    for which, title in (("first", "Original"), ("second", "Modified")):
-        missing = [band for band in comparison.of_one if is_lacking(band, title)]
-        there = [band for band in comparison.of_one if not is_lacking(band, title)]
-        lacking[which] = "".join(outline(band) for band in missing) + ignored
-        had[which] = "".join(outline(band) for band in there)
-    ways = [
-        arrow(region)
-        for region in comparison.regions
-        if region.moved and region.moved.onward
-    ]
-    return {"had": had, "lacking": lacking, "ways": "".join(ways)}
-
-
-def in_4_digits(score: float) -> str:
-    """A score as it is shown to people: only 1 is 1."""
-    return f"{math.floor(10000 * score) / 10000:.4f}"
-
-
-def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
-    """What the head of a report tells: a name, a value and, of some, more on hover."""
-    facts = [["SSIM", in_4_digits(comparison.score), str(comparison.score)]]
-    if comparison.unequal_pixels and comparison.largest_difference is not None:
-        most = f"by at most {comparison.largest_difference:.3g} of 255"
-        facts.append(["unequal pixels", str(comparison.unequal_pixels), most])
-    facts.append(["size", "{} x {}".format(*comparison.first_size)])
-    if comparison.second_size != comparison.first_size:
-        facts.append(["second", "{} x {}".format(*comparison.second_size)])
-    if comparison.different_fraction:
-        facts.append(["threshold", f"{comparison.threshold:.4f}"])
-        if record.get("faint_threshold") is not None:
-            facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
-    if record.get("likeness") is not None:
-        facts.append(["likeness", f"{record['likeness']:.4f}"])
-    facts.extend([line] for line in layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        facts.append([registration(comparison.alignment)])
-    if record["noise"] is not None:
-        facts.append(["noise not counted", f"sigma {record['noise']:.2g} of 255"])
-    if record.get("light") is not None:
-        facts.append(["light not counted", light_text(Light(**record["light"]))])
-    words = option_words(comparison.options, Options())
-    if words:
-        facts.append(["options", as_name(" ".join(words))])
-    return facts
-
-
-VIEWS = {  # the views of a report, and what is told of each
-    "side": "both pictures as they were compared",
-    "swipe": "the first picture left of the line, the second right: drag the grip",
-    "blend": "the second picture over the first, as dense as the slider says",
-    "toggle": "one picture at a time: space or a click shows the other",
-    "overlay": "the first picture in gray; what differs is red",
-    "diff": "how similar each place is: white is the same, dark differs",
-    "thresh": "what counts as different is white",
-}
-
-
-class Mark(NamedTuple):
-    """How the report marks what happened: told apart without colours, too."""
-
-    sign: str
-    colour: str
-    line: str
-
-
-MARKS = {
-    "added": Mark("+", "#00785a", "2px solid"),
-    "removed": Mark("\u2212", "#b34700", "2px dashed"),
-    "moved": Mark("\u2192", "#0062a8", "2px dotted"),
-    "recoloured": Mark("\u25d0", "#9a3d7c", "4px double"),
-    "changed": Mark("", "#e0002b", "2px solid"),
-}
-
-
-def region_text(region: Record) -> str:
-    """What is to be told of a region of a record in its row."""
-    size = f"{region['width']} x {region['height']}"
-    facts = [happening(region), f"{size} at {region['x']}, {region['y']}"]
-    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
-
-
-def entries_of(comparison: Comparison, record: Record) -> list[Record]:
-    """What the page marks and lists: the regions, then the bands."""
-    regions = zip(comparison.regions, record["regions"], strict=True)
-    found = [
-        (region.kind, region.strength, region[:4], region_text(told))
-        for region, told in regions
-    ]
-    for band in comparison.bands:
-        kind = "added" if band.kind == "inserted" else "removed"
-        found.append((kind, 1, band[1:5], band_place(band)))
-    height, width = comparison.mask.shape
-    entries = []
-    for number, (kind, strength, box, text) in enumerate(found, 1):
-        mark, (x, y, wide, high) = MARKS[kind], box
-        across = f"left: {100 * x / width:.6g}%; width: {100 * wide / width:.6g}%"
-        down = f"top: {100 * y / height:.6g}%; height: {100 * high / height:.6g}%"
-        values = {
-            "number": number,
-            "label": f"{number} {mark.sign}".strip(),
-            "kind": kind,
-            "strength": strength,
-            "box": box,
-            "look": f"{across}; {down}; --mark: {mark.colour}; --line: {mark.line}",
-            "text": text,
-        }
-        entries.append(values)
-    return entries
-
-
-def kind_labels(entries: Sequence[Record]) -> dict[str, str]:
-    """The kinds that there are, and how the page names each: with sign and count."""
-    counts = Counter(entry["kind"] for entry in entries)
-    labels = {
-        kind: " ".join([kind, *MARKS[kind].sign, str(counts[kind])])
-        for kind in KINDS
-        if kind in counts
-    }
-    return {"all": f"all {len(entries)}", **labels}
-
-
-def input_of(record: Record, which: str) -> str:
-    """An input as a person names it; an array has no path."""
-    path = str(record[which] or which)
-    page = record[f"{which}_page"]
-    return path if page is None else f"{path}, page {page}"
-
-
 def report_page(comparison: Comparison, record: Record) -> str:
     """The report of a pair: an HTML page that shows the pictures that lie beside it.
 
@@ -5934,9 +5960,72 @@ def report_page(comparison: Comparison, record: Record) -> str:
     }
     values = {
         "title": escape(f"{second} compared with {first}"),
-        "data": as_data(data | overlays(comparison)),
+        "data": as_data(data | svg_paths(comparison)),
     }
     return fill(PAGE, SCRIPT, values)
+
+
+STATUSES = {  # of a pair of many, in the words that people know
+    "different": "different",
+    "same": "same",
+    "only_first": "only first (removed)",
+    "only_second": "only second (new)",
+    "error": "error",
+}
+# Among the most different come first those that have no share of different pixels.
+WEIGHTS = {"error": 4, "only_first": 3, "only_second": 2}
+
+
+def address_of(path: str) -> str:
+    """A relative path, of any bytes, as a relative address."""
+    from urllib.parse import quote
+
+    return quote(os.fsencode(path.replace(os.sep, "/")))
+
+
+def overview_row(record: Record, folder: str) -> Record:
+    """What the overview, which stands in the folder, shows of a pair.
+
+    Its row leads to the report of the pair, which there is where the pictures differ,
+    and else to a picture or a document. No document is shown as a picture: a page that
+    stands alone has a small one.
+    """
+    name, status = record["name"], record["status"]
+    place = os.path.join(PAIRS_FOLDER, name)
+    small = {which: os.path.join(place, SMALL[which]) for which in SMALL}
+    paths = {which: record[which] for which in ("first", "second") if record[which]}
+    files = {which: os.path.relpath(paths[which], folder) for which in paths}
+    page = next(reversed(files.values()), "")
+    if status == "different":
+        files, page = small, os.path.join(place, "index.html")
+    elif record["first_page"] or record["second_page"]:
+        alone = status in ("only_first", "only_second")
+        files = {which: small[which] for which in paths if alone}
+    score = None if record["ssim"] is None else in_4_digits(record["ssim"])
+    text, facts = STATUSES[status], pair_facts(record | {"ssim": score})
+    alike = record.get("likeness")
+    if alike is None:
+        alike = record["ssim"]
+    return {
+        "name": as_name(name),
+        "status": status,
+        "text": f"{text}: {as_name(facts)}" if facts else text,
+        "share": WEIGHTS.get(status, record["different_fraction"]),
+        "alike": -2 if alike is None else alike,  # last, whichever comes first
+        "least": -2 if alike is None else -alike,
+        "page": address_of(page),
+        "pictures": {which: address_of(file) for which, file in files.items()},
+    }
+
+
+def overview_verdict(counts: Counter[str], left: int) -> str:
+    """How many pairs differ, in words; `left` were not compared."""
+    parts = [f"{counts['different']} of {counts.total()} differ"]
+    kinds = {"only_first": "removed", "only_second": "new"}
+    kinds["error"] = "could not be compared"
+    parts += [f"{counts[kind]} {text}" for kind, text in kinds.items() if counts[kind]]
+    text = ", ".join(parts)
+    return f"{text}; the run was stopped, {left} left" if left else text
 
 
 # The head of the overview; the rows, what is told of them, and the script follow.
@@ -5966,7 +6055,7 @@ li a p { display: inline-block; padding: 8px; height: 94px; background: var(--so
 <span role="status" id="told"></span></nav><main id="list"></main>
 <script type="application/json" id="rows">[null"""
 # Rows are built sixty at a time, when they come near the screen.
-OVERVIEW_SCRIPT = """
+OVERVIEW_SCRIPT = """\
 const rows = JSON.parse(by("rows").textContent).slice(1);
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 rows.sort((a, b) => compare(a.name, b.name));
@@ -6022,72 +6111,6 @@ if (step && stops.length) {
   chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
 }
 """
-STATUSES = {  # of a pair of many, in the words that people know
-    "different": "different",
-    "same": "same",
-    "only_first": "only first (removed)",
-    "only_second": "only second (new)",
-    "error": "error",
-}
-# Among the most different come first those that have no share of different pixels.
-WEIGHTS = {"error": 4, "only_first": 3, "only_second": 2}
-
-
-def address_of(path: str) -> str:
-    """A relative path, of any bytes, as a relative address."""
-    from urllib.parse import quote
-
-    return quote(os.fsencode(path.replace(os.sep, "/")))
-
-
-def of_document(record: Record) -> bool:
-    """Whether a pair of many is of pages of documents."""
-    return bool(record["first_page"] or record["second_page"])
-
-
-def overview_row(record: Record, folder: str) -> Record:
-    """What the overview, which stands in the folder, shows of a pair.
-
-    Its row leads to the report of the pair, which there is where the pictures differ,
-    and else to a picture or a document. No document is shown as a picture: a page that
-    stands alone has a small one.
-    """
-    name, status = record["name"], record["status"]
-    place = os.path.join(PAIRS_FOLDER, name)
-    small = {which: os.path.join(place, SMALL[which]) for which in SMALL}
-    paths = {which: record[which] for which in ("first", "second") if record[which]}
-    files = {which: os.path.relpath(paths[which], folder) for which in paths}
-    page = next(reversed(files.values()), "")
-    if status == "different":
-        files, page = small, os.path.join(place, "index.html")
-    elif of_document(record):
-        alone = status in ("only_first", "only_second")
-        files = {which: small[which] for which in paths if alone}
-    score = None if record["ssim"] is None else in_4_digits(record["ssim"])
-    text, facts = STATUSES[status], as_facts(record | {"ssim": score})
-    alike = record.get("likeness")
-    if alike is None:
-        alike = record["ssim"]
-    return {
-        "name": as_name(name),
-        "status": status,
-        "text": f"{text}: {as_name(facts)}" if facts else text,
-        "share": WEIGHTS.get(status, record["different_fraction"]),
-        "alike": -2 if alike is None else alike,  # last, whichever comes first
-        "least": -2 if alike is None else -alike,
-        "page": address_of(page),
-        "pictures": {which: address_of(file) for which, file in files.items()},
-    }
-
-
-def overview_verdict(counts: Counter[str], left: int) -> str:
-    """How many pairs differ, in words; `left` were not compared."""
-    parts = [f"{counts['different']} of {counts.total()} differ"]
-    kinds = {"only_first": "removed", "only_second": "new"}
-    kinds["error"] = "could not be compared"
-    parts += [f"{counts[kind]} {text}" for kind, text in kinds.items() if counts[kind]]
-    text = ", ".join(parts)
-    return f"{text}; the run was stopped, {left} left" if left else text
 
 
 def overview_page(
@@ -6116,7 +6139,7 @@ def overview_page(
     for record in records:
         counts[record["status"]] += 1
         yield f",\n{as_data(overview_row(record, folder))}"
-    words = option_words(options, Options())
+    words = option_words(options)
     labels = {
         status: f"{text} {counts[status]}"
         for status, text in STATUSES.items()
@@ -6136,16 +6159,14 @@ def overview_page(
 # --- Save -----------------------------------------------------------------------------
 
 LARGE_PICTURE = 2**17  # pixels, from which on files are encoded at once
-LEFTOVERS = ".image_diff-"  # folders in which files wait until all are whole
-# Run lengths of the difference to the row above: of a page 12 % faster and smaller than
-# OpenCV's default; no compression at all takes twice as long, for six times the bytes.
+STAGING_PREFIX = ".image_diff-"  # of folders in which files wait until all are whole
+# PNGs hold run lengths of the difference to the row above: of a page that is 12 %
+# faster and smaller than OpenCV's default. Without compression writing takes twice as
+# long, for six times the bytes.
 PNG_SETTINGS = [
-    cv2.IMWRITE_PNG_STRATEGY,
-    cv2.IMWRITE_PNG_STRATEGY_RLE,
-    cv2.IMWRITE_PNG_COMPRESSION,
-    1,
-    cv2.IMWRITE_PNG_FILTER,
-    cv2.IMWRITE_PNG_FILTER_UP,
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
 ]
 
 
@@ -6154,7 +6175,7 @@ def writing(folder: PathLike) -> Iterator[None]:
     """Raise ImageDiffError, naming the folder, where it cannot be written to."""
     try:
         yield
-    except (OSError, ValueError) as problem:  # a name with a null byte is the latter
+    except (OSError, ValueError) as problem:  # ValueError: a name has a null byte
         reason = getattr(problem, "strerror", None) or problem
         place = getattr(problem, "filename2", None) or folder  # what is to be replaced
         fault = f"cannot write to {os.fsdecode(place)}: {reason}"
@@ -6163,15 +6184,13 @@ def writing(folder: PathLike) -> Iterator[None]:
 
 def try_lock(descriptor: int) -> bool:
     """Lock an open folder; False where another run holds it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has none
-        return True
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # nor have some networks
+    except OSError:  # some networks have no locks
         return True
     return True
 
@@ -6185,7 +6204,7 @@ def locked(folder: PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with writing(folder):
             os.makedirs(folder, exist_ok=True)
-            if sys.platform != "win32":  # which cannot open a folder
+            if sys.platform != "win32":  # which has no locks, and opens no folder
                 descriptor = os.open(folder, os.O_RDONLY)
                 stack.callback(os.close, descriptor)
                 if not try_lock(descriptor):
@@ -6196,23 +6215,18 @@ def locked(folder: PathLike) -> Iterator[None]:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a file or a folder with all in it, as far as that is possible.
+    """Remove a file, a link or a folder with all in it, as far as that is possible."""
+    import shutil
 
-    Of a link what it leads to stays.
-    """
     with contextlib.suppress(OSError):
-        if os.path.islink(path) or not os.path.isdir(path):
-            os.remove(path)
-            return
-        for name in os.listdir(path):
-            remove_tree(os.path.join(path, name))
-        os.rmdir(path)
+        os.remove(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_in_use(folder: str) -> None:
-    """Remove a folder in which a cluster's workers may still write, but never find it.
+    """Remove a folder as a whole, even where a signal to end the run comes meanwhile.
 
-    It goes as a whole, even where a signal to end the run comes meanwhile.
+    It is renamed first: a cluster's workers that still write to it then fail.
     """
     ended = f"{folder}-ended"
     with signals_late(), contextlib.suppress(OSError):
@@ -6227,9 +6241,9 @@ def staging(folder: PathLike) -> Iterator[str]:
     What a killed run left of it the next one removes.
     """
     for name in os.listdir(folder):
-        if name.startswith(LEFTOVERS):
+        if name.startswith(STAGING_PREFIX):
             remove_tree(os.path.join(folder, name))
-    beside = os.path.join(folder, f"{LEFTOVERS}{os.getpid()}")
+    beside = os.path.join(folder, f"{STAGING_PREFIX}{os.getpid()}")
     try:
         try:
             os.mkdir(beside)
@@ -6272,26 +6286,22 @@ def bytes_as_read(file: PictureFile | None) -> bytes | None:
 def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], bytes]]:
     """What is saved: the name of each file, and what gives its bytes.
 
-    Those that take long come first, each beside one that may be a copy, so that two
-    threads end together. result.json comes last.
+    Slow files and possible copies alternate, so that two threads end together.
+    result.json comes last.
     """
     first, second = clean_pictures(comparison)
     regions = comparison.regions
-    on_canvas_alone = bool(comparison.of_one or comparison.lanes)
-    first_file = None if on_canvas_alone else comparison.first_file
-    laid = comparison.alignment is not None or on_canvas_alone
-    second_file = None if laid else comparison.second_file
-
-    def drawn(title: str) -> Callable[[], bytes]:
-        return lambda: encode_png(draw(comparison, title))
-
+    canvas_differs = bool(comparison.of_one or comparison.lanes)
+    first_file = None if canvas_differs else comparison.first_file
+    second_was_moved = canvas_differs or comparison.alignment is not None
+    second_file = None if second_was_moved else comparison.second_file
     files: dict[str, Callable[[], bytes]] = {
-        "original.png": drawn("Original"),
+        "original.png": lambda: encode_png(draw(comparison, "Original")),
         "first.png": lambda: bytes_as_read(first_file) or encode_png(first),
-        "modified.png": drawn("Modified"),
+        "modified.png": lambda: encode_png(draw(comparison, "Modified")),
         "second.png": lambda: bytes_as_read(second_file) or encode_png(second),
-        "diff.png": drawn("Diff"),
-        "thresh.png": drawn("Thresh"),
+        "diff.png": lambda: encode_png(draw(comparison, "Diff")),
+        "thresh.png": lambda: encode_png(draw(comparison, "Thresh")),
     }
     if record["name"] is not None:  # for the overview of many
         small = partial(encode_thumbnail, regions=regions)
@@ -6331,8 +6341,8 @@ def write_files(comparison: Comparison, folder: str, name: str | None) -> Record
 
         def write(file: str) -> None:
             """Write one of the files beside its place."""
-            with open(os.path.join(beside, file), "wb") as opened:
-                opened.write(files[file]())
+            with open(os.path.join(beside, file), "wb") as target:
+                target.write(files[file]())
 
         map_on_cores(write, list(files), large)
         for file in files:
@@ -6345,8 +6355,8 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
 
     name: that of the pair in a run of many, whose overview shows small pictures too.
     All files are whole before the first takes its place, and result.json takes its
-    place last. Raises ImageDiffError where that cannot be done; what was there then
-    stays.
+    place last. Raises ImageDiffError where that cannot be done; what was there stays
+    unless a file has taken its place before.
     """
     folder = os.fsdecode(folder)
     with locked(folder):
@@ -6583,7 +6593,7 @@ def set_titles(texts: dict[str, str], opened: Collection[str]) -> None:
 
 def tell_regions(comparison: Comparison, look: Look, opened: Collection[str]) -> None:
     """Tell in titles how much differs, and which region is in the middle."""
-    share = summary_of(comparison).removesuffix(" of the picture")
+    share = counts_of(comparison).removesuffix(" of the picture")
     titles = HINTS | {"Thresh": share}
     if look.number:
         titles["Modified"] = f"region {look.number} of {len(comparison.regions)}"
@@ -6752,12 +6762,12 @@ class Pair(NamedTuple):
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
 
 
-def inside(path: str, folder: str) -> bool:
+def is_in(path: str, folder: str) -> bool:
     """Whether a real path is that of a folder or of something in it."""
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
-def entries(folder: str) -> list[os.DirEntry[str]]:
+def folder_entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds: nothing where there is no such folder."""
     try:
         with os.scandir(folder) as found:
@@ -6772,9 +6782,9 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     Not one that leaves the top, that leads to a folder around here, or into one that is
     to be skipped.
     """
-    if not inside(target, top) or inside(here, target):
+    if not is_in(target, top) or is_in(here, target):
         return False
-    return not any(inside(target, left) and not inside(here, left) for left in skip)
+    return not any(is_in(target, left) and not is_in(here, left) for left in skip)
 
 
 def list_folder(
@@ -6793,10 +6803,10 @@ def list_folder(
     path = os.path.join(root, relative)
     here = os.path.realpath(path)
     top = os.path.realpath(root)
-    if not inside(here, top):
+    if not is_in(here, top):
         return pictures, folders
     linked = here != os.path.normpath(os.path.join(top, relative))
-    for entry in entries(path):
+    for entry in folder_entries(path):
         name = os.path.join(relative, entry.name)
         target = os.path.join(here, entry.name)
         # Asked of the entry, as a path may be too long to ask the system.
@@ -6815,7 +6825,7 @@ def list_folder(
     return pictures, folders
 
 
-def stem(name: str) -> str:
+def stem_of(name: str) -> str:
     """A name without its extension."""
     return os.path.splitext(name)[0]
 
@@ -6824,7 +6834,7 @@ def find_partners(ours: Collection[str], theirs: Collection[str]) -> dict[str, s
     """For a name that only we have: theirs, where one stem leaves no other choice."""
     partners = {}
     alone = sorted(set(ours) ^ set(theirs), key=os.path.splitext)
-    for _, group in groupby(alone, stem):
+    for _, group in groupby(alone, stem_of):
         names = list(group)
         of_us = [name for name in names if name in ours]
         of_them = [name for name in names if name in theirs]
@@ -6848,7 +6858,7 @@ def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pai
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
         partner = partners.get(name, name)
-        mask = first.get(f"{stem(name)}{MASK_ENDING}")
+        mask = first.get(f"{stem_of(name)}{MASK_ENDING}")
         yield Pair(name, ours.get(name), theirs.get(partner), mask=mask)
 
 
@@ -6906,14 +6916,14 @@ def from_afar(page: Picture) -> Gray8:
     return means.ravel()
 
 
-def pages_from_afar(path: str, count: int) -> Iterator[Gray8]:
+def pages_from_afar(path: str, pages: int) -> Iterator[Gray8]:
     """`from_afar` of each of so many pages of a document.
 
     White, where one cannot be read: comparing it tells why.
     """
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path, dpi=FAR)
-        for number in range(count):
+        for number in range(pages):
             try:
                 (page,) = read_sources([(source, number)])
             except ImageDiffError:
@@ -7087,15 +7097,15 @@ EQUAL: Record = {  # of files that are identical
 }
 
 
-def told(pair: Pair, status: str, values: Record) -> Outcome:
+def uncompared(pair: Pair, status: str, values: Record) -> Outcome:
     """What is told of a pair without a comparison."""
-    known = {key: value for key, value in pair._asdict().items() if key in EMPTY}
-    return Outcome(EMPTY | known | {"status": status} | values)
+    known = {key: value for key, value in pair._asdict().items() if key in EMPTY_RECORD}
+    return Outcome(EMPTY_RECORD | known | {"status": status} | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return told(pair, "error", {"error": str(fault).replace("\n", " ")})
+    return uncompared(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
 def new_page(beside: str) -> str:
@@ -7109,7 +7119,7 @@ def new_page(beside: str) -> str:
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
     which = "second" if pair.first is None else "first"
-    outcome = told(pair, f"only_{which}", {})
+    outcome = uncompared(pair, f"only_{which}", {})
     number = getattr(pair, f"{which}_page")
     if beside is None or number is None:
         return outcome
@@ -7136,7 +7146,7 @@ def compare_both(
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
             open_source(stack, first)  # refuses what is no picture
-        return told(pair, "same", EQUAL)
+        return uncompared(pair, "same", EQUAL)
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
@@ -7236,7 +7246,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 PATIENCE = 60  # seconds in which a process has to start
 
 
-def begins(pool: ProcessPoolExecutor, jobs: int) -> bool:
+def begin_pool(pool: ProcessPoolExecutor, jobs: int) -> bool:
     """Start the processes of a pool; False where the first of them has died.
 
     Raises ImageDiffError where none starts.
@@ -7265,7 +7275,7 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     compare = partial(compare_pair, options=plan.options, beside=plan.beside)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
-            if begins(pool, jobs):
+            if begin_pool(pool, jobs):
                 yield Workers(partial(pool.submit, compare))
                 return
             exits = [process.exitcode or 0 for process in pool._processes.values()]
@@ -7505,7 +7515,7 @@ def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
     """
     pages = os.path.join(os.path.realpath(folder), PAIRS_FOLDER)
     place = os.path.join(pages, name)
-    if os.path.realpath(place) != place or not inside(place, pages):
+    if os.path.realpath(place) != place or not is_in(place, pages):
         fault = f"a link leads from {place} to another place"
         raise ImageDiffError(f"{fault}; remove it")
     if os.path.lexists(place):
@@ -7543,7 +7553,9 @@ def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 record = from_json(line)
-                is_record = isinstance(record, dict) and record.keys() == EMPTY.keys()
+                is_record = (
+                    isinstance(record, dict) and record.keys() == EMPTY_RECORD.keys()
+                )
                 if is_record and isinstance(record["name"], str) and line[-1] == "\n":
                     yield record, line
 
@@ -7643,7 +7655,9 @@ def open_output(
                 write_overview(plan, folder, len(pairs))
 
 
-def keep(outcome: Outcome, folder: str, beside: str, results: io.FileIO) -> Outcome:
+def keep_outcome(
+    outcome: Outcome, folder: str, beside: str, results: io.FileIO
+) -> Outcome:
     """Put the page of a pair in its place, then append its record to results.jsonl.
 
     The outcome is an error where the page cannot be put there. Raises ImageDiffError
@@ -7684,7 +7698,7 @@ def compare_many(
         outcomes = compare_pairs(unknown, plan._replace(beside=beside), stopped)
         with contextlib.closing(outcomes):  # the workers end before the overview
             for outcome in outcomes:
-                yield keep(outcome, folder, beside, results)
+                yield keep_outcome(outcome, folder, beside, results)
 
 
 # --- Command line ---------------------------------------------------------------------
@@ -7729,7 +7743,7 @@ def as_line(record: Record) -> str:
     """A pair of a run of many as one line of text."""
     status = record["status"].replace("_", " ")
     line = f"{status:12} {printable(record['name'])}"
-    facts = as_facts(record)
+    facts = pair_facts(record)
     return f"{line}: {facts}" if facts else line
 
 
@@ -7757,7 +7771,7 @@ def check_output(command: Command) -> None:
     for path in (command.first, command.second):
         if os.path.realpath(path) == output:
             raise ImageDiffError(f"{command.output} is an input; {remedy}")
-        if inside(os.path.realpath(path), os.path.join(output, PAIRS_FOLDER)):
+        if is_in(os.path.realpath(path), os.path.join(output, PAIRS_FOLDER)):
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
 
 
@@ -7872,7 +7886,7 @@ def junit_case(record: Record) -> Element:
     status = record["status"]
     if status != "same":
         kind = "error" if status == "error" else "failure"
-        facts = as_facts(record) or status.replace("_", " ")
+        facts = pair_facts(record) or status.replace("_", " ")
         SubElement(case, kind, type=status, message=printable(facts))
     return case
 
@@ -7883,12 +7897,12 @@ def write_junit(
     """Write the test cases as a file of JUnit's XML."""
     from xml.etree.ElementTree import Element, tostring
 
-    numbers = {
+    totals = {
         "tests": counts.total(),
         "failures": counts.total() - counts["same"] - counts["error"],
         "errors": counts["error"],
     }
-    attributes = {key: str(number) for key, number in numbers.items()}
+    attributes = {key: str(total) for key, total in totals.items()}
     suite = Element("testsuite", attributes, name="image_diff", time=f"{seconds:.3f}")
     suite.extend(cases)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -8100,7 +8114,7 @@ def check_name(path: str) -> None:
             raise ImageDiffError(f"{path} {fault}")
 
 
-def run(command: Command, options: Options) -> ExitStatus:
+def run_command(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
     check_name(command.first)
     check_name(command.second)
@@ -8168,8 +8182,19 @@ See README.md for recipes, the JSON and the limits.
 """
 
 
+def add_inputs(parser: Parser) -> None:
+    """Add what is compared, and how a document becomes pictures."""
+    add = parser.add_argument_group("inputs").add_argument
+    text = "two pictures, documents or folders, or a picture and a folder to rank"
+    add("inputs", metavar="A B", nargs="*", help=text)
+    add("-f", "--first", metavar="A", help="the same as the first of the two")
+    add("-s", "--second", metavar="B", help="the same as the second of the two")
+    text = "resolution that pages of a PDF are rendered at [%(default)s]"
+    add("--dpi", metavar="N", type=parse_number, help=text)
+
+
 def add_comparing(parser: Parser) -> None:
-    """Add what changes the result: what counts, the alignment, the regions."""
+    """Add the options that change the result of two pictures."""
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
     text = "whether another light is a difference [%(default)s]"
@@ -8216,7 +8241,7 @@ def add_output(parser: Parser) -> None:
 
 
 def make_parser() -> Parser:
-    """The command line, with the defaults of `Options` and `Command`."""
+    """The command line, with the defaults of `Options` and of `Command`."""
     parser = Parser(
         prog="image_diff.py",
         usage="image_diff.py A B [options]",
@@ -8228,19 +8253,13 @@ def make_parser() -> Parser:
     )
     # What begins so is a value, not an option: --ignore -5,0,10,10.
     parser._negative_number_matcher = re.compile(r"-\.?\d")
-    add = parser.add_argument_group("inputs").add_argument
-    text = "two pictures, documents or folders, or a picture and a folder to rank"
-    add("inputs", metavar="A B", nargs="*", help=text)
-    add("-f", "--first", metavar="A", help="the same as the first of the two")
-    add("-s", "--second", metavar="B", help="the same as the second of the two")
-    text = "resolution that pages of a PDF are rendered at [%(default)s]"
-    add("--dpi", metavar="N", type=parse_number, help=text)
+    add_inputs(parser)
     add_comparing(parser)
     add_output(parser)
-    add = parser.add_argument
-    add("--version", action="version", version=f"image_diff {__version__}")
-    defaults = Command("", "")._asdict() | vars(Options()) | {"ignore": []}
-    parser.set_defaults(**defaults | {"first": None, "second": None})
+    version = f"image_diff {__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    defaults = Command("", "")._asdict() | vars(Options())
+    parser.set_defaults(**defaults | {"first": None, "second": None, "ignore": []})
     return parser
 
 
@@ -8327,7 +8346,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with signals_to(raise_stopped):
             command, options = parse(argv)
-            return run(command, options)
+            return run_command(command, options)
     except SystemExit:  # of --help and --version
         return ExitStatus.COMPARED
     except Stopped as stop:

@@ -1,13 +1,17 @@
 """What tests of several files ask for."""
 
+import contextlib
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import image_diff
+
+start_pool = image_diff.process_pool
 
 # No test hangs on the speed of the machine.
 settings.register_profile(
@@ -22,6 +26,31 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def kept_pool() -> Iterator[ProcessPoolExecutor]:
+    """One worker for all runs in this process, as its start takes longer than a run."""
+    with start_pool(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def own_workers() -> None:
+    """For a test of workers, or that changes the folder: its runs start their own."""
+
+
+@pytest.fixture(autouse=True)
+def _kept_worker(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in this process is given the worker of those before."""
+
+    def kept(jobs: int) -> contextlib.nullcontext[ProcessPoolExecutor]:
+        return contextlib.nullcontext(request.getfixturevalue("kept_pool"))
+
+    if "own_workers" not in request.fixturenames:
+        monkeypatch.setattr(image_diff, "process_pool", kept)
 
 
 @pytest.fixture(scope="session", autouse=True)

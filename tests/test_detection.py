@@ -20,6 +20,7 @@ from detection import (
     LINE_ART,
     Detection,
     Moved,
+    Score,
     article,
     drawn,
     measure,
@@ -67,13 +68,22 @@ def test_an_edit_is_found_by_boxes_over_half_of_it_and_of_sane_size() -> None:
     assert not is_found(edit, [])
 
 
+@pytest.fixture(scope="module")
+def scores() -> dict[tuple[str, str], Score]:
+    """Of the development half, whose pictures are drawn once for all."""
+    detectors = {"colour": ours(False), "gray": ours(True), "article": article}
+    return measure(detectors, "dev", short=True)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("gray", [False, True])
-def test_no_false_boxes_and_the_edits_found(gray: bool) -> None:
-    scores = measure({"ours": ours(gray)}, "dev", short=True)
-    kinds = VISIBLE_IN_GRAY if gray else list(EDITS)
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("colour", list(EDITS)), ("gray", VISIBLE_IN_GRAY)]
+)
+def test_no_false_boxes_and_the_edits_found(
+    name: str, kinds: list[str], scores: dict[tuple[str, str], Score]
+) -> None:
     rows = [
-        scores["ours", nuisance] for nuisance in NUISANCES if nuisance not in RESAMPLED
+        scores[name, nuisance] for nuisance in NUISANCES if nuisance not in RESAMPLED
     ]
     assert [row.false_boxes for row in rows] == [0] * len(rows)
     # One of ten edits missed is 0.1.
@@ -82,9 +92,8 @@ def test_no_false_boxes_and_the_edits_found(gray: bool) -> None:
 
 
 @pytest.mark.slow
-def test_the_tutorial_boxes_noise() -> None:
+def test_the_tutorial_boxes_noise(scores: dict[tuple[str, str], Score]) -> None:
     """The measure is able to fail: what it says of the tutorial's pipeline is bad."""
-    scores = measure({"article": article}, "dev", short=True)
     assert scores["article", "noise 5"].false_rate() > 10
     assert scores["article", "noise 5"].recall(VISIBLE_IN_GRAY) < 0.9
 

@@ -153,7 +153,7 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run in this process starts one worker alone, as it takes time to start."""
+    """A run in this process asks for one worker."""
     monkeypatch.setattr(cv2, "getNumberOfCPUs", lambda: 1)
 
 
@@ -673,7 +673,7 @@ def test_no_name_of_a_pair_is_that_of_a_file_of_the_run(
             name = f"{part}/result.json/x.png"
             write(tmp_path / side / name, random_picture(number, 40, 60, 3))
     output = tmp_path / "out"
-    for _ in "again":
+    for _ in range(2):
         assert main([*folders(tmp_path), "-o", str(output)]) == 0
         assert "6 pairs: 0 same, 6 different, " in capsys.readouterr().out
         expected = [f"{part}/result.json/x.png" for part in parts]
@@ -925,6 +925,7 @@ REFUSED = "the system refuses: {}; free its memory, files or processes"
 NO_PROCESS = REFUSED.format("[Errno 11] Resource temporarily unavailable")
 
 
+@pytest.mark.usefixtures("own_workers")
 @pytest.mark.parametrize(
     ("allowed", "jobs", "deadly"), [(0, "2", False), (1, "2", False), (1, "1", True)]
 )
@@ -946,6 +947,7 @@ def test_a_refused_process_ends_the_run(
     assert_whole(output, 0)
 
 
+@pytest.mark.usefixtures("own_workers")
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnhandledThreadExceptionWarning"  # of the pool's own thread
 )
@@ -1476,7 +1478,7 @@ def test_two_documents_are_a_folder_of_pages(
     second = save_pages(tmp_path / f"new.{extension}", 1, 4, 2, -3)
     output = tmp_path / "out"
     words = [str(first), str(second), "--json", "-o", str(output)]
-    for _ in "again":
+    for _ in range(2):
         assert main([*words, "--exit-code"]) == 1
         records = records_of(capsys.readouterr().out)
         assert {record["name"]: record["status"] for record in records} == {
@@ -1850,6 +1852,7 @@ def test_a_signal_that_is_ignored_stays_so(many: Path, number: signal.Signals) -
     assert f"{COUNT} pairs: 0 same, {COUNT} different" in out
 
 
+@pytest.mark.usefixtures("own_workers")
 def test_a_worker_that_hangs_is_killed() -> None:
     with image_diff.process_pool(1) as pool:
         worker = pool.submit(os.getpid).result()
@@ -2120,6 +2123,7 @@ def cluster() -> Iterator[Any]:
             yield cluster
 
 
+@pytest.mark.usefixtures("own_workers")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.slow
 def test_a_cluster_gives_what_this_machine_gives(
@@ -2181,13 +2185,13 @@ def test_a_cluster_without_workers_is_given_up(
     """When the last has gone in the midst of a run."""
     monkeypatch.setattr(image_diff, "LONELY", 1)
     address = cluster.scheduler_address
-    keep = image_diff.keep
+    keep = image_diff.keep_outcome
 
     def keep_and_close(*arguments: Any) -> Any:
         cluster.scale(0)
         return keep(*arguments)
 
-    monkeypatch.setattr(image_diff, "keep", keep_and_close)
+    monkeypatch.setattr(image_diff, "keep_outcome", keep_and_close)
     arguments = [*folders(many), "--scheduler", address, "-o", str(many / "out")]
     assert main(arguments) == 2
     out, err = capsys.readouterr()

@@ -296,9 +296,12 @@ def test_text_and_json_tell_it(
 def test_the_sentence_counts_where_there_are_many() -> None:
     comparison = compare_images(*pair_of("recoloured", plain))
     record = image_diff.region_records(comparison)[0]
-    assert image_diff.sentence([record], []) == "1 region: recoloured at 42, 42 (37x37)"
+    assert (
+        image_diff.events_sentence([record], [])
+        == "1 region: recoloured at 42, 42 (37x37)"
+    )
     added = record | {"kind": "added"}
-    assert image_diff.sentence([record] * 6 + [added] * 3, []) == (
+    assert image_diff.events_sentence([record] * 6 + [added] * 3, []) == (
         "9 regions: 3 added; 6 recoloured"
     )
 

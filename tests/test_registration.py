@@ -39,7 +39,10 @@ PHOTOGRAPHED = {
 }
 
 
-@pytest.mark.parametrize("align", ["perspective", "elastic"])
+ALIGNS = ["perspective", pytest.param("elastic", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("align", ALIGNS)
 @pytest.mark.parametrize("name", PHOTOGRAPHED)
 def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
     first, shown = PHOTOGRAPHED[name]
@@ -49,7 +52,7 @@ def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
     assert error < 3  # pixels at the worst corner; a card has few corners to go by
 
 
-@pytest.mark.parametrize("align", ["perspective", "elastic"])
+@pytest.mark.parametrize("align", ALIGNS)
 def test_a_picture_taken_in_the_dark_is_registered(align: str) -> None:
     first = truth.photo("coffee.png")
     dark = np.roll(first, (3, 9), (0, 1)) * 0.12
@@ -60,6 +63,7 @@ def test_a_picture_taken_in_the_dark_is_registered(align: str) -> None:
     assert error < 1
 
 
+@pytest.mark.slow
 def test_a_screen_is_registered_on_a_wall_that_perspective_folds() -> None:
     first = truth.screen("white", "#eef1f5", "#222222", "#2a6fdb")
     height, width = first.shape[:2]
@@ -73,6 +77,7 @@ def test_a_screen_is_registered_on_a_wall_that_perspective_folds() -> None:
     assert error < 0.5
 
 
+@pytest.mark.slow
 def test_large_pictures_are_registered_to_hundredths_of_a_pixel() -> None:
     size = 1800, 1300
     first = cv2.resize(truth.photo("brick.png"), size).astype(np.uint8)
