@@ -14,7 +14,7 @@ prints. Where a change goes, beside the README's table of its kind:
 
     an option            `Options` and `LIMITS` if it changes the result, with
                          `add_comparing`; else `Command`, with `add_output`
-    a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
+    a picture format     `FORMATS`, and its decoder above
     an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
     the threshold        `find_threshold`
     words of the result  `verdict`, `explanations`; of a pair of many `as_facts`
@@ -1172,6 +1172,11 @@ def without_value(picture: Picture, nodata: float) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
+def count_tiff(source: Source) -> int:
+    """The pages of a TIFF."""
+    return len(source.tiff)
+
+
 def decode_tiff(source: Source, page: int) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
     image = source.tiff[page]
@@ -1200,27 +1205,29 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
+    ending: str  # one of its names' extensions in a folder
     decode: Callable[[Source, int], Picture]  # the page or frame of this number, from 0
     pages: Callable[[Source], int] | None = None  # counts them; None: there is but one
 
 
+HEIF = rb".{4}ftyp(he[iv].|mif1|msf1)"
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png, count_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, lambda source: len(source.tiff)),
-    Format("PDF", rb"%PDF", decode_pdf, count_pdf),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow, count_frames),
-    Format("GIF", rb"GIF8", decode_with_pillow, count_frames),
-    Format("BMP", rb"BM", decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("SGI", rb"\x01\xda", decode_with_pillow),
-    Format("ICO", rb"\0\0\x01\0[^\0]", decode_with_pillow),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_avif, count_frames),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow, count_frames),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("PFM", rb"P[Ff]\s", decode_float),
-    Format("HDR", rb"#\?", decode_float),
+    Format("PNG", rb"\x89PNG", "a?png", decode_png, count_png),
+    Format("JPEG", rb"\xff\xd8", "jpe?g?|jfif", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", "tiff?", decode_tiff, count_tiff),
+    Format("PDF", rb"%PDF", "pdf", decode_pdf, count_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", "webp", decode_with_pillow, count_frames),
+    Format("GIF", rb"GIF8", "gif", decode_with_pillow, count_frames),
+    Format("BMP", rb"BM", "bmp|dib", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", "ras|sr", decode_with_pillow),
+    Format("SGI", rb"\x01\xda", "sgi", decode_with_pillow),
+    Format("ICO", rb"\0\0\x01\0[^\0]", "ico", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", "avif", decode_avif, count_frames),
+    Format("HEIF", HEIF, "hei[cf]", decode_with_pillow, count_frames),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", "j2k|jp2", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", "p[bgnp]m", decode_by_depth),
+    Format("PFM", rb"P[Ff]\s", "pfm", decode_float),
+    Format("HDR", rb"#\?", "hdr|pic", decode_float),
 )
 HEAD = 1024  # bytes of a file from which its kind is told
 SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
@@ -6660,39 +6667,9 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
 
 # --- Pairs ----------------------------------------------------------------------------
 
-# How pictures are named; imutils.paths.list_images knows six of these, and follows
-# every link.
-EXTENSIONS = (
-    ".apng",
-    ".avif",
-    ".bmp",
-    ".dib",
-    ".gif",
-    ".hdr",
-    ".heic",
-    ".heif",
-    ".ico",
-    ".jfif",
-    ".j2k",
-    ".jp2",
-    ".jpe",
-    ".jpeg",
-    ".jpg",
-    ".pbm",
-    ".pdf",
-    ".pfm",
-    ".pgm",
-    ".pic",
-    ".png",
-    ".pnm",
-    ".ppm",
-    ".ras",
-    ".sgi",
-    ".sr",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
+NAMED = "|".join(kind.ending for kind in FORMATS)
+# imutils.paths.list_images knows six of them, and follows every link.
+PICTURE_NAME = re.compile(rf".+\.({NAMED})", re.DOTALL | re.IGNORECASE)
 
 
 class Pair(NamedTuple):
@@ -6736,40 +6713,38 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
 
 
 def list_folder(
-    root: str, relative: str, skip: Collection[str]
-) -> tuple[dict[str, str], set[str]]:
-    """The pictures in a folder below a root and the folders in it.
+    root: str, top: str, name: str, place: str | None, skip: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The pictures in a folder of this name below a root, and the folders in it.
 
-    Pictures are paths by name, folders are names; a name is relative to the root. Left
-    out are the folders whose real paths are to be skipped, and links that are not
-    followed or lie in a linked folder. What is named as a picture and cannot be read,
-    be it a broken link or a pipe, is an error of its pair. Raises OSError where the
-    folder cannot be read.
+    top, place: the real paths of the root and of the folder; None: there is no such
+    folder. Pictures are paths by name, folders real paths by name; a name is relative
+    to the root. Left out are the folders whose real paths are to be skipped, and links
+    that are not followed or lie in a linked folder. What is named as a picture and
+    cannot be read, be it a broken link or a pipe, is an error of its pair. Raises
+    OSError where the folder cannot be read.
     """
     pictures: dict[str, str] = {}
-    folders: set[str] = set()
-    path = os.path.join(root, relative)
-    here = os.path.realpath(path)
-    top = os.path.realpath(root)
-    if not inside(here, top):
+    folders: dict[str, str] = {}
+    if place is None:
         return pictures, folders
-    linked = here != os.path.normpath(os.path.join(top, relative))
-    for entry in entries(path):
-        name = os.path.join(relative, entry.name)
-        target = os.path.join(here, entry.name)
+    is_linked = os.path.join(place, "") != os.path.join(top, name, "")
+    for entry in entries(os.path.join(root, name)):
+        inner = os.path.join(name, entry.name)
+        target = os.path.join(place, entry.name)
         # Asked of the entry, as a path may be too long to ask the system.
         is_folder = entry.is_dir(follow_symlinks=False)
         if entry.is_symlink():
             target = os.path.realpath(target)
             is_broken = not os.path.exists(target)
-            if linked or not (is_broken or is_followed(target, here, top, skip)):
+            if is_linked or not (is_broken or is_followed(target, place, top, skip)):
                 continue
             is_folder = os.path.isdir(target)
         if is_folder:
             if target not in skip:
-                folders.add(name)
-        elif os.path.splitext(name)[1].lower() in EXTENSIONS:
-            pictures[name] = entry.path
+                folders[inner] = target
+        elif PICTURE_NAME.fullmatch(entry.name):
+            pictures[inner] = entry.path
     return pictures, folders
 
 
@@ -6815,20 +6790,27 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
 
     skip: real paths of folders that are left out. The order is always the same.
     """
-    waiting = [""]
+    roots = first, second
+    tops = [os.path.realpath(root) for root in roots]
+    waiting: list[tuple[str, Sequence[str | None]]] = [("", tops)]
     while waiting:
-        relative = waiting.pop()
+        name, places = waiting.pop()
         try:
-            ours, our_folders = list_folder(first, relative, skip)
-            theirs, their_folders = list_folder(second, relative, skip)
+            (ours, our_folders), (theirs, their_folders) = (
+                list_folder(root, top, name, place, skip)
+                for root, top, place in zip(roots, tops, places, strict=True)
+            )
         except OSError as problem:
             fault = f"{problem.filename} cannot be read: {problem.strerror}"
             remedy = "allow it to be read"
             if problem.errno == errno.ENAMETOOLONG:
                 remedy = "compare the folders in it"
-            yield Pair(relative or ".", None, None, f"{fault}; {remedy}")
+            yield Pair(name or ".", None, None, f"{fault}; {remedy}")
             continue
-        waiting += sorted(our_folders | their_folders, reverse=True)
+        waiting += [
+            (inner, (our_folders.get(inner), their_folders.get(inner)))
+            for inner in sorted({*our_folders, *their_folders}, reverse=True)
+        ]
         yield from pair_pictures(ours, theirs)
 
 
@@ -7148,6 +7130,22 @@ def begin_worker(threads: int) -> None:
     threading.Thread(target=end_with_the_run, daemon=True).start()
 
 
+def import_by_name() -> None:
+    """Let the processes of a script import it as a module, of which bytecode is kept.
+
+    Else each of them compiles it anew, for 70 ms.
+    """
+    from importlib.util import find_spec
+
+    main = sys.modules["__main__"]
+    if __name__ != "__main__" or main.__spec__ is not None:
+        return
+    with contextlib.suppress(ImportError):  # of a name with dots
+        spec = find_spec(stem(os.path.basename(__file__)))
+        if spec is not None and spec.origin == __file__:
+            main.__spec__ = spec
+
+
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
     """Keep the terminal's signals from processes that start: they would end them."""
@@ -7174,6 +7172,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
     # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
     context = get_context("spawn")
+    import_by_name()
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
     with starting_processes():
         if os.name == "posix":
@@ -7777,7 +7776,8 @@ def find_all(command: Command) -> list[Pair]:
         pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
-        raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
+        kinds = ", ".join(kind.name for kind in FORMATS)
+        raise ImageDiffError(f"{fault}; their names end as those of {kinds} do")
     return pairs
 
 
