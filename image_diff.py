@@ -7749,14 +7749,17 @@ def check_workers() -> None:
         os._exit(ExitStatus.TROUBLE)
 
 
-def for_cluster(command: Command) -> Command:
-    """The command with whole paths, as a cluster's workers stand in other folders."""
+def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
+    """The same with whole paths, as a cluster's workers stand in other folders."""
     output = command.output
-    return command._replace(
+    whole = command._replace(
         first=os.path.abspath(command.first),
         second=os.path.abspath(command.second),
         output=None if output is None else os.path.abspath(output),
     )
+    masks, rectangles = masks_and_rectangles(options)
+    ignore: Any = (*map(os.path.abspath, masks), *rectangles)
+    return whole, replace(options, ignore=ignore)
 
 
 def find_all(command: Command) -> list[Pair]:
@@ -7940,7 +7943,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     if command.junit is not None:
         check_junit(command.junit)
     if command.scheduler is not None:
-        command = for_cluster(command)
+        command, options = for_cluster(command, options)
     first, second, output = command.first, command.second, command.output
     if is_ranking(first, second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
@@ -8271,6 +8274,8 @@ def fault_of(problem: Exception) -> str | None:
     from_memory = isinstance(problem, MemoryError | SystemError | cv2.error)
     if from_memory and lacks_memory(problem):
         return "the pictures need more memory than there is; scale them down"
+    if isinstance(problem, FileNotFoundError) and problem.filename is None:
+        return "the current folder is gone; go to another"
     if isinstance(problem, ImportError):
         return f"{problem}; install what requirements.txt names"
     if isinstance(problem, OSError) or "start new thread" in str(problem):

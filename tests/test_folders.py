@@ -873,6 +873,17 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     assert not (tree / "out").exists()
 
 
+def test_a_current_folder_that_is_gone(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "gone").mkdir()
+    monkeypatch.chdir(tree / "gone")
+    (tree / "gone").rmdir()
+    message = "the current folder is gone; go to another"
+    assert refusal(capsys, *folders(tree)) == message
+    assert refusal(capsys, *folders(tree), "-o", "out") == message
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "x"])
 def test_a_number_of_jobs_that_is_none(
     tree: Path, capsys: pytest.CaptureFixture[str], jobs: str
@@ -2135,8 +2146,10 @@ def test_a_cluster_gives_what_this_machine_gives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tree)
-    arguments = ["-f", "first", "-s", "second", "--json"]
-    assert main([*folders(tree), "--json", "-o", "local"]) == 2
+    write(tree / "mask.png", np.zeros((40, 60), np.uint8))
+    arguments = ["-f", "first", "-s", "second", "--json", "--ignore", "mask.png"]
+    mask = ["--ignore", str(tree / "mask.png")]
+    assert main([*folders(tree), "--json", "-o", "local", *mask]) == 2
     expected = capsys.readouterr()
     address = ["--scheduler", cluster.scheduler_address]
     assert main([*arguments, *address, "-o", "clustered"]) == 2
