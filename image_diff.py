@@ -1368,14 +1368,16 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
     """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
     size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
+    if len(wanted) > 1 and size <= LARGE_FILES:
+        return [read_sources([one])[0] for one in wanted]
     with hear_decoders() as heard:
-        pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
+        pictures = map_on_cores(decode, wanted, large=True)
         heard.seek(0)
         messages = heard.read()
     damage = re.search(DAMAGE, messages) if messages else None
     if damage is None:
         return pictures
-    for one in wanted[:-1]:  # which it is, each tells alone; else it is the last
+    for one in wanted[:-1]:  # which it is, each tells alone; or else it is the last
         read_sources([one])
     reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
     fault = f"{wanted[-1][0].path} is damaged: {reason}"
