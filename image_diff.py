@@ -6818,7 +6818,7 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
 
 def check_file(path: str) -> None:
     """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
@@ -7692,7 +7692,7 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def check_inputs(command: Command) -> None:
+def check_inputs(command: Command, options: Options) -> None:
     """Raise ImageDiffError unless folders or files that can be read are given."""
     inputs = command.first, command.second
     files = [path for path in inputs if not os.path.isdir(path)]
@@ -7702,7 +7702,8 @@ def check_inputs(command: Command) -> None:
         remedy = "give two folders, or the picture as --first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
-    for path in files:
+    masks, _ = masks_and_rectangles(options)
+    for path in (*files, *masks):
         check_file(path)
         read_image(path)  # once, in place of an error a pair
 
@@ -7940,7 +7941,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     Prints a line a pair, and a summary.
     """
     check_workers()
-    check_inputs(command)
+    check_inputs(command, options)
     check_output(command)
     if command.junit is not None:
         check_junit(command.junit)

@@ -801,6 +801,14 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
         "none cannot be read: No such file or directory; ",
     ),
     (
+        ["-f", "first", "-s", "second", "--ignore", "none.png"],
+        "none.png cannot be read: No such file or directory; ",
+    ),
+    (
+        ["-f", "first", "-s", "second", "--ignore", "empty"],
+        "empty cannot be read: Is a directory; ",
+    ),
+    (
         ["-f", "first/notes.txt", "-s", "second"],
         "first/notes.txt is not a picture",
     ),
