@@ -73,7 +73,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property, partial
 from itertools import chain, count, groupby, islice, pairwise, takewhile
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
@@ -1275,6 +1275,11 @@ def open_source(
     return source
 
 
+def state_of(stat: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to, or when another takes its place."""
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 # Documents that stay open with their decoders: else each frame of an animation would
 # be decoded from the first one on, 60 of 320x240 in 2.1 s in place of 0.1.
 KEPT: dict[tuple[object, ...], Source] = {}
@@ -1289,9 +1294,7 @@ def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
     """
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path, dpi)
-        stat = source.stat
-        content = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-        key = source.path, dpi, *content
+        key = source.path, dpi, *state_of(source.stat)
         kept = KEPT.pop(key, None)  # so that no other thread has it now
         if kept is not None:
             stack.close()
@@ -1299,7 +1302,8 @@ def opened(path: PathLike, dpi: float = 150) -> Iterator[Source]:
             stack.callback(source.close)
         yield source
         # What was not decoded has not been asked for its pages.
-        is_document = vars(source).get("pages", 1) > 1 and S_ISREG(stat.st_mode)
+        is_file = S_ISREG(source.stat.st_mode)
+        is_document = is_file and vars(source).get("pages", 1) > 1
         if is_document and KEPT.setdefault(key, source) is source:
             stack.pop_all()
     for oldest in list(KEPT)[:-MOST_KEPT]:
@@ -6217,11 +6221,6 @@ def encode_thumbnail(image: Image, regions: Sequence[Region]) -> bytes:
     return cv2.imencode(".jpg", thumbnail(image, regions))[1].tobytes()
 
 
-def state_of(stat: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file is written to, or when another takes its place."""
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
 def bytes_as_read(file: PictureFile | None) -> bytes | None:
     """The bytes of a file that a picture was read from, if they show just that picture.
 
@@ -6988,13 +6987,8 @@ def pair_with_each(
 
 def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
     """The lines of pictures, the highest score first, those without one last."""
-
-    def likeness(line: tuple[float | None, str]) -> float:
-        """The score; below all others where a picture could not be compared."""
-        score = line[0]
-        return -math.inf if score is None else score
-
-    return [line for _, line in sorted(scored, key=likeness, reverse=True)]
+    known = [(-math.inf if score is None else score, line) for score, line in scored]
+    return [line for _, line in sorted(known, key=itemgetter(0), reverse=True)]
 
 
 # --- Run ------------------------------------------------------------------------------

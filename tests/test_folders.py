@@ -1050,6 +1050,23 @@ def test_a_program_that_starts_it_from_stdin_or_an_archive_is_told(tree: Path) -
         assert (run.returncode, run.stdout, run.stderr) == (2, "", message)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kept"), [("image_diff", True), ("a-b", True), ("a.b", False)]
+)
+def test_the_bytecode_of_a_script_is_kept_for_its_processes(
+    tree: Path, name: str, kept: bool
+) -> None:
+    """Of a name with dots Python imports nothing."""
+    script = tree / f"{name}.py"
+    shutil.copyfile(SCRIPT, script)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, script, *folders(tree), "--jobs", "1"]
+    run = processes.run(command, env=environment)
+    assert (run.returncode, len(run.stdout.splitlines())) == (2, len(STATUSES) + 1)
+    assert bool(list(tree.glob(f"__pycache__/{name}.*.pyc"))) == kept
+
+
 CALLS = {
     "from image_diff import main; raise SystemExit(main({}))": False,
     "if __name__ == '__main__': import image_diff; image_diff.main({})": True,
