@@ -760,8 +760,6 @@ def from_pillow(picture: Any) -> Image:
         picture = picture.convert("LA")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-    elif picture.mode == "1":
-        picture = picture.convert("L")
     elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
         picture = picture.convert("RGB")
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
