@@ -14,7 +14,7 @@ prints. Where a change goes, beside the README's table of its kind:
 
     an option            `Options` and `LIMITS` if it changes the result, with
                          `add_comparing`; else `Command`, with `add_output`
-    a picture format     `FORMATS`, its decoder above, and `EXTENSIONS` of folders
+    a picture format     `FORMATS`, and its decoder above
     an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
     the threshold        `find_threshold`
     words of the result  `verdict`, `events_sentence`, `explanations`; of a pair of
@@ -74,7 +74,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property, partial
 from itertools import chain, count, groupby, islice, pairwise, takewhile
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
@@ -761,8 +761,6 @@ def from_pillow(picture: Any) -> Image:
         picture = picture.convert("LA")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-    elif picture.mode == "1":
-        picture = picture.convert("L")
     elif picture.mode[:4] not in ("L", "RGB", "I", "F", "I;16"):
         picture = picture.convert("RGB")
     return as_shown(to_rgb(np.asarray(picture)), profile, orientation)
@@ -968,8 +966,8 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
             return to_rgb(imagecodecs.png_decode(source.data))
     pixels: Image | None = None
     if isinstance(source.file, io.BufferedReader):
-        # `imdecode` copies what it decoded, 4 % of the time. Of other formats `imread`
-        # completes what is cut.
+        # `imdecode` copies what it decoded and needs the file in memory: 12 % of the
+        # time. Of other formats `imread` completes what is cut.
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
@@ -1054,6 +1052,17 @@ def decode_by_depth(source: Source, page: int) -> Picture:
     if pixels.ndim == 2 and re.search(LIMITED, data):  # of colours OpenCV sees to it
         black, white = (white + 1) * 16 // 256, (white + 1) * 235 // 256
     return finished(source, at_16_bits(pixels, white, black), page)
+
+
+UNCROPPED = "the crop that its header asks for (clap) is not applied"
+
+
+def decode_avif(source: Source, page: int) -> Picture:
+    """An AVIF; Pillow and OpenCV turn and mirror it, and leave it uncropped."""
+    picture = decode_by_depth(source, page)
+    if b"clap" in source.data.partition(b"mdat")[0]:
+        return picture._replace(notes=(*picture.notes, UNCROPPED))
+    return picture
 
 
 def decode_float(source: Source, page: int) -> Picture:
@@ -1162,6 +1171,11 @@ def without_value(picture: Picture, nodata: float) -> Picture:
     return picture._replace(pixels=pixels, ignored=ignored, notes=notes)
 
 
+def count_tiff(source: Source) -> int:
+    """The pages of a TIFF."""
+    return len(source.tiff)
+
+
 def decode_tiff(source: Source, page: int) -> Picture:
     """A TIFF: what is deeper than 8 bits by tifffile, and the rest by Pillow."""
     image = source.tiff[page]
@@ -1190,27 +1204,29 @@ class Format(NamedTuple):
 
     name: str  # as Pillow has it, too
     begins: bytes  # a pattern of its first bytes
+    ending: str  # one of its names' extensions in a folder
     decode: Callable[[Source, int], Picture]  # the page or frame of this number, from 0
     pages: Callable[[Source], int] | None = None  # counts them; None: there is but one
 
 
+HEIF = rb".{4}ftyp(he[iv].|mif1|msf1)"
 FORMATS = (
-    Format("PNG", rb"\x89PNG", decode_png, count_png),
-    Format("JPEG", rb"\xff\xd8", decode_jpeg),
-    Format("TIFF", rb"II[*+]\0|MM\0[*+]", decode_tiff, lambda source: len(source.tiff)),
-    Format("PDF", rb"%PDF", decode_pdf, count_pdf),
-    Format("WEBP", rb"RIFF.{4}WEBP", decode_with_pillow, count_frames),
-    Format("GIF", rb"GIF8", decode_with_pillow, count_frames),
-    Format("BMP", rb"BM", decode_with_pillow),
-    Format("SUN", rb"\x59\xa6\x6a\x95", decode_with_pillow),
-    Format("SGI", rb"\x01\xda", decode_with_pillow),
-    Format("ICO", rb"\0\0\x01\0[^\0]", decode_with_pillow),
-    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", decode_by_depth, count_frames),
-    Format("HEIF", rb".{4}ftyp(he[iv].|mif1|msf1)", decode_with_pillow, count_frames),
-    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", decode_by_depth),
-    Format("PPM", rb"P[1-6][\s#]", decode_by_depth),
-    Format("PFM", rb"P[Ff]\s", decode_float),
-    Format("HDR", rb"#\?", decode_float),
+    Format("PNG", rb"\x89PNG", "a?png", decode_png, count_png),
+    Format("JPEG", rb"\xff\xd8", "jpe?g?|jfif", decode_jpeg),
+    Format("TIFF", rb"II[*+]\0|MM\0[*+]", "tiff?", decode_tiff, count_tiff),
+    Format("PDF", rb"%PDF", "pdf", decode_pdf, count_pdf),
+    Format("WEBP", rb"RIFF.{4}WEBP", "webp", decode_with_pillow, count_frames),
+    Format("GIF", rb"GIF8", "gif", decode_with_pillow, count_frames),
+    Format("BMP", rb"BM", "bmp|dib", decode_with_pillow),
+    Format("SUN", rb"\x59\xa6\x6a\x95", "ras|sr", decode_with_pillow),
+    Format("SGI", rb"\x01\xda", "sgi", decode_with_pillow),
+    Format("ICO", rb"\0\0\x01\0[^\0]", "ico", decode_with_pillow),
+    Format("AVIF", rb".{4}ftyp.{0,60}avi[fs]", "avif", decode_avif, count_frames),
+    Format("HEIF", HEIF, "hei[cf]", decode_with_pillow, count_frames),
+    Format("JPEG2000", rb"\0{3}\x0cjP  |\xff\x4f\xff\x51", "j2k|jp2", decode_by_depth),
+    Format("PPM", rb"P[1-6][\s#]", "p[bgnp]m", decode_by_depth),
+    Format("PFM", rb"P[Ff]\s", "pfm", decode_float),
+    Format("HDR", rb"#\?", "hdr|pic", decode_float),
 )
 HEAD = 1024  # bytes of a file from which its kind is told
 SVG = rb"(\xef\xbb\xbf)?\s*(<(\?xml|!DOCTYPE svg|!--).*)?<svg\b"
@@ -1258,6 +1274,11 @@ def open_source(
     return source
 
 
+def state_of(stat: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to, or when another takes its place."""
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 # Documents that stay open with their decoders: else each frame of an animation would
 # be decoded from the first one on, 60 of 320x240 in 2.1 s in place of 0.1.
 KEPT: dict[tuple[object, ...], Source] = {}
@@ -1272,9 +1293,7 @@ def open_input(path: PathLike, dpi: float = 150) -> Iterator[Source]:
     """
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path, dpi)
-        stat = source.stat
-        content = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-        key = source.path, dpi, *content
+        key = source.path, dpi, *state_of(source.stat)
         kept = KEPT.pop(key, None)  # so that no other thread has it now
         if kept is not None:
             stack.close()
@@ -1282,7 +1301,8 @@ def open_input(path: PathLike, dpi: float = 150) -> Iterator[Source]:
             stack.callback(source.close)
         yield source
         # What was not decoded has not been asked for its pages.
-        is_document = vars(source).get("pages", 1) > 1 and S_ISREG(stat.st_mode)
+        is_file = S_ISREG(source.stat.st_mode)
+        is_document = is_file and vars(source).get("pages", 1) > 1
         if is_document and KEPT.setdefault(key, source) is source:
             stack.pop_all()
     for oldest in list(KEPT)[:-MOST_KEPT]:
@@ -1351,17 +1371,19 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
     """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
     size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
+    if len(wanted) > 1 and size <= LARGE_FILES:
+        return [read_sources([one])[0] for one in wanted]
     with hear_decoders() as heard:
-        pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
+        pictures = map_on_cores(decode, wanted, large=True)
         heard.seek(0)
         messages = heard.read()
     damage = re.search(DAMAGE, messages) if messages else None
     if damage is None:
         return pictures
-    if len(wanted) > 1:  # to learn which it is
-        return [read_sources([one])[0] for one in wanted]
+    for one in wanted[:-1]:  # which it is, each tells alone; or else it is the last
+        read_sources([one])
     reason = damage[0].decode(errors="replace").strip().rpartition("TIFF_")[2]
-    fault = f"{wanted[0][0].path} is damaged: {reason}"
+    fault = f"{wanted[-1][0].path} is damaged: {reason}"
     raise ImageDiffError(f"{fault}; save or copy it again")
 
 
@@ -1399,10 +1421,7 @@ def count_pages(path: PathLike) -> int:
     if not os.path.isfile(path):
         return 1
     with open_input(path) as source, faults_named(source):
-        kind = source.format
-        if kind.pages is None:
-            return 1
-        if kind.name == "PNG" and not is_animated(png_chunks(source.file)):
+        if source.format.pages is None:
             return 1
         with hear_decoders():
             return source.pages
@@ -6264,11 +6283,6 @@ def encode_thumbnail(image: Image, regions: Sequence[Region]) -> bytes:
     return cv2.imencode(".jpg", thumbnail(image, regions))[1].tobytes()
 
 
-def state_of(stat: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file is written to, or when another takes its place."""
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
 def bytes_as_read(file: PictureFile | None) -> bytes | None:
     """The bytes of a file that a picture was read from, if they show just that picture.
 
@@ -6712,39 +6726,9 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
 
 # --- Pairs ----------------------------------------------------------------------------
 
-# How pictures are named; imutils.paths.list_images knows six of these, and follows
-# every link.
-EXTENSIONS = (
-    ".apng",
-    ".avif",
-    ".bmp",
-    ".dib",
-    ".gif",
-    ".hdr",
-    ".heic",
-    ".heif",
-    ".ico",
-    ".jfif",
-    ".j2k",
-    ".jp2",
-    ".jpe",
-    ".jpeg",
-    ".jpg",
-    ".pbm",
-    ".pdf",
-    ".pfm",
-    ".pgm",
-    ".pic",
-    ".png",
-    ".pnm",
-    ".ppm",
-    ".ras",
-    ".sgi",
-    ".sr",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
+NAMED = "|".join(kind.ending for kind in FORMATS)
+# imutils.paths.list_images knows six of them, and follows every link.
+PICTURE_NAME = re.compile(rf".+\.({NAMED})", re.DOTALL | re.IGNORECASE)
 
 
 class Pair(NamedTuple):
@@ -6788,40 +6772,38 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
 
 
 def list_folder(
-    root: str, relative: str, skip: Collection[str]
-) -> tuple[dict[str, str], set[str]]:
-    """The pictures in a folder below a root and the folders in it.
+    root: str, top: str, name: str, place: str | None, skip: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The pictures in a folder of this name below a root, and the folders in it.
 
-    Pictures are paths by name, folders are names; a name is relative to the root. Left
-    out are the folders whose real paths are to be skipped, and links that are not
-    followed or lie in a linked folder. What is named as a picture and cannot be read,
-    be it a broken link or a pipe, is an error of its pair. Raises OSError where the
-    folder cannot be read.
+    top, place: the real paths of the root and of the folder; None: there is no such
+    folder. Pictures are paths by name, folders real paths by name; a name is relative
+    to the root. Left out are the folders whose real paths are to be skipped, and links
+    that are not followed or lie in a linked folder. What is named as a picture and
+    cannot be read, be it a broken link or a pipe, is an error of its pair. Raises
+    OSError where the folder cannot be read.
     """
     pictures: dict[str, str] = {}
-    folders: set[str] = set()
-    path = os.path.join(root, relative)
-    here = os.path.realpath(path)
-    top = os.path.realpath(root)
-    if not is_in(here, top):
+    folders: dict[str, str] = {}
+    if place is None:
         return pictures, folders
-    linked = here != os.path.normpath(os.path.join(top, relative))
-    for entry in folder_entries(path):
-        name = os.path.join(relative, entry.name)
-        target = os.path.join(here, entry.name)
+    is_linked = os.path.join(place, "") != os.path.join(top, name, "")
+    for entry in folder_entries(os.path.join(root, name)):
+        inner = os.path.join(name, entry.name)
+        target = os.path.join(place, entry.name)
         # Asked of the entry, as a path may be too long to ask the system.
         is_folder = entry.is_dir(follow_symlinks=False)
         if entry.is_symlink():
             target = os.path.realpath(target)
             is_broken = not os.path.exists(target)
-            if linked or not (is_broken or is_followed(target, here, top, skip)):
+            if is_linked or not (is_broken or is_followed(target, place, top, skip)):
                 continue
             is_folder = os.path.isdir(target)
         if is_folder:
             if target not in skip:
-                folders.add(name)
-        elif os.path.splitext(name)[1].lower() in EXTENSIONS:
-            pictures[name] = entry.path
+                folders[inner] = target
+        elif PICTURE_NAME.fullmatch(entry.name):
+            pictures[inner] = entry.path
     return pictures, folders
 
 
@@ -6867,26 +6849,33 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
 
     skip: real paths of folders that are left out. The order is always the same.
     """
-    waiting = [""]
+    roots = first, second
+    tops = [os.path.realpath(root) for root in roots]
+    waiting: list[tuple[str, Sequence[str | None]]] = [("", tops)]
     while waiting:
-        relative = waiting.pop()
+        name, places = waiting.pop()
         try:
-            ours, our_folders = list_folder(first, relative, skip)
-            theirs, their_folders = list_folder(second, relative, skip)
+            (ours, our_folders), (theirs, their_folders) = (
+                list_folder(root, top, name, place, skip)
+                for root, top, place in zip(roots, tops, places, strict=True)
+            )
         except OSError as problem:
             fault = f"{problem.filename} cannot be read: {problem.strerror}"
             remedy = "allow it to be read"
             if problem.errno == errno.ENAMETOOLONG:
                 remedy = "compare the folders in it"
-            yield Pair(relative or ".", None, None, f"{fault}; {remedy}")
+            yield Pair(name or ".", None, None, f"{fault}; {remedy}")
             continue
-        waiting += sorted(our_folders | their_folders, reverse=True)
+        waiting += [
+            (inner, (our_folders.get(inner), their_folders.get(inner)))
+            for inner in sorted({*our_folders, *their_folders}, reverse=True)
+        ]
         yield from pair_pictures(ours, theirs)
 
 
 def check_file(path: str) -> None:
     """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
@@ -7056,13 +7045,8 @@ def pair_with_each(
 
 def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
     """The lines of pictures, the highest score first, those without one last."""
-
-    def likeness(line: tuple[float | None, str]) -> float:
-        """The score; below all others where a picture could not be compared."""
-        score = line[0]
-        return -math.inf if score is None else score
-
-    return [line for _, line in sorted(scored, key=likeness, reverse=True)]
+    known = [(-math.inf if score is None else score, line) for score, line in scored]
+    return [line for _, line in sorted(known, key=itemgetter(0), reverse=True)]
 
 
 # --- Run ------------------------------------------------------------------------------
@@ -7200,6 +7184,22 @@ def begin_worker(threads: int) -> None:
     threading.Thread(target=end_with_the_run, daemon=True).start()
 
 
+def import_by_name() -> None:
+    """Let the processes of a script import it as a module, of which bytecode is kept.
+
+    Else each of them compiles it anew, for 70 ms.
+    """
+    from importlib.util import find_spec
+
+    main = sys.modules["__main__"]
+    if __name__ != "__main__" or main.__spec__ is not None:
+        return
+    with contextlib.suppress(ImportError):  # of a name with dots
+        spec = find_spec(stem_of(os.path.basename(__file__)))
+        if spec is not None and spec.origin == __file__:
+            main.__spec__ = spec
+
+
 @contextlib.contextmanager
 def starting_processes() -> Iterator[None]:
     """Keep the terminal's signals from processes that start: they would end them."""
@@ -7226,6 +7226,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
     # Spawned, for 0.2 s: a fork hangs where OpenCV's threads have run.
     context = get_context("spawn")
+    import_by_name()
     threads = max(1, cv2.getNumberOfCPUs() // jobs)
     with starting_processes():
         if os.name == "posix":
@@ -7747,7 +7748,7 @@ def as_line(record: Record) -> str:
     return f"{line}: {facts}" if facts else line
 
 
-def check_inputs(command: Command) -> None:
+def check_inputs(command: Command, options: Options) -> None:
     """Raise ImageDiffError unless folders or files that can be read are given."""
     inputs = command.first, command.second
     files = [path for path in inputs if not os.path.isdir(path)]
@@ -7757,7 +7758,8 @@ def check_inputs(command: Command) -> None:
         remedy = "give two folders, or the picture as --first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
-    for path in files:
+    masks, _ = masks_and_rectangles(options)
+    for path in (*files, *masks):
         check_file(path)
         read_image(path)  # once, in place of an error a pair
 
@@ -7806,14 +7808,17 @@ def check_workers() -> None:
         os._exit(ExitStatus.TROUBLE)
 
 
-def for_cluster(command: Command) -> Command:
-    """The command with whole paths, as a cluster's workers stand in other folders."""
+def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
+    """The same with whole paths, as a cluster's workers stand in other folders."""
     output = command.output
-    return command._replace(
+    whole = command._replace(
         first=os.path.abspath(command.first),
         second=os.path.abspath(command.second),
         output=None if output is None else os.path.abspath(output),
     )
+    masks, rectangles = masks_and_rectangles(options)
+    ignore: Any = (*map(os.path.abspath, masks), *rectangles)
+    return whole, replace(options, ignore=ignore)
 
 
 def find_all(command: Command) -> list[Pair]:
@@ -7833,7 +7838,8 @@ def find_all(command: Command) -> list[Pair]:
         pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
-        raise ImageDiffError(f"{fault}; they end with {', '.join(EXTENSIONS)}")
+        kinds = ", ".join(kind.name for kind in FORMATS)
+        raise ImageDiffError(f"{fault}; their names end as those of {kinds} do")
     return pairs
 
 
@@ -7991,12 +7997,12 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     Prints a line a pair, and a summary.
     """
     check_workers()
-    check_inputs(command)
+    check_inputs(command, options)
     check_output(command)
     if command.junit is not None:
         check_junit(command.junit)
     if command.scheduler is not None:
-        command = for_cluster(command)
+        command, options = for_cluster(command, options)
     first, second, output = command.first, command.second, command.output
     if is_ranking(first, second) and options.align in ("auto", "none"):
         options = replace(options, resize=True)
@@ -8332,6 +8338,8 @@ def fault_of(problem: Exception) -> str | None:
     from_memory = isinstance(problem, MemoryError | SystemError | cv2.error)
     if from_memory and lacks_memory(problem):
         return "the pictures need more memory than there is; scale them down"
+    if isinstance(problem, FileNotFoundError) and problem.filename is None:
+        return "the current folder is gone; go to another"
     if isinstance(problem, ImportError):
         return f"{problem}; install what requirements.txt names"
     if isinstance(problem, OSError) or "start new thread" in str(problem):

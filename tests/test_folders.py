@@ -287,15 +287,21 @@ def test_a_stem_that_leaves_no_choice_pairs(
     assert {name: pair[1] for name, pair in found(tmp_path).items()} == expected
 
 
-def test_every_extension_is_one_that_is_read(tmp_path: Path) -> None:
-    beside_opencv = ".jfif", ".j2k", ".heic", ".heif", ".ico", ".pdf", ".sgi"
-    for extension in image_diff.EXTENSIONS:
-        (tmp_path / "first").mkdir(exist_ok=True)
-        (tmp_path / "first" / f"a{extension.upper()}").touch()
-        assert extension in beside_opencv or cv2.haveImageWriter(f"a{extension}")
-    (tmp_path / "first" / "a.txt").touch()
-    (tmp_path / "first" / "png").touch()
-    assert len(found(tmp_path)) == len(image_diff.EXTENSIONS)
+EXTENSIONS = (
+    *("APNG", "AVIF", "BMP", "DIB", "GIF", "HDR", "HEIC", "HEIF", "ICO", "J2K", "JFIF"),
+    *("JP2", "JPE", "JPEG", "JPG", "PBM", "PDF", "PFM", "PGM", "PIC", "PNG", "PNM"),
+    *("PPM", "RAS", "SGI", "SR", "TIF", "TIFF", "WEBP", "png", "tiff", "\n.png"),
+)
+
+
+def test_pictures_are_known_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    for name in ("a.txt", "png", ".png", "a.pngs", "apng", "a.png.txt"):
+        (tmp_path / "first" / name).touch()
+    pictures = {f"a {number}.{end}" for number, end in enumerate(EXTENSIONS)}
+    for name in pictures:
+        (tmp_path / "first" / name).touch()
+    assert found(tmp_path).keys() == pictures
 
 
 def test_links_are_followed_within_the_folder_alone(tree: Path) -> None:
@@ -779,7 +785,7 @@ PICTURE = "first/only.png"
 REFUSALS = [  # the options, paths being of the tree, and what the message begins with
     (
         ["-f", "empty", "-s", "empty", "-o", "out"],
-        "nothing to compare: empty and empty hold no pictures; they end ",
+        "nothing to compare: empty and empty hold no pictures; their names end as ",
     ),
     (
         ["-f", "first", "-s", PICTURE],
@@ -793,6 +799,14 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     (
         ["-f", "none", "-s", "second"],
         "none cannot be read: No such file or directory; ",
+    ),
+    (
+        ["-f", "first", "-s", "second", "--ignore", "none.png"],
+        "none.png cannot be read: No such file or directory; ",
+    ),
+    (
+        ["-f", "first", "-s", "second", "--ignore", "empty"],
+        "empty cannot be read: Is a directory; ",
     ),
     (
         ["-f", "first/notes.txt", "-s", "second"],
@@ -865,6 +879,17 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
     monkeypatch.chdir(tree)
     assert refusal(capsys, *arguments).startswith(message)
     assert not (tree / "out").exists()
+
+
+def test_a_current_folder_that_is_gone(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "gone").mkdir()
+    monkeypatch.chdir(tree / "gone")
+    (tree / "gone").rmdir()
+    message = "the current folder is gone; go to another"
+    assert refusal(capsys, *folders(tree)) == message
+    assert refusal(capsys, *folders(tree), "-o", "out") == message
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "x"])
@@ -1025,6 +1050,23 @@ def test_a_program_that_starts_it_from_stdin_or_an_archive_is_told(tree: Path) -
     for command, data in (("-", SCRIPT.read_text()), (str(archive), None)):
         run = processes.run([sys.executable, command, *folders(tree)], input=data)
         assert (run.returncode, run.stdout, run.stderr) == (2, "", message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kept"), [("image_diff", True), ("a-b", True), ("a.b", False)]
+)
+def test_the_bytecode_of_a_script_is_kept_for_its_processes(
+    tree: Path, name: str, kept: bool
+) -> None:
+    """Of a name with dots Python imports nothing."""
+    script = tree / f"{name}.py"
+    shutil.copyfile(SCRIPT, script)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, script, *folders(tree), "--jobs", "1"]
+    run = processes.run(command, env=environment)
+    assert (run.returncode, len(run.stdout.splitlines())) == (2, len(STATUSES) + 1)
+    assert bool(list(tree.glob(f"__pycache__/{name}.*.pyc"))) == kept
 
 
 CALLS = {
@@ -2133,8 +2175,10 @@ def test_a_cluster_gives_what_this_machine_gives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tree)
-    arguments = ["-f", "first", "-s", "second", "--json"]
-    assert main([*folders(tree), "--json", "-o", "local"]) == 2
+    write(tree / "mask.png", np.zeros((40, 60), np.uint8))
+    arguments = ["-f", "first", "-s", "second", "--json", "--ignore", "mask.png"]
+    mask = ["--ignore", str(tree / "mask.png")]
+    assert main([*folders(tree), "--json", "-o", "local", *mask]) == 2
     expected = capsys.readouterr()
     address = ["--scheduler", cluster.scheduler_address]
     assert main([*arguments, *address, "-o", "clustered"]) == 2

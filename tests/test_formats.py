@@ -641,6 +641,28 @@ def test_a_gray_avif_of_limited_range(tmp_path: Path, bits: int) -> None:
     assert np.abs(pixels - bgr(expected)).max() <= 0.51
 
 
+def lengthened(data: bytes, name: bytes, more: int) -> bytes:
+    """An AVIF, a box of which says that it is longer by so many bytes."""
+    place = data.index(name) - 4
+    (length,) = struct.unpack_from(">I", data, place)
+    return data[:place] + struct.pack(">I", length + more) + data[place + 4 :]
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_that_an_avif_is_not_cropped_is_told(tmp_path: Path, bits: int) -> None:
+    data = pillow(COLOUR, "AVIF") if bits == 8 else avif(bits)
+    plain = read_image(stored(tmp_path, "a.avif", data))
+    crop = struct.pack(">I4s8I", 40, b"clap", 40, 1, 30, 1, 0, 1, 0, 1)
+    start, end = data.index(b"mdat") + 4, data.index(b"ipma") - 4
+    data = data.replace(struct.pack(">I", start), struct.pack(">I", start + len(crop)))
+    for name in (b"meta", b"iprp", b"ipco"):
+        data = lengthened(data, name, len(crop))
+    data = data[:end] + crop + data[end:]
+    picture = read_image(stored(tmp_path, "b.avif", data))
+    assert np.array_equal(picture.pixels, plain.pixels)
+    assert picture.notes == ("the crop that its header asks for (clap) is not applied",)
+
+
 def test_a_deep_jpeg2000_of_ycc_is_read_in_8_bits(tmp_path: Path) -> None:
     ycc = cv2.cvtColor(DEEP, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
     data = opencv(ycc, ".jp2", cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000)
