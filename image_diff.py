@@ -2726,7 +2726,7 @@ def cell_means(image: Image) -> Image:
     for row in range(0, rows, 64):  # of the whole the floats would be large
         height = min(64, rows - row)
         top, bottom = row * LIT_CELL, (row + height) * LIT_CELL
-        strip = image[top:bottom, : columns * LIT_CELL].astype(np.float32)
+        strip = image[top:bottom, : columns * LIT_CELL].astype(np.float32, copy=False)
         size = columns, height
         strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
     return np.vstack(strips)
@@ -2767,14 +2767,22 @@ class Spread(NamedTuple):
         return np.asarray(self.both / np.sqrt(self.x * self.y + 1e-6))
 
 
+def mean_of_cells(image: Image) -> Image:
+    """The mean of each cell of an (H, W) float64 image, exact of whole numbers."""
+    size = image.shape[1] // CELL, image.shape[0] // CELL
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
 def spread_of(x: Image, y: Image) -> Spread:
     """The spread of two (H, W) float32 images in their cells."""
-    cells_x, cells_y = in_cells(x), in_cells(y)
-    off_x = cells_x - cells_x.mean(axis=2, keepdims=True)
-    off_y = cells_y - cells_y.mean(axis=2, keepdims=True)
-    variance_x = np.square(off_x).mean(axis=2)
-    variance_y = np.square(off_y).mean(axis=2)
-    return Spread(variance_x, variance_y, (off_x * off_y).mean(axis=2))
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mean_x, mean_y = mean_of_cells(x), mean_of_cells(y)
+    moments = (
+        mean_of_cells(x * x) - mean_x * mean_x,
+        mean_of_cells(y * y) - mean_y * mean_y,
+        mean_of_cells(x * y) - mean_x * mean_y,
+    )
+    return Spread(*(moment.astype(np.float32) for moment in moments))
 
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
@@ -2818,7 +2826,7 @@ def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     d = in_cells(difference * counted)
     largest = d.max(axis=2)
     unequal = largest > 0.01
-    faint = np.count_nonzero((largest < 3) & (np.ptp(d, axis=2) > 0.01))
+    faint = np.count_nonzero((largest < 3) & (largest - d.min(axis=2) > 0.01))
     if faint > 0.05 * unequal.size and faint > FAINT * np.count_nonzero(unequal):
         return True
     if quantile(across[structured], 0.2) > OWN_NOISE:
@@ -2999,8 +3007,9 @@ def grain_of(d: Image, counted: Image) -> float:
     independent, so that the mean of n of them has an nth of their variance. What film,
     demosaicing, denoising and compression leave is wider than a pixel: it has more.
     """
-    cells = in_cells(d)
-    mean, variance = cells.mean(axis=2), cells.var(axis=2)
+    d = d.astype(np.float64)
+    mean = mean_of_cells(d)
+    variance = mean_of_cells(d * d) - mean * mean
     noisy = in_cells(counted).all(axis=2) & (variance > OWN_NOISE)
     if np.count_nonzero(noisy) < 100:
         return 1.0
@@ -3200,7 +3209,8 @@ def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
     seen = np.flatnonzero(counts.sum(axis=1) > a.size / 5000)
     seen = seen[(seen > 0) & (seen < 255)] if len(seen) > 2 else seen
     shifts = counts[seen].argmax(axis=1) - seen
-    nearest = np.abs(seen[None] - VALUES[:, None]).argsort(axis=1)[:, :33]
+    apart = np.abs(seen[None] - VALUES[:, None]).astype(np.int16)
+    nearest = apart.argsort(axis=1, kind="stable")[:, :33]  # of 16 bits a radix sort
     shift = np.median(shifts[nearest], axis=1)
     return np.asarray(np.clip(VALUES + shift, 0, 255), np.uint8)
 
@@ -3215,7 +3225,8 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     if a.dtype != np.uint8:
         return None
     unsaturated = (a > 0) & (a < 255)
-    if np.count_nonzero(a[unsaturated] != b[unsaturated]) < 0.5 * unsaturated.sum():
+    unequal = np.count_nonzero((a != b) & unsaturated)
+    if unequal < 0.5 * np.count_nonzero(unsaturated):
         return None
     few_a, few_b = a[::4, ::4], b[::4, ::4]
     tone = Tone(likeliest_values(few_a, few_b), likeliest_values(few_b, few_a))
@@ -3259,7 +3270,8 @@ def may_be_lit(
     """
     if options.light == "compare":
         return False
-    off = np.abs(cv2.blur(cell_means(a) - cell_means(b), (4, 4))).max(axis=2)
+    d = cell_means(cv2.subtract(a, b, dtype=cv2.CV_32F))
+    off = largest_channel(np.abs(cv2.blur(d, (4, 4))))
     # A small part of a digital picture has changed; it has no light of its own.
     least_lit = 0.02 if explanation.camera else 0.3
     if np.mean(off > 2) <= least_lit:
@@ -3273,7 +3285,6 @@ def may_be_lit(
 
 def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
     difference = largest_channel(cv2.absdiff(a, b))
     noisy = have_own_noise(spread, difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
@@ -3282,7 +3293,10 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
             for x, y in zip(colours_of(a), colours_of(b), strict=True)
         ]
         noisy = any(have_own_noise(s, difference, counted) for s in spreads)
-    return noisy and not is_blurred(x, y, spread)
+    if not noisy:
+        return False
+    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    return not is_blurred(x, y, spread)
 
 
 def light_of_pair(
