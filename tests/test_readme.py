@@ -38,6 +38,13 @@ def scanned(page: truth.Picture, warp: geometry.Warp) -> truth.Picture:
     return truth.noise(warp.render(page, 255), 2, truth.random_of("scan"))
 
 
+def one_among_many() -> dict[str, truth.Picture]:
+    """A picture, the same in a folder, and a page that it is a part of."""
+    logo = truth.photo("chelsea.png")[60:240, 100:280]
+    page = np.pad(logo, ((30, 300), (30, 180), (0, 0)), constant_values=255)
+    return {"logo.png": logo, "pictures/a.png": logo, "page.png": page}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A newcomer's folder: the script, and pictures as the commands name them."""
@@ -81,16 +88,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(names[1], second)
     write("master.png", board.scan(board.ink))
     write("print.png", board.scan(warp.render(spoiled.picture, 0, FINE)))
-    logo = truth.photo("chelsea.png")[60:240, 100:280]
-    poster = cv2.copyMakeBorder(
-        logo, 30, 300, 30, 180, cv2.BORDER_CONSTANT, value=[255] * 3
-    )
-    for names, picture in (
-        (("logo.png", "pictures/a.png"), logo),
-        (("page.png",), poster),
-    ):
-        for name in names:
-            write(name, picture)
+    for name, picture in one_among_many().items():
+        write(name, picture)
     write("pictures/b.png", screen)
     for name, other in ("old.pdf", page), ("new.pdf", changed):
         sheets = [Image.fromarray(sheet) for sheet in (screen, other)]
