@@ -5757,8 +5757,8 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
         if record.get("faint_threshold") is not None:
             facts.append(["faint threshold", f"{record['faint_threshold']:.4f}"])
     if record["likeness"] is not None:
-        words = filter(None, [record["relation"]])
-        facts.append(["likeness", f"{record['likeness']:.4f}", *words])
+        meaning = [record["relation"]] if record["relation"] else []
+        facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
     facts.extend([line] for line in layout_text(comparison))
     if comparison.alignment and comparison.alignment.transform:
         facts.append([registration(comparison.alignment)])
