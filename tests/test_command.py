@@ -274,6 +274,8 @@ SCHEMA: dict[str, tuple[type, ...]] = {
     "alignment": (type(None),),
     "light": (type(None),),
     "noise": (float, type(None)),
+    "likeness": (type(None),),
+    "relation": (type(None),),
     "error": (type(None),),
 }
 NUMBERS = "x", "y", "width", "height", "second_y", "area"
@@ -749,7 +751,8 @@ def test_help_has_groups_and_three_examples() -> None:
     text = help_text()
     groups = re.findall(r"^([a-z ]+):$", text, re.MULTILINE)
     names = ["inputs", "what counts", "alignment", "output", "many pictures"]
-    assert [group for group in groups if group != "options"] == [*names, "examples"]
+    names += ["a picture and a folder to rank", "examples"]
+    assert [group for group in groups if group != "options"] == names
     examples = re.findall(r"^  image_diff\.py (.*)$", text, re.MULTILINE)
     assert len(examples) == 3
     for example in examples:

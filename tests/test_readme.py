@@ -37,6 +37,13 @@ def scanned(page: truth.Picture, warp: geometry.Warp) -> truth.Picture:
     return truth.noise(warp.render(page, 255), 2, truth.random_of("scan"))
 
 
+def one_among_many() -> dict[str, truth.Picture]:
+    """A picture, the same in a folder, and a page that it is a part of."""
+    logo = truth.photo("chelsea.png")[60:240, 100:280]
+    page = np.pad(logo, ((30, 300), (30, 180), (0, 0)), constant_values=255)
+    return {"logo.png": logo, "pictures/a.png": logo, "page.png": page}
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A newcomer's folder: the script, and the pictures beside it."""
@@ -86,7 +93,7 @@ def folder(clone: Path) -> Path:
         write(names[1], second)
     write("master.png", board.scan(board.ink))
     write("print.png", board.scan(warp.render(spoiled.picture, 0, FINE)))
-    for name, picture in ("logo.png", page[:60]), ("pictures/a.png", page[:60]):
+    for name, picture in one_among_many().items():
         write(name, picture)
     write("pictures/b.png", screen)
     for name, other in ("old.pdf", page), ("new.pdf", changed):
@@ -134,7 +141,8 @@ EXPECTED = {  # by the first picture: the status, and a line that is printed
     "master.png": (0, r"different: 4 regions, .*"),
     "old": (0, r"3 pairs: 2 same, 1 different, .*"),
     "old.pdf": (0, r"2 pairs: 1 same, 1 different, .*"),
-    "logo.png": (0, r"same +a\.png: SSIM 1\.0"),
+    "logo.png": (0, r"same +a\.png: likeness 1\.000, a copy or an edit, SSIM 1\.0"),
+    "page.png": (0, r"different +a\.png: likeness 0\.[89]\d+, .*, SSIM .*"),
     "original.png": (0, r"alignment perspective: \d+ matches agree, .*"),
 }
 
@@ -256,6 +264,7 @@ SHORT = {
     "detection.py": "--short",
     "draw_pages.py": "--short",
     "fuzz.py": "--files 20",
+    "ranking.py": "--short",
     "registration.py": "--short",
 }
 # Of these the short form takes half a minute and more; test_detection.py and

@@ -517,6 +517,8 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
             ["light not counted", "-8 of 255 throughout"],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
+        ({"likeness": 0.5}, ["likeness", "0.5000"]),
+        ({"likeness": 0.5, "relation": "similar"}, ["likeness", "0.5000", "similar"]),
     ],
 )
 def test_what_is_known_of_a_pair_is_a_fact_of_the_head(

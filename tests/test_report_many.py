@@ -337,7 +337,7 @@ def test_what_the_overview_knows_of_a_pair() -> None:
     assert row == {
         "name": "a/b.png",
         "status": "same",
-        "text": "same: SSIM 1.0000",
+        "text": "same: likeness 0.250, SSIM 1.0000",
         "share": 0.0,
         "alike": 0.25,
         "least": -0.25,
