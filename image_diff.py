@@ -3278,7 +3278,8 @@ def may_be_lit(
     least_lit = 0.02 if explanation.camera else 0.3
     if np.mean(off > 2) <= least_lit:
         return False
-    if options.light == "ignore" or explanation.interpolated:
+    is_registered = options.align in ("perspective", "elastic")  # not scaled alone
+    if options.light == "ignore" or is_registered:
         return True
     if explanation.camera:
         return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3

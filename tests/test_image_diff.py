@@ -774,6 +774,17 @@ def test_noise_that_grows_with_activity_does_not_fall() -> None:
     assert variances[0] < sigma**2 < variances[-1]
 
 
+def test_edges_that_drifted_are_not_all_taken_for_noise() -> None:
+    x = np.full((400, 400), 255, np.float32)
+    for left in range(20, 400, 48):
+        cv2.line(x, (left, 0), (left, 399), 0, 8)
+    y = np.roll(x, 2, axis=1)
+    variances, _ = noise_by_activity(x, y, np.ones(x.shape, bool))
+    of_an_edge = 255**2 * 2 / 7 * 5 / 7  # two columns of a window differ
+    assert variances[0] == 0
+    assert variances[-1] < of_an_edge / 3
+
+
 def test_what_is_ignored_is_no_part_of_the_noise() -> None:
     first, second = noisy(CUP, 5, 1), noisy(CUP, 5, 2)
     second[:, :180] = noisy(CUP, 20, 3)[:, :180]
@@ -961,6 +972,14 @@ def test_what_is_unlike_is_not_taken_for_noise_or_light(name: str) -> None:
         assert compare_images(*pair).different_fraction > 0.1
 
 
+def test_a_drawing_that_is_scaled_alone_is_not_lit_otherwise() -> None:
+    first = np.full((100, 160, 3), 200, np.uint8)
+    second = np.full((50, 80, 3), (200, 20, 10), np.uint8)
+    comparison = compare_images(first, second, resize=True)
+    assert comparison.light is None
+    assert comparison.mask.all()
+
+
 def test_light_on_a_drawn_page_is_ignored_where_it_is_asked_for() -> None:
     second = shaded(PAGE)
     assert compare_images(PAGE, second).regions
@@ -1056,6 +1075,27 @@ def test_clipping_worked_out_by_hand() -> None:
     assert row(image, 2) == [10, 50, 50, 50, 50, 50]
     assert row(image, 0.5) == [10, 10, 30, 50, 30, 10]
     assert row(image // 2, 1) == [10, 10, 30, 30, 30, 10]
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (0.5, -0.125), (-1, 1), (1.75, 0.25)])
+def test_a_shift_by_parts_of_a_pixel_is_as_opencv_warps(
+    shift: tuple[float, float],
+) -> None:
+    image = gray_of(random_picture(4, 30, 40, 3)).astype(np.float32)
+    move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], float)
+    edge = cv2.BORDER_REPLICATE
+    expected = cv2.warpAffine(image, move, (40, 30), None, cv2.INTER_CUBIC, edge)
+    assert image_diff.shifted(image, *shift) == pytest.approx(expected, abs=0.01)
+
+
+def test_differences_are_explained_alone_as_beside_others_far_off() -> None:
+    first, second = page(size=13), page(size=13)
+    second[12:36] = np.roll(first[12:36], 1, axis=1)
+    second[200:216, 100:116] = 0
+    alone = first.copy()
+    alone[200:216, 100:116] = 0
+    both = compare_images(first, second, tolerance=1)
+    assert both.regions == compare_images(first, alone, tolerance=1).regions
 
 
 @given(seed=st.integers(0, 999), x=st.integers(-2, 2), y=st.integers(-2, 2))
