@@ -7880,10 +7880,16 @@ def status_of_many(
 SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
 
 
+def tell_beside_decoders(text: str) -> None:
+    """`tell`, once no decoder is heard: what stderr gets meanwhile is taken for its."""
+    with DECODING:
+        tell(text)
+
+
 @contextlib.contextmanager
 def told_if_slow(text: str) -> Iterator[None]:
     """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell, [text])
+    timer = threading.Timer(SILENCE, tell_beside_decoders, [text])
     timer.daemon = True
     if is_terminal(sys.stderr):
         timer.start()
