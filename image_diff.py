@@ -1658,7 +1658,7 @@ def find_transform(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, 
 
     Raises ImageDiffError where few matches agree, or few corners then lie within a
     pixel of their likes. Of different forms, cards and frames 22 of 91 matches agreed
-    at most on a sane transform; of the same ones 22 of 59, and 0.16 of the corners of a
+    at most on a sane transform; of the same ones 23 of 58, and 0.16 of the corners of a
     blurred photograph. Corners that are tracked instead of features found nothing but
     what features find, and laid frames over others.
     """
