@@ -201,6 +201,23 @@ def test_of_two_columns_one_may_move() -> None:
         assert np.array_equal(canvas[-len(head) :], head)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "level", "blank"),
+    [
+        (slice(12, 16), slice(64, 68), 225, True),  # a ring of JPEG around a letter
+        (slice(0, 3), slice(0, 80), 0, True),  # what stands at the edge of the band
+        (slice(12, 14), slice(0, 80), 0, True),  # a line that was snapped
+        (slice(12, 20), slice(64, 70), 0, False),  # a letter
+    ],
+)
+def test_the_ground_beside_a_column_that_grew_is_blank(
+    rows: slice, columns: slice, level: int, blank: bool
+) -> None:
+    ground = np.full((40, 80, 3), 250, np.uint8)
+    ground[rows, columns] = level
+    assert image_diff.is_blank(ground) == blank
+
+
 @pytest.mark.parametrize("panel", [255, 235, 100])
 def test_lines_that_were_snapped_by_a_row_are_no_difference(panel: int) -> None:
     parts = np.split(lines(4, 60), 20)

@@ -121,6 +121,19 @@ def test_what_takes_long_is_told_on_a_terminal(
     assert told == ["comparing a and b"] * terminal
 
 
+def test_what_takes_long_is_told_once_no_decoder_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    came = threading.Event()
+    monkeypatch.setattr(image_diff, "SILENCE", 0.01)
+    monkeypatch.setattr(image_diff, "is_terminal", lambda stream: True)
+    monkeypatch.setattr(image_diff, "tell", lambda text: came.set())
+    with image_diff.told_if_slow("comparing a and b"):
+        with image_diff.hear_decoders():
+            assert not came.wait(0.1)
+        assert came.wait(60)
+
+
 def test_what_is_quick_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(image_diff, "is_terminal", lambda stream: True)
