@@ -282,7 +282,7 @@ def tables(scores: dict[tuple[str, str], Score]) -> str:
 
 PERSPECTIVE: dict[str, Any] = {"align": "perspective"}
 ELASTIC: dict[str, Any] = {"align": "elastic", "tolerance": 2}
-BOARDS: dict[str, Any] = {**ELASTIC, "threshold": 0.65, "merge": 6}
+BOARDS: dict[str, Any] = {**ELASTIC, "threshold": 0.55, "min_area": 60, "merge": 6}
 GRAY_KINDS = [*(kind for kind, edit in EDITS.items() if edit.in_gray), *DEFECTS]
 
 
