@@ -4245,9 +4245,14 @@ LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further a
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
 QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
-AS_GROUND = 2.0  # times as far off as the rim ground may be, in squares
+AS_GROUND = 2.0  # times as far off as the rim from its own means, in squares
+AS_VARIED = 4.0  # times as far off as the rim from its one mean, in squares
 STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
+NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
+ENDS = 0.4  # of an outline: so much more of it is the end of a thing than of ground
+ALL_ROUND = 0.6  # of an outline: with so much of it a thing ends there
 ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
+EVEN = 0.05  # of the change, in squares: by so much what is plain may vary
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
 NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
 LIKELY = 4  # of those that are compared pixel by pixel
@@ -4276,10 +4281,12 @@ def look_at(
     ignored: Gray8 | None,
     scale: Scale,
     is_lit: bool,
+    is_gray: bool,
 ) -> Patch:
     """The patch of a region's box; is_lit: the pair is lit otherwise.
 
-    The light is told by what is around the box and in no mask.
+    The light is told by what is around the box and in no mask. is_gray: of colours the
+    brightness alone.
     """
     around = box.grown(mask.shape[0], mask.shape[1], RIM)
     height, width = around.bottom - around.top, around.right - around.left
@@ -4290,8 +4297,10 @@ def look_at(
         """The part of the canvas, from so far away."""
         return cv2.resize(around.of(image), size, interpolation=cv2.INTER_AREA)
 
-    pictures = laid.first, laid.second
-    first, second = (scale(seen(image)).astype(np.float32) for image in pictures)
+    pictures = [scale(seen(image)) for image in (laid.first, laid.second)]
+    if is_gray:
+        pictures = [cv2.merge([gray(image)] * 3) for image in pictures]
+    first, second = (image.astype(np.float32) for image in pictures)
     counted = np.ones(first.shape[:2], np.bool_)
     if ignored is not None:
         counted = seen(ignored) == 0
@@ -4329,41 +4338,58 @@ def filled_in(known: Image, weight: Image) -> Image:
     return known + (1 - weight) * cv2.resize(coarse, (width, height))
 
 
-def on_ground(patch: Patch, known: Image, weight: Image, means: Image) -> str:
+def ending(patch: Patch, means: Sequence[Image], outline: Flags) -> list[float]:
+    """What share of the outline is the end of a thing, in both pictures; 1 of nothing.
+
+    It ends where a side is further from the rim beside it, whose means are given, than
+    half of the change; ground goes on.
+    """
+    half = largest_channel(cv2.absdiff(patch.first, patch.second))[outline] / 2
+    sides = zip((patch.first, patch.second), means, strict=True)
+    steps = [largest_channel(cv2.absdiff(*both))[outline] for both in sides]
+    return [float(np.mean(step > half)) if half.size else 1.0 for step in steps]
+
+
+def on_ground(patch: Patch, filled: Image, means: Image, ends: Sequence[float]) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
-    Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
-    further off than the rim is from its own means, and the other is further off.
-    known, weight: the rim of the first picture, as for `filled_in`.
+    Ground is nearer to what the rim, filled in, lets expect, and less ends there. One
+    of both must be certain. Then ground is hardly further off than the rim is from its
+    own means, and a thing is; or, on ground with parts of its own, the outlines say it.
     """
-    if not patch.rim.any():
-        return "changed"
-    ground = filled_in(known, weight)
-    texture = distance(patch.first, means, patch.rim) + ROUGH
+    variation = cv2.meanStdDev(patch.first, mask=patch.rim.view(np.uint8))[1]
     first, second = (
-        distance(side, ground, patch.inside) + ROUGH
+        distance(side, filled, patch.inside) + ROUGH
         for side in (patch.first, patch.second)
     )
     nearer, further = sorted((first, second))
-    if nearer > AS_GROUND * texture or further < STANDS_OUT * nearer:
+    texture = distance(patch.first, means, patch.rim) + ROUGH
+    is_plain = nearer <= AS_GROUND * texture and further >= STANDS_OUT * nearer
+    variety = float(np.square(variation).mean()) + ROUGH
+    goes_on = nearer <= AS_VARIED * variety and abs(ends[0] - ends[1]) >= ENDS
+    agree = (first - second) * (ends[0] - ends[1]) > 0
+    if not agree or not (is_plain or goes_on):
         return "changed"
     return "added" if first < second else "removed"
 
 
-def correlation(means: Sequence[Image]) -> tuple[float, float]:
+def correlation(moments: Image, rough: float) -> tuple[float, float]:
     """How well one image is the other with a gain and an offset for each part.
 
-    means: (5, n), over each part, of both, of their product, and of their squares. What
-    is plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
+    moments: (n, 5), means over each part of both, their product and their squares. What
+    varies by no more than rough, in levels^2, agrees; a negative has one structure with
+    its picture. Returns the correlation, at most 1, and the covariance in levels^2.
     """
-    a, b, product, *squares = means
-    shared = product - a * b
+    a, b, product, *squares = moments.T
     of_first, of_second = (
-        np.maximum(square - mean * mean, 0) + ROUGH
+        np.maximum(square - mean * mean, 0) + rough
         for square, mean in zip(squares, (a, b), strict=True)
     )
-    most = np.sqrt(of_first * of_second).sum()
-    return float((shared + ROUGH).sum() / most), float(shared.mean())
+    shared = float((product - a * b).mean())
+    if shared < -rough:
+        shared = -shared
+    most = float(np.sqrt(of_first * of_second).mean())
+    return (shared + rough) / most, shared
 
 
 def kind_of(patch: Patch) -> str:
@@ -4371,30 +4397,31 @@ def kind_of(patch: Patch) -> str:
 
     In unrelated pictures not even the means of what is equal are. Where both pictures
     show one structure it is recoloured, whatever the rim shows: a shadow on grass. What
-    is plain may be recoloured if it is no ground.
+    is plain may be recoloured if it is no ground, and ends all around in both.
     """
-    inside = patch.inside
+    inside, rim = patch.inside, patch.rim
     if not inside.any():
         return "changed"
-    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
+    weight = cv2.merge([rim.astype(np.float32)] * 3)
     known = [side * weight for side in (patch.first, patch.second)]
-    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
-    means = [cv2.blur(side, (9, 9)) / around for side in known]
+    around = cv2.blur(weight, (9, 9))
+    means = [cv2.blur(side, (9, 9)) / (around + np.float32(1e-6)) for side in known]
     change = distance(patch.first, patch.second, inside)
-    if distance(means[0], means[1], patch.rim) >= QUIET * change:
+    if distance(means[0], means[1], rim) >= QUIET * change:
         return "changed"
-    a, b = (gray(side) * inside for side in (patch.first, patch.second))
-    moments = a, b, a * b, a * a, b * b
-    share = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
-    windows = [cv2.blur(moment, (7, 7))[inside] / share for moment in moments]
-    agreement, shared = correlation(windows)
+    a, b = gray(patch.first), gray(patch.second)
+    moments = cv2.merge([a, b, a * b, a * a, b * b, np.ones_like(a)])
+    sums = cv2.blur(moments * inside[..., None], (7, 7))[inside]
+    agreement, shared = correlation(sums[:, :5] / sums[:, 5:], ROUGH)
     if agreement > ONE_STRUCTURE and shared > ROUGH:
         return "recoloured"
-    kind = on_ground(patch, known[0], weight, means[0])
-    different = inside.view(np.uint8)
-    whole = [np.array(cv2.mean(moment, different)[:1]) for moment in moments]
-    agreement, _ = correlation(whole)
-    return "recoloured" if kind == "changed" and agreement > ONE_STRUCTURE else kind
+    ends = ending(patch, means, inside & (around[..., 0] > NEAR))
+    kind = on_ground(patch, filled_in(known[0], weight), means[0], ends)
+    whole = moments[inside].mean(axis=0, keepdims=True)[:, :5]
+    uneven = EVEN * change if rim.any() else 0
+    agreement, _ = correlation(whole, ROUGH + uneven)
+    is_even = agreement > ONE_STRUCTURE and min(ends) > ALL_ROUND
+    return "recoloured" if kind == "changed" and is_even else kind
 
 
 class Thing(NamedTuple):
@@ -4519,10 +4546,12 @@ def find_kinds(
     regions: Sequence[Region],
     ignored: Gray8 | None,
     light: Light | None,
+    is_gray: bool,
 ) -> tuple[Region, ...]:
     """The regions with what happened in each, and how much that asks to be seen.
 
-    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions.
+    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions. is_gray: of the
+    colours, brightness alone is looked at and told.
     """
     if not regions:
         return ()
@@ -4537,7 +4566,7 @@ def find_kinds(
             continue
         x, y, width, height = region[:4]
         box = Span(y, y + height, x, x + width)
-        patch = look_at(box, laid, mask, ignored, scale, light is not None)
+        patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
         first, second, inside, _ = patches[number] = patch
         kind, colours = kind_of(patch), None
         if kind == "recoloured":
@@ -4704,7 +4733,9 @@ def compare_images(
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, left_out, options)
     light = light_of(explanation)
-    regions = find_kinds(laid, mask, measured.evidence, regions, left_out, light)
+    regions = find_kinds(
+        laid, mask, measured.evidence, regions, left_out, light, options.gray
+    )
 
     return Comparison(
         first=laid.first,
@@ -4737,7 +4768,9 @@ def with_threshold(
     loss, ignored = comparison.ssim_loss, comparison.ignored
     mask, regions = regions_on(comparison, mask, loss, ignored, options)
     evidence, light = comparison.evidence, comparison.light
-    regions = find_kinds(comparison, mask, evidence, regions, ignored, light)
+    regions = find_kinds(
+        comparison, mask, evidence, regions, ignored, light, options.gray
+    )
     return replace(
         comparison,
         options=options,
@@ -5121,6 +5154,12 @@ def happening(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
+def row_of(region: Record) -> str:
+    """The top of a region of a record, in either picture where rows were aligned."""
+    y, second_y = region["y"], region["second_y"]
+    return f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+
+
 FEW = 8  # regions and bands whose places are told in the sentence
 
 
@@ -5218,13 +5257,6 @@ def registration(alignment: Alignment) -> str:
     return f"alignment {alignment.method}: {agreement}, {covered}"
 
 
-def band_text(band: Band) -> str:
-    """A band as a signed count of rows, in rows of the picture that has it."""
-    if band.kind == "inserted":
-        return f"+{quantity(band.height, 'row')} at {band.second_y}"
-    return f"-{quantity(band.height, 'row')} at {band.first_y}"
-
-
 def layout_text(comparison: Comparison) -> Iterator[str]:
     """How pictures whose rows or sizes differ were laid on one another, a line each."""
     sizes = [
@@ -5241,8 +5273,8 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         if prefix:
             line += "; --align none compares from the top left"
         yield line
-        if comparison.bands:
-            yield ", ".join(band_text(band) for band in comparison.bands)
+        if len(comparison.regions) + len(comparison.bands) > FEW:
+            yield ", ".join(map(band_place, comparison.bands))
         places = {
             gap.y
             for gap in gaps_of(comparison.lanes)
@@ -5296,7 +5328,8 @@ def as_text(comparison: Comparison) -> str:
     )
     for number in sorted(by_area[:SHOWN_REGIONS]):
         record = records[number]
-        box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
+        size = f"{record['width']}x{record['height']} pixels"
+        box = f"x {record['x']}, y {row_of(record)}, {size}"
         facts = f"{happening(record)}, {record['area']} different"
         lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
     if len(records) > SHOWN_REGIONS:
@@ -5794,7 +5827,7 @@ MARKS = {
 def region_text(region: Record) -> str:
     """What is to be told of a region of a record in its row."""
     size = f"{region['width']} x {region['height']}"
-    facts = [happening(region), f"{size} at {region['x']}, {region['y']}"]
+    facts = [happening(region), f"{size} at {region['x']}, {row_of(region)}"]
     facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
     return ", ".join([*facts, f"strength {region['strength']:.2g}"])
 
