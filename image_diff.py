@@ -4242,6 +4242,7 @@ def regions_on(
 
 RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
+MOST_LOOKS = 500  # regions, at about 1 ms each; nobody reads more one by one
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
 QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
@@ -4254,6 +4255,7 @@ ALL_ROUND = 0.6  # of an outline: with so much of it a thing ends there
 ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
 EVEN = 0.05  # of the change, in squares: by so much what is plain may vary
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
+NUDGE = 4  # pixels by which the box of a thing is other on other ground
 NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
 LIKELY = 4  # of those that are compared pixel by pixel
 
@@ -4429,7 +4431,7 @@ class Thing(NamedTuple):
 
     number: int  # of the region
     kind: str
-    field: Image  # (h, w, 3) float32 in levels: the region with its rim
+    field: Image  # (h, w, 3) float32 in levels: its box and what is next to it
     pixels: Image  # its box alone
     weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
@@ -4437,14 +4439,17 @@ class Thing(NamedTuple):
 
 def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     """What a patch shows in one of the pictures."""
-    x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
-    box = Span(y, y + height, x, x + width)
+    x, y, across, down = cv2.boundingRect(patch.inside.view(np.uint8))
+    box = Span(y, y + down, x, x + across)
+    height, width = patch.inside.shape
+    around = box.grown(height, width, NUDGE)
     first, second = box.of(patch.first), box.of(patch.second)
     weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
-    field, pixels = (patch.first, first) if of_first else (patch.second, second)
+    side, pixels = (patch.first, first) if of_first else (patch.second, second)
     shape = form / np.linalg.norm(form)
-    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
+    weights = cv2.merge([weight] * 3)
+    return Thing(number, kind, around.of(side), pixels, weights, shape)
 
 
 def explained(thing: Thing, field: Image) -> float:
@@ -4532,6 +4537,12 @@ def strength(region: Region, contrast: float, evidence: float, size: int) -> flo
     return round(math.pow(side * contrast * evidence, 1 / 3), 3)
 
 
+def contrast_in(patch: Patch) -> float:
+    """By how much what differs differs in the mean, in [0, 1]."""
+    change = largest_channel(cv2.absdiff(patch.first, patch.second))
+    return cv2.mean(change, patch.inside.view(np.uint8))[0] / 255
+
+
 def colour_of(side: Image, inside: Flags) -> str:
     """The median of blue, green and red in levels where it is inside, as #rrggbb."""
     median = np.median(side[inside], axis=0)
@@ -4551,30 +4562,34 @@ def find_kinds(
     """The regions with what happened in each, and how much that asks to be seen.
 
     mask, evidence, ignored: (H, W) uint8, on the canvas as the regions. is_gray: of the
-    colours, brightness alone is looked at and told.
+    colours, brightness alone is looked at and told. The largest regions are looked at;
+    of the others no more is said than "changed", and evidence stands for contrast.
     """
     if not regions:
         return ()
     scale = scale_of(laid.first, laid.second)
     strips = {strip[1:5]: strip.kind for strip in laid.strips}
+    by_area = sorted(range(len(regions)), key=lambda i: regions[i].area, reverse=True)
+    looked_at = set(by_area[:MOST_LOOKS])
     named, patches = [], {}
     for number, region in enumerate(regions):
-        if region[:4] in strips:
-            kind = "added" if strips[region[:4]] == "inserted" else "removed"
-            attention = strength(region, 1, 1, mask.size)
-            named.append(region._replace(kind=kind, strength=attention))
-            continue
         x, y, width, height = region[:4]
         box = Span(y, y + height, x, x + width)
-        patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
-        first, second, inside, _ = patches[number] = patch
-        kind, colours = kind_of(patch), None
-        if kind == "recoloured":
-            colours = colour_of(first, inside), colour_of(second, inside)
-        change = largest_channel(cv2.absdiff(first, second))
-        contrast = cv2.mean(change, inside.view(np.uint8))[0] / 255
-        different = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
-        attention = strength(region, contrast, different, mask.size)
+        evident = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
+        kind, contrast, colours = "changed", evident, None
+        if region[:4] in strips:
+            kind = "added" if strips[region[:4]] == "inserted" else "removed"
+            contrast = evident = 1
+        elif number in looked_at:
+            patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
+            patches[number], inside = patch, patch.inside
+            kind, contrast = kind_of(patch), contrast_in(patch)
+            if kind == "recoloured":
+                colours = (
+                    colour_of(patch.first, inside),
+                    colour_of(patch.second, inside),
+                )
+        attention = strength(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
     for start, end in find_moved(kinds, patches):

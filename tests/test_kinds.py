@@ -298,6 +298,17 @@ def test_kinds_follow_the_sliders() -> None:
     assert [region.kind for region in again.regions] == ["moved", "moved"]
 
 
+def test_the_largest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_diff, "MOST_LOOKS", 2)
+    first, second = plain(), plain()
+    for x, size in ((20, 30), (80, 10), (120, 20)):
+        cv2.rectangle(second, (x, 60, size, size), RED, -1)
+    regions = compare_images(first, second).regions
+    assert [region.kind for region in regions] == ["added", "changed", "added"]
+    strengths = [region.strength for region in regions]
+    assert 0 < strengths[1] < strengths[2] < strengths[0]
+
+
 def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
     monkeypatch.setattr(image_diff, "are_one", lambda *_: calls.update(["one"]))
