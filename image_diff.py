@@ -5195,26 +5195,24 @@ def band_place(band: Band) -> str:
     return f"{rows} removed at {band.first_y}"
 
 
+def happenings(regions: Sequence[Record]) -> Iterator[str]:
+    """What happened where, a text a kind; what moved is told from where it was."""
+    for kind in KINDS:
+        alike = [region for region in regions if region["kind"] == kind]
+        told = [r for r in alike if not r["moved"] or r["moved"]["picture"] != "first"]
+        if told:
+            yield f"{kind} {', '.join(map(place_of, told))}"
+
+
 def sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
     """What happened, in one sentence: with places where there are few, else counts."""
-    counts = [(len(regions), "region"), (len(bands), "band")]
-    subject = ", ".join(quantity(number, noun) for number, noun in counts if number)
-    few = len(regions) + len(bands) <= FEW
-    parts = []
-    for kind in KINDS:
-        told = [
-            region
-            for region in regions
-            if region["kind"] == kind
-            # What moved is told once, from where it was.
-            and (region["moved"] or {}).get("picture") != "first"
-        ]
-        if told and few:
-            parts.append(f"{kind} {', '.join(map(place_of, told))}")
-        elif told:
-            parts.append(f"{len(told)} {kind}")
-    if few:
-        parts += map(band_place, bands)
+    sizes = [(len(regions), "region"), (len(bands), "band")]
+    subject = ", ".join(quantity(number, noun) for number, noun in sizes if number)
+    if len(regions) + len(bands) <= FEW:
+        parts = [*happenings(regions), *map(band_place, bands)]
+    else:
+        counts = Counter(region["kind"] for region in regions)
+        parts = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     return f"{subject}: {'; '.join(parts)}"
 
 

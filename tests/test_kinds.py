@@ -368,8 +368,9 @@ def test_the_sentence_counts_where_there_are_many() -> None:
     record = image_diff.region_records(comparison)[0]
     assert image_diff.sentence([record], []) == "1 region: recoloured at 42, 42 (37x37)"
     added = record | {"kind": "added"}
-    assert image_diff.sentence([record] * 6 + [added] * 3, []) == (
-        "9 regions: 3 added; 6 recoloured"
+    came = record | {"kind": "moved", "moved": {"x": 0, "y": 0, "picture": "first"}}
+    assert image_diff.sentence([record] * 5 + [added] * 3 + [came], []) == (
+        "9 regions: 3 added; 1 moved; 5 recoloured"
     )
 
 
