@@ -4255,9 +4255,7 @@ ALL_ROUND = 0.6  # of an outline: with so much of it a thing ends there
 ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
 EVEN = 0.05  # of the change, in squares: by so much what is plain may vary
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
-NUDGE = 4  # pixels by which the box of a thing is other on other ground
-NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
-LIKELY = 4  # of those that are compared pixel by pixel
+LIKELY = 4  # things that are compared with it pixel by pixel
 
 
 class Patch(NamedTuple):
@@ -4431,7 +4429,7 @@ class Thing(NamedTuple):
 
     number: int  # of the region
     kind: str
-    field: Image  # (h, w, 3) float32 in levels: its box and what is next to it
+    field: Image  # (h, w, 3) float32 in levels: the region with its rim
     pixels: Image  # its box alone
     weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
@@ -4441,15 +4439,12 @@ def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     """What a patch shows in one of the pictures."""
     x, y, across, down = cv2.boundingRect(patch.inside.view(np.uint8))
     box = Span(y, y + down, x, x + across)
-    height, width = patch.inside.shape
-    around = box.grown(height, width, NUDGE)
     first, second = box.of(patch.first), box.of(patch.second)
     weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
-    side, pixels = (patch.first, first) if of_first else (patch.second, second)
+    field, pixels = (patch.first, first) if of_first else (patch.second, second)
     shape = form / np.linalg.norm(form)
-    weights = cv2.merge([weight] * 3)
-    return Thing(number, kind, around.of(side), pixels, weights, shape)
+    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
 
 
 def explained(thing: Thing, field: Image) -> float:
@@ -4471,9 +4466,10 @@ def may_be_one(one: Thing, other: Thing) -> bool:
 
     Letters that were replaced are too much like others.
     """
+    if one.kind == other.kind == "changed":
+        return False
     sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
-    is_large = all(abs(side - another) <= 4 + side // 4 for side, another in sides)
-    return is_large and not one.kind == other.kind == "changed"
+    return all(abs(side - another) <= 4 + side // 4 for side, another in sides)
 
 
 def are_one(one: Thing, other: Thing) -> bool:
@@ -4489,19 +4485,13 @@ def other_form(one: Thing, other: Thing) -> float:
     return 1 - float(one.form @ other.form)
 
 
-def extent(thing: Thing) -> int:
-    """Width and height together, in pixels."""
-    return sum(thing.pixels.shape[:2])
-
-
 def find_moved(
     kinds: Sequence[str], patches: dict[int, Patch]
 ) -> Iterator[tuple[int, int]]:
     """The numbers of two regions: where a thing was, and where it is.
 
     kinds, patches: by the number of the region. Only where each is the only one for the
-    other. Things are compared with the most alike of those next in size: to compare all
-    with all takes minutes where a thousand words are gone.
+    other. Only the most alike are compared pixel by pixel: all with all takes minutes.
     """
     if not {"added", "removed"}.intersection(kinds):
         return
@@ -4513,12 +4503,9 @@ def find_moved(
         ]
         for end, of_first in (("removed", True), ("added", False))
     )
-    come.sort(key=extent)
     found = []
     for thing in gone:
-        place = bisect_left(come, extent(thing), key=extent)
-        near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
-        alike = [other for other in near if may_be_one(thing, other)]
+        alike = [other for other in come if may_be_one(thing, other)]
         likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
         found.append([other.number for other in likely if are_one(thing, other)])
     claims = Counter(chain.from_iterable(found))
