@@ -4373,14 +4373,21 @@ def on_ground(patch: Patch, filled: Image, means: Image, ends: Sequence[float]) 
     return "added" if first < second else "removed"
 
 
-def correlation(moments: Image, rough: float) -> tuple[float, float]:
+def moments_in(patch: Patch) -> Image:
+    """Of both in gray, their product, their squares and 1: (h, w, 6), 0 beside it."""
+    a, b = gray(patch.first), gray(patch.second)
+    ones = np.ones_like(a)
+    return cv2.merge([a, b, a * b, a * a, b * b, ones]) * patch.inside[..., None]
+
+
+def correlation(sums: Image, rough: float) -> tuple[float, float]:
     """How well one image is the other with a gain and an offset for each part.
 
-    moments: (n, 5), means over each part of both, their product and their squares. What
-    varies by no more than rough, in levels^2, agrees; a negative has one structure with
-    its picture. Returns the correlation, at most 1, and the covariance in levels^2.
+    sums: (n, 6), the sum of `moments_in` over each part. What varies by no more than
+    rough, in levels^2, agrees; a negative has the structure of its picture. Returns the
+    correlation, at most 1, and the covariance in levels^2.
     """
-    a, b, product, *squares = moments.T
+    a, b, product, *squares = (sums[:, :5] / sums[:, 5:]).T
     of_first, of_second = (
         np.maximum(square - mean * mean, 0) + rough
         for square, mean in zip(squares, (a, b), strict=True)
@@ -4409,16 +4416,14 @@ def kind_of(patch: Patch) -> str:
     change = distance(patch.first, patch.second, inside)
     if distance(means[0], means[1], rim) >= QUIET * change:
         return "changed"
-    a, b = gray(patch.first), gray(patch.second)
-    moments = cv2.merge([a, b, a * b, a * a, b * b, np.ones_like(a)])
-    sums = cv2.blur(moments * inside[..., None], (7, 7))[inside]
-    agreement, shared = correlation(sums[:, :5] / sums[:, 5:], ROUGH)
+    moments = moments_in(patch)
+    agreement, shared = correlation(cv2.blur(moments, (7, 7))[inside], ROUGH)
     if agreement > ONE_STRUCTURE and shared > ROUGH:
         return "recoloured"
     ends = ending(patch, means, inside & (around[..., 0] > NEAR))
     kind = on_ground(patch, filled_in(known[0], weight), means[0], ends)
-    whole = moments[inside].mean(axis=0, keepdims=True)[:, :5]
     uneven = EVEN * change if rim.any() else 0
+    whole = moments[inside].sum(axis=0, keepdims=True, dtype=np.float64)
     agreement, _ = correlation(whole, ROUGH + uneven)
     is_even = agreement > ONE_STRUCTURE and min(ends) > ALL_ROUND
     return "recoloured" if kind == "changed" and is_even else kind
