@@ -4244,18 +4244,17 @@ RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
 MOST_LOOKS = 500  # regions, at about 1 ms each; nobody reads more one by one
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
-QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
-AS_GROUND = 1.7  # times as far off as the rim from its own means, in squares
-AS_VARIED = 4.0  # times as far off as the rim from its one mean, in squares
-STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
+ONE_STRUCTURE = 0.9  # correlation from which on structure is the same
 NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
-ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
+ENDS = 0.45  # of an outline: so much more of it is the end of a thing than of ground
 ALL_ROUND = 0.6  # of an outline: with so much of it a thing ends there
-ONE_STRUCTURE = 0.85  # correlation from which on structure is the same
-EVEN = 0.05  # of the change, in squares: by so much what is plain may vary
+AS_VARIED = 4.0  # times the variance of ground: two standard deviations
+EVEN = (
+    0.1  # of the change, in squares: by so much it varies where a plain thing changes
+)
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
-LIKELY = 4  # things that are compared with it pixel by pixel
+LIKELIEST = 4  # things that are compared with it pixel by pixel
 
 
 class Patch(NamedTuple):
@@ -4265,13 +4264,6 @@ class Patch(NamedTuple):
     second: Image
     inside: Flags  # (h, w): what differs in the region
     rim: Flags  # (h, w): what is equal, in the region or around it
-
-
-def distance(one: Image, other: Image, flags: Flags) -> float:
-    """The mean square between (h, w, 3) images where flags are set, in levels^2."""
-    counted = flags.view(np.uint8)
-    squares = cv2.norm(one, other, cv2.NORM_L2SQR, counted)
-    return squares / 3 / max(1, cv2.countNonZero(counted))
 
 
 def look_at(
@@ -4321,112 +4313,80 @@ def look_at(
     return Patch(first, second, changed & own, (beside == 0) & counted)
 
 
-def filled_in(known: Image, weight: Image) -> Image:
-    """What is known of an image, and elsewhere what is known around, ever coarser.
+def has_one_structure(patch: Patch) -> bool:
+    """Whether one picture is the other with a gain and an offset for each place.
 
-    known, weight: (h, w, 3) float32; the weight is 1 where it is known, else both 0.
+    A negative has the structure of its picture; where both are plain there is none.
     """
-    height, width = weight.shape[:2]
-    if max(height, width) == 1 or weight.min() > 0:
-        return known / np.maximum(weight, np.float32(1e-6))
-    half = (width + 1) // 2, (height + 1) // 2
-    known_half, weight_half = (
-        cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-        for image in (known, weight)
-    )
-    coarse = filled_in(known_half, weight_half)
-    return known + (1 - weight) * cv2.resize(coarse, (width, height))
+    a, b = gray(patch.first), gray(patch.second)
+    moments = cv2.merge([a, b, a * b, a * a, b * b, np.ones_like(a)])
+    sums = cv2.blur(moments * patch.inside[..., None], (7, 7))[patch.inside]
+    mean_a, mean_b, product, square_a, square_b = (sums[:, :5] / sums[:, 5:]).T
+    covariance = abs(float((product - mean_a * mean_b).mean()))
+    variance_a = np.maximum(square_a - mean_a * mean_a, 0) + ROUGH
+    variance_b = np.maximum(square_b - mean_b * mean_b, 0) + ROUGH
+    most = float(np.sqrt(variance_a * variance_b).mean())
+    return covariance > ROUGH and covariance + ROUGH > ONE_STRUCTURE * most
 
 
-def ending(patch: Patch, means: Sequence[Image], outline: Flags) -> list[float]:
-    """What share of the outline is the end of a thing, in both pictures; 1 of nothing.
+def ending(patch: Patch) -> list[float]:
+    """What share of the outline is the end of a thing, in both pictures.
 
-    It ends where a side is further from the rim beside it, whose means are given, than
-    half of the change; ground goes on.
+    It ends where a side is further from the rim beside it than half of the change;
+    ground goes on. Where there is no rim nothing is known, unless all is inside.
     """
+    weight = patch.rim.astype(np.float32)
+    around = cv2.blur(weight, (9, 9))
+    outline = patch.inside & (around > NEAR)
+    if not outline.any():
+        return [float(patch.inside.all())] * 2
     half = largest_channel(cv2.absdiff(patch.first, patch.second))[outline] / 2
-    sides = zip((patch.first, patch.second), means, strict=True)
-    steps = [largest_channel(cv2.absdiff(*both))[outline] for both in sides]
-    return [float(np.mean(step > half)) if half.size else 1.0 for step in steps]
+    shares = []
+    for side in (patch.first, patch.second):
+        sums = cv2.blur(side * weight[..., None], (9, 9))
+        beside = sums / np.maximum(around, NEAR)[..., None]
+        step = largest_channel(cv2.absdiff(side, beside))[outline]
+        shares.append(float(np.mean(step > half)))
+    return shares
 
 
-def on_ground(patch: Patch, filled: Image, means: Image, ends: Sequence[float]) -> str:
+def on_ground(patch: Patch, ends: Sequence[float]) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
-    Ground is nearer to what the rim, filled in, lets expect, and less ends there. One
-    of both must be certain. Then ground is hardly further off than the rim is from its
-    own means, and a thing is; or, on ground with parts of its own, the outlines say it.
+    Two things must say so: less ends in one picture, and there the inside is no further
+    from the mean of the rim than the rim itself.
     """
-    variation = cv2.meanStdDev(patch.first, mask=patch.rim.view(np.uint8))[1]
-    first, second = (
-        distance(side, filled, patch.inside) + ROUGH
-        for side in (patch.first, patch.second)
-    )
-    nearer, further = sorted((first, second))
-    texture = distance(patch.first, means, patch.rim) + ROUGH
-    is_plain = nearer <= AS_GROUND * texture and further >= STANDS_OUT * nearer
-    variety = float(np.square(variation).mean()) + ROUGH
-    goes_on = nearer <= AS_VARIED * variety and abs(ends[0] - ends[1]) >= ENDS
-    agree = (first - second) * (ends[0] - ends[1]) > 0
-    if not agree or not (is_plain or goes_on):
+    ground = patch.first if ends[0] < ends[1] else patch.second
+    mean, deviation = cv2.meanStdDev(ground, mask=patch.rim.view(np.uint8))
+    off = np.square(ground[patch.inside] - mean.ravel()).mean() + ROUGH
+    is_ground = off <= AS_VARIED * (np.square(deviation).mean() + ROUGH)
+    if abs(ends[0] - ends[1]) < ENDS or not is_ground:
         return "changed"
-    return "added" if first < second else "removed"
+    return "added" if ends[0] < ends[1] else "removed"
 
 
-def moments_in(patch: Patch) -> Image:
-    """Of both in gray, their product, their squares and 1: (h, w, 6), 0 beside it."""
-    a, b = gray(patch.first), gray(patch.second)
-    ones = np.ones_like(a)
-    return cv2.merge([a, b, a * b, a * a, b * b, ones]) * patch.inside[..., None]
-
-
-def correlation(sums: Image, rough: float) -> tuple[float, float]:
-    """How well one image is the other with a gain and an offset for each part.
-
-    sums: (n, 6), the sum of `moments_in` over each part. What varies by no more than
-    rough, in levels^2, agrees; a negative has the structure of its picture. Returns the
-    correlation, at most 1, and the covariance in levels^2.
-    """
-    a, b, product, *squares = (sums[:, :5] / sums[:, 5:]).T
-    of_first, of_second = (
-        np.maximum(square - mean * mean, 0) + rough
-        for square, mean in zip(squares, (a, b), strict=True)
-    )
-    shared = float((product - a * b).mean())
-    if shared < -rough:
-        shared = -shared
-    most = float(np.sqrt(of_first * of_second).mean())
-    return (shared + rough) / most, shared
+def is_even(patch: Patch) -> bool:
+    """Whether all that differs has changed alike: a plain thing in another colour."""
+    change = cv2.subtract(patch.second, patch.first)
+    mean, deviation = cv2.meanStdDev(change, mask=patch.inside.view(np.uint8))
+    variance = float(np.square(deviation).sum())
+    return variance <= EVEN * (variance + float(np.square(mean).sum()))
 
 
 def kind_of(patch: Patch) -> str:
     """What happened in a patch, but for what moved; "changed" when in doubt.
 
-    In unrelated pictures not even the means of what is equal are. Where both pictures
-    show one structure it is recoloured, whatever the rim shows: a shadow on grass. What
-    is plain may be recoloured if it is no ground, and ends all around in both.
+    Where both pictures show one structure it is recoloured, whatever the rim shows: a
+    shadow on grass. What is plain is recoloured if it ends all around in both.
     """
-    inside, rim = patch.inside, patch.rim
-    if not inside.any():
+    if not patch.inside.any():
         return "changed"
-    weight = cv2.merge([rim.astype(np.float32)] * 3)
-    known = [side * weight for side in (patch.first, patch.second)]
-    around = cv2.blur(weight, (9, 9))
-    means = [cv2.blur(side, (9, 9)) / (around + np.float32(1e-6)) for side in known]
-    change = distance(patch.first, patch.second, inside)
-    if distance(means[0], means[1], rim) >= QUIET * change:
-        return "changed"
-    moments = moments_in(patch)
-    agreement, shared = correlation(cv2.blur(moments, (7, 7))[inside], ROUGH)
-    if agreement > ONE_STRUCTURE and shared > ROUGH:
+    if has_one_structure(patch):
         return "recoloured"
-    ends = ending(patch, means, inside & (around[..., 0] > NEAR))
-    kind = on_ground(patch, filled_in(known[0], weight), means[0], ends)
-    uneven = EVEN * change if rim.any() else 0
-    whole = moments[inside].sum(axis=0, keepdims=True, dtype=np.float64)
-    agreement, _ = correlation(whole, ROUGH + uneven)
-    is_even = agreement > ONE_STRUCTURE and min(ends) > ALL_ROUND
-    return "recoloured" if kind == "changed" and is_even else kind
+    ends = ending(patch)
+    kind = on_ground(patch, ends)
+    is_plain = kind == "changed" and min(ends) > ALL_ROUND and is_even(patch)
+    return "recoloured" if is_plain else kind
 
 
 class Thing(NamedTuple):
@@ -4452,7 +4412,7 @@ def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
 
 
-def explained(thing: Thing, field: Image) -> float:
+def share_explained(thing: Thing, field: Image) -> float:
     """What share of the change at a thing's place another place explains, at most 1.
 
     That is 1 less the squared distance to the pixels there, at the best offset, as a
@@ -4466,40 +4426,28 @@ def explained(thing: Thing, field: Image) -> float:
     return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
 
 
-def may_be_one(one: Thing, other: Thing) -> bool:
-    """Whether two things are about as large, and one has left ground or come on it.
-
-    Letters that were replaced are too much like others.
-    """
-    if one.kind == other.kind == "changed":
-        return False
-    sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
-    return all(abs(side - another) <= 4 + side // 4 for side, another in sides)
+def in_form(one: Thing, other: Thing) -> float:
+    """How well the forms of two things correlate, from 0 to 1."""
+    return float(one.form @ other.form)
 
 
-def are_one(one: Thing, other: Thing) -> bool:
-    """Whether each of two things explains what changed at the other's place."""
-    return (
-        explained(one, other.field) > IS_THE_SAME
-        and explained(other, one.field) > IS_THE_SAME
-    )
+class Match(NamedTuple):
+    """Two regions of which what was in one is in the other, or a part of it."""
+
+    start: int  # number of the region in the first picture
+    end: int  # and in the second
+    is_whole: bool  # each is in the other
 
 
-def other_form(one: Thing, other: Thing) -> float:
-    """How far the forms of two things are from correlation, from 0 to 1."""
-    return 1 - float(one.form @ other.form)
+def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]:
+    """Where what left ground, or came on it, is found in another region.
 
-
-def find_moved(
-    kinds: Sequence[str], patches: dict[int, Patch]
-) -> Iterator[tuple[int, int]]:
-    """The numbers of two regions: where a thing was, and where it is.
-
-    kinds, patches: by the number of the region. Only where each is the only one for the
-    other. Only the most alike are compared pixel by pixel: all with all takes minutes.
+    kinds, patches: by the number of the region. Letters that were replaced are too much
+    like others to be sought there. Only the most alike are compared pixel by pixel: all
+    with all takes minutes.
     """
     if not {"added", "removed"}.intersection(kinds):
-        return
+        return []
     gone, come = (
         [
             thing_in(number, kinds[number], patch, of_first)
@@ -4508,18 +4456,38 @@ def find_moved(
         ]
         for end, of_first in (("removed", True), ("added", False))
     )
-    found = []
+    matches = []
     for thing in gone:
-        alike = [other for other in come if may_be_one(thing, other)]
-        likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
-        found.append([other.number for other in likely if are_one(thing, other)])
-    claims = Counter(chain.from_iterable(found))
-    for thing, ends in zip(gone, found, strict=True):
-        if len(ends) == 1 and claims[ends[0]] == 1:
-            yield thing.number, ends[0]
+        others = [other for other in come if {thing.kind, other.kind} != {"changed"}]
+        others.sort(key=partial(in_form, thing), reverse=True)
+        for other in others[:LIKELIEST]:
+            small, large = sorted((thing, other), key=lambda one: one.weight.size)
+            if share_explained(small, large.field) > IS_THE_SAME:
+                is_whole = share_explained(large, small.field) > IS_THE_SAME
+                matches.append(Match(thing.number, other.number, is_whole))
+    return matches
 
 
-def strength(region: Region, contrast: float, evidence: float, size: int) -> float:
+def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
+    """The regions with what moved: where each is the only one for the other.
+
+    Any other that is found elsewhere is "changed": a part of what moved, or one of two
+    that are alike, has neither been added nor removed for certain.
+    """
+    told = list(regions)
+    for number in {number for match in matches for number in match[:2]}:
+        told[number] = told[number]._replace(kind="changed")
+    wholes = [match for match in matches if match.is_whole]
+    starts, ends = (Counter(match[side] for match in wholes) for side in (0, 1))
+    for start, end, _ in wholes:
+        if starts[start] == ends[end] == 1:
+            was, went = regions[start], regions[end]
+            told[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
+            told[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
+    return told
+
+
+def strength_of(region: Region, contrast: float, evidence: float, size: int) -> float:
     """What part of a person's attention a region asks for, in [0, 1].
 
     The geometric mean of its side as a share of that of the picture of so many pixels,
@@ -4581,14 +4549,10 @@ def find_kinds(
                     colour_of(patch.first, inside),
                     colour_of(patch.second, inside),
                 )
-        attention = strength(region, contrast, evident, mask.size)
+        attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
-    for start, end in find_moved(kinds, patches):
-        was, went = named[start], named[end]
-        named[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
-        named[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
-    return tuple(named)
+    return tuple(with_moves(named, find_matches(kinds, patches)))
 
 
 # --- Compare --------------------------------------------------------------------------
