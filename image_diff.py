@@ -4247,12 +4247,9 @@ LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
 ONE_STRUCTURE = 0.9  # correlation from which on structure is the same
 NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
-ENDS = 0.45  # of an outline: so much more of it is the end of a thing than of ground
-ALL_ROUND = 0.6  # of an outline: with so much of it a thing ends there
+ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
 AS_VARIED = 4.0  # times the variance of ground: two standard deviations
-EVEN = (
-    0.1  # of the change, in squares: by so much it varies where a plain thing changes
-)
+EVEN = 0.1  # of its square: by so much a change varies that is one and the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
 LIKELIEST = 4  # things that are compared with it pixel by pixel
 
@@ -4262,6 +4259,7 @@ class Patch(NamedTuple):
 
     first: Image  # (h, w, 3) float32
     second: Image
+    change: Image  # (h, w) float32: the largest of its three channels
     inside: Flags  # (h, w): what differs in the region
     rim: Flags  # (h, w): what is equal, in the region or around it
 
@@ -4306,11 +4304,12 @@ def look_at(
         first = (first * (means[1] / means[0])).astype(np.float32)
 
     change = largest_channel(cv2.absdiff(first, second))
-    half = cv2.mean(change, own.view(np.uint8))[0] / 2
-    changed = change > max(LEAST_CHANGE, half)
+    # The mean of the change, weighted by itself: of what is equal nothing counts.
+    typical = float(np.square(change[own]).sum() / max(1, change[own].sum()))
+    changed = change > max(LEAST_CHANGE, typical / 4)
     # The pixels beside are half of a thing.
     beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8))
-    return Patch(first, second, changed & own, (beside == 0) & counted)
+    return Patch(first, second, change, changed & own, (beside == 0) & counted)
 
 
 def has_one_structure(patch: Patch) -> bool:
@@ -4340,7 +4339,7 @@ def ending(patch: Patch) -> list[float]:
     outline = patch.inside & (around > NEAR)
     if not outline.any():
         return [float(patch.inside.all())] * 2
-    half = largest_channel(cv2.absdiff(patch.first, patch.second))[outline] / 2
+    half = patch.change[outline] / 2
     shares = []
     for side in (patch.first, patch.second):
         sums = cv2.blur(side * weight[..., None], (9, 9))
@@ -4385,7 +4384,7 @@ def kind_of(patch: Patch) -> str:
         return "recoloured"
     ends = ending(patch)
     kind = on_ground(patch, ends)
-    is_plain = kind == "changed" and min(ends) > ALL_ROUND and is_even(patch)
+    is_plain = kind == "changed" and min(ends) > ENDS and is_even(patch)
     return "recoloured" if is_plain else kind
 
 
@@ -4497,17 +4496,11 @@ def strength_of(region: Region, contrast: float, evidence: float, size: int) -> 
     return round(math.pow(side * contrast * evidence, 1 / 3), 3)
 
 
-def contrast_in(patch: Patch) -> float:
-    """By how much what differs differs in the mean, in [0, 1]."""
-    change = largest_channel(cv2.absdiff(patch.first, patch.second))
-    return cv2.mean(change, patch.inside.view(np.uint8))[0] / 255
-
-
-def colour_of(side: Image, inside: Flags) -> str:
-    """The median of blue, green and red in levels where it is inside, as #rrggbb."""
-    median = np.median(side[inside], axis=0)
-    blue, green, red = np.rint(median).clip(0, 255).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def colours_in(patch: Patch) -> tuple[str, str]:
+    """The medians of blue, green and red of what differs in both, as #rrggbb."""
+    pixels = np.stack([patch.first[patch.inside], patch.second[patch.inside]])
+    before, after = np.rint(np.median(pixels, axis=1)).clip(0, 255).astype(np.uint8)
+    return f"#{before[::-1].tobytes().hex()}", f"#{after[::-1].tobytes().hex()}"
 
 
 def find_kinds(
@@ -4543,12 +4536,10 @@ def find_kinds(
         elif number in looked_at:
             patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
             patches[number], inside = patch, patch.inside
-            kind, contrast = kind_of(patch), contrast_in(patch)
+            kind = kind_of(patch)
+            contrast = cv2.mean(patch.change, inside.view(np.uint8))[0] / 255
             if kind == "recoloured":
-                colours = (
-                    colour_of(patch.first, inside),
-                    colour_of(patch.second, inside),
-                )
+                colours = colours_in(patch)
         attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]

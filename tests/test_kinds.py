@@ -325,7 +325,9 @@ def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     edges = np.zeros((30, 30), np.bool_)
     edges[10:20, 10:20] = True
     pixels = edges[..., None] * np.array([1, 2, 3], np.float32)
-    patch = image_diff.Patch(pixels, pixels + edges[..., None], edges, ~edges)
+    change = edges.astype(np.float32)
+    second = pixels + change[..., None]
+    patch = image_diff.Patch(pixels, second, change, edges, ~edges)
     patches = dict.fromkeys(range(300), patch)
     assert not image_diff.find_matches(["added", "removed"] * 150, patches)
     assert calls["one"] == 150 * image_diff.LIKELIEST
