@@ -4395,7 +4395,7 @@ class Thing(NamedTuple):
     kind: str
     field: Image  # (h, w, 3) float32 in levels: the region with its rim
     pixels: Image  # its box alone
-    weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
+    weight: Image  # (h, w): how far from ground each pixel is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
 
 
@@ -4406,9 +4406,9 @@ def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     first, second = box.of(patch.first), box.of(patch.second)
     weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
+    form /= np.linalg.norm(form)
     field, pixels = (patch.first, first) if of_first else (patch.second, second)
-    shape = form / np.linalg.norm(form)
-    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
+    return Thing(number, kind, field, pixels, weight, form)
 
 
 def share_explained(thing: Thing, field: Image) -> float:
@@ -4422,7 +4422,7 @@ def share_explained(thing: Thing, field: Image) -> float:
     field = cv2.copyMakeBorder(field, 0, below, 0, right, cv2.BORDER_REPLICATE)
     method = cv2.TM_SQDIFF
     errors = cv2.matchTemplate(field, thing.pixels, method, mask=thing.weight)
-    return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
+    return 1 - float(errors.min() / (thing.weight**4).sum())
 
 
 def in_form(one: Thing, other: Thing) -> float:
