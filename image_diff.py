@@ -4309,15 +4309,16 @@ def regions_on(
 
 RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
+MOST_LOOKS = 500  # regions, at about 1 ms each; nobody reads more one by one
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
-QUIET = 0.01  # of the change inside a region its rim may change by, in squares
 ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
-AS_GROUND = 2.0  # times as far off as the rim ground may be, in squares
-STANDS_OUT = 2.0  # times as far off as ground a thing is, in squares
-ONE_STRUCTURE = 0.8  # correlation from which on structure is the same
+ONE_STRUCTURE = 0.9  # correlation from which on structure is the same
+NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
+ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
+AS_VARIED = 4.0  # times the variance of ground: two standard deviations
+EVEN = 0.1  # of its square: by so much a change varies that is one and the same
 IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
-NEIGHBOURS = 32  # things a little smaller, and larger, of which it may be one
-LIKELY = 4  # of those that are compared pixel by pixel
+LIKELIEST = 4  # things that are compared with it pixel by pixel
 
 
 class Patch(NamedTuple):
@@ -4325,15 +4326,9 @@ class Patch(NamedTuple):
 
     first: Image  # (h, w, 3) float32
     second: Image
+    change: Image  # (h, w) float32: the largest of its three channels
     inside: Flags  # (h, w): what differs in the region
     rim: Flags  # (h, w): what is equal, in the region or around it
-
-
-def distance(one: Image, other: Image, flags: Flags) -> float:
-    """The mean square between (h, w, 3) images where flags are set, in levels^2."""
-    counted = flags.view(np.uint8)
-    squares = cv2.norm(one, other, cv2.NORM_L2SQR, counted)
-    return squares / 3 / max(1, cv2.countNonZero(counted))
 
 
 def look_at(
@@ -4343,10 +4338,12 @@ def look_at(
     ignored: Gray8 | None,
     scale: Scale,
     is_lit: bool,
+    is_gray: bool,
 ) -> Patch:
     """The patch of a region's box; is_lit: the pair is lit otherwise.
 
-    The light is told by what is around the box and in no mask.
+    The light is told by what is around the box and in no mask. is_gray: of colours the
+    brightness alone.
     """
     around = box.grown(mask.shape[0], mask.shape[1], RIM)
     height, width = around.bottom - around.top, around.right - around.left
@@ -4357,8 +4354,10 @@ def look_at(
         """The part of the canvas, from so far away."""
         return cv2.resize(around.of(image), size, interpolation=cv2.INTER_AREA)
 
-    pictures = laid.first, laid.second
-    first, second = (scale(seen(image)).astype(np.float32) for image in pictures)
+    pictures = [scale(seen(image)) for image in (laid.first, laid.second)]
+    if is_gray:
+        pictures = [cv2.merge([gray(image)] * 3) for image in pictures]
+    first, second = (image.astype(np.float32) for image in pictures)
     counted = np.ones(first.shape[:2], np.bool_)
     if ignored is not None:
         counted = seen(ignored) == 0
@@ -4372,96 +4371,88 @@ def look_at(
         first = (first * (means[1] / means[0])).astype(np.float32)
 
     change = largest_channel(cv2.absdiff(first, second))
-    half = cv2.mean(change, own.view(np.uint8))[0] / 2
-    changed = change > max(LEAST_CHANGE, half)
+    # The mean of the change, weighted by itself: of what is equal nothing counts.
+    typical = float(np.square(change[own]).sum() / max(1, change[own].sum()))
+    changed = change > max(LEAST_CHANGE, typical / 4)
     # The pixels beside are half of a thing.
     beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8))
-    return Patch(first, second, changed & own, (beside == 0) & counted)
+    return Patch(first, second, change, changed & own, (beside == 0) & counted)
 
 
-def filled_in(known: Image, weight: Image) -> Image:
-    """What is known of an image, and elsewhere what is known around, ever coarser.
+def has_one_structure(patch: Patch) -> bool:
+    """Whether one picture is the other with a gain and an offset for each place.
 
-    known, weight: (h, w, 3) float32; the weight is 1 where it is known, else both 0.
+    A negative has the structure of its picture; where both are plain there is none.
     """
-    height, width = weight.shape[:2]
-    if max(height, width) == 1 or weight.min() > 0:
-        return known / np.maximum(weight, np.float32(1e-6))
-    half = (width + 1) // 2, (height + 1) // 2
-    known_half, weight_half = (
-        cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-        for image in (known, weight)
-    )
-    coarse = filled_in(known_half, weight_half)
-    return known + (1 - weight) * cv2.resize(coarse, (width, height))
+    a, b = gray(patch.first), gray(patch.second)
+    moments = cv2.merge([a, b, a * b, a * a, b * b, np.ones_like(a)])
+    sums = cv2.blur(moments * patch.inside[..., None], (7, 7))[patch.inside]
+    mean_a, mean_b, product, square_a, square_b = (sums[:, :5] / sums[:, 5:]).T
+    covariance = abs(float((product - mean_a * mean_b).mean()))
+    variance_a = np.maximum(square_a - mean_a * mean_a, 0) + ROUGH
+    variance_b = np.maximum(square_b - mean_b * mean_b, 0) + ROUGH
+    most = float(np.sqrt(variance_a * variance_b).mean())
+    return covariance > ROUGH and covariance + ROUGH > ONE_STRUCTURE * most
 
 
-def on_ground(patch: Patch, known: Image, weight: Image, means: Image) -> str:
+def ending(patch: Patch) -> list[float]:
+    """What share of the outline is the end of a thing, in both pictures.
+
+    It ends where a side is further from the rim beside it than half of the change;
+    ground goes on. Where there is no rim nothing is known, unless all is inside.
+    """
+    weight = patch.rim.astype(np.float32)
+    around = cv2.blur(weight, (9, 9))
+    outline = patch.inside & (around > NEAR)
+    if not outline.any():
+        return [float(patch.inside.all())] * 2
+    half = patch.change[outline] / 2
+    shares = []
+    for side in (patch.first, patch.second):
+        sums = cv2.blur(side * weight[..., None], (9, 9))
+        beside = sums / np.maximum(around, NEAR)[..., None]
+        step = largest_channel(cv2.absdiff(side, beside))[outline]
+        shares.append(float(np.mean(step > half)))
+    return shares
+
+
+def on_ground(patch: Patch, ends: Sequence[float]) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
-    Ground is what the rim, filled in, lets expect. A side is ground if it is hardly
-    further off than the rim is from its own means, and the other is further off.
-    known, weight: the rim of the first picture, as for `filled_in`.
+    Two things must say so: less ends in one picture, and there the inside is no further
+    from the mean of the rim than the rim itself.
     """
-    if not patch.rim.any():
+    ground = patch.first if ends[0] < ends[1] else patch.second
+    mean, deviation = cv2.meanStdDev(ground, mask=patch.rim.view(np.uint8))
+    off = np.square(ground[patch.inside] - mean.ravel()).mean() + ROUGH
+    is_ground = off <= AS_VARIED * (np.square(deviation).mean() + ROUGH)
+    if abs(ends[0] - ends[1]) < ENDS or not is_ground:
         return "changed"
-    ground = filled_in(known, weight)
-    texture = distance(patch.first, means, patch.rim) + ROUGH
-    first, second = (
-        distance(side, ground, patch.inside) + ROUGH
-        for side in (patch.first, patch.second)
-    )
-    nearer, further = sorted((first, second))
-    if nearer > AS_GROUND * texture or further < STANDS_OUT * nearer:
-        return "changed"
-    return "added" if first < second else "removed"
+    return "added" if ends[0] < ends[1] else "removed"
 
 
-def correlation(means: Sequence[Image]) -> tuple[float, float]:
-    """How well one image is the other with a gain and an offset for each part.
-
-    means: (5, n), over each part, of both, of their product, and of their squares. What
-    is plain agrees. Returns the correlation, at most 1, and the covariance in levels^2.
-    """
-    a, b, product, *squares = means
-    shared = product - a * b
-    of_first, of_second = (
-        np.maximum(square - mean * mean, 0) + ROUGH
-        for square, mean in zip(squares, (a, b), strict=True)
-    )
-    most = np.sqrt(of_first * of_second).sum()
-    return float((shared + ROUGH).sum() / most), float(shared.mean())
+def is_even(patch: Patch) -> bool:
+    """Whether all that differs has changed alike: a plain thing in another colour."""
+    change = cv2.subtract(patch.second, patch.first)
+    mean, deviation = cv2.meanStdDev(change, mask=patch.inside.view(np.uint8))
+    variance = float(np.square(deviation).sum())
+    return variance <= EVEN * (variance + float(np.square(mean).sum()))
 
 
 def kind_of(patch: Patch) -> str:
     """What happened in a patch, but for what moved; "changed" when in doubt.
 
-    In unrelated pictures not even the means of what is equal are. Where both pictures
-    show one structure it is recoloured, whatever the rim shows: a shadow on grass. What
-    is plain may be recoloured if it is no ground.
+    Where both pictures show one structure it is recoloured, whatever the rim shows: a
+    shadow on grass. What is plain is recoloured if it ends all around in both.
     """
-    inside = patch.inside
-    if not inside.any():
+    if not patch.inside.any():
         return "changed"
-    weight = cv2.merge([patch.rim.astype(np.float32)] * 3)
-    known = [side * weight for side in (patch.first, patch.second)]
-    around = cv2.blur(weight, (9, 9)) + np.float32(1e-6)
-    means = [cv2.blur(side, (9, 9)) / around for side in known]
-    change = distance(patch.first, patch.second, inside)
-    if distance(means[0], means[1], patch.rim) >= QUIET * change:
-        return "changed"
-    a, b = (gray(side) * inside for side in (patch.first, patch.second))
-    moments = a, b, a * b, a * a, b * b
-    share = cv2.blur(inside.astype(np.float32), (7, 7))[inside]
-    windows = [cv2.blur(moment, (7, 7))[inside] / share for moment in moments]
-    agreement, shared = correlation(windows)
-    if agreement > ONE_STRUCTURE and shared > ROUGH:
+    if has_one_structure(patch):
         return "recoloured"
-    kind = on_ground(patch, known[0], weight, means[0])
-    different = inside.view(np.uint8)
-    whole = [np.array(cv2.mean(moment, different)[:1]) for moment in moments]
-    agreement, _ = correlation(whole)
-    return "recoloured" if kind == "changed" and agreement > ONE_STRUCTURE else kind
+    ends = ending(patch)
+    kind = on_ground(patch, ends)
+    is_plain = kind == "changed" and min(ends) > ENDS and is_even(patch)
+    return "recoloured" if is_plain else kind
 
 
 class Thing(NamedTuple):
@@ -4471,23 +4462,23 @@ class Thing(NamedTuple):
     kind: str
     field: Image  # (h, w, 3) float32 in levels: the region with its rim
     pixels: Image  # its box alone
-    weight: Image  # of each pixel: how far from ground it is, in levels; 0 beside it
+    weight: Image  # (h, w): how far from ground each pixel is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
 
 
 def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
     """What a patch shows in one of the pictures."""
-    x, y, width, height = cv2.boundingRect(patch.inside.view(np.uint8))
-    box = Span(y, y + height, x, x + width)
+    x, y, across, down = cv2.boundingRect(patch.inside.view(np.uint8))
+    box = Span(y, y + down, x, x + across)
     first, second = box.of(patch.first), box.of(patch.second)
     weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
+    form /= np.linalg.norm(form)
     field, pixels = (patch.first, first) if of_first else (patch.second, second)
-    shape = form / np.linalg.norm(form)
-    return Thing(number, kind, field, pixels, cv2.merge([weight] * 3), shape)
+    return Thing(number, kind, field, pixels, weight, form)
 
 
-def explained(thing: Thing, field: Image) -> float:
+def share_explained(thing: Thing, field: Image) -> float:
     """What share of the change at a thing's place another place explains, at most 1.
 
     That is 1 less the squared distance to the pixels there, at the best offset, as a
@@ -4498,48 +4489,31 @@ def explained(thing: Thing, field: Image) -> float:
     field = cv2.copyMakeBorder(field, 0, below, 0, right, cv2.BORDER_REPLICATE)
     method = cv2.TM_SQDIFF
     errors = cv2.matchTemplate(field, thing.pixels, method, mask=thing.weight)
-    return 1 - float(errors.min() / (thing.weight[..., 0] ** 4).sum())
+    return 1 - float(errors.min() / (thing.weight**4).sum())
 
 
-def may_be_one(one: Thing, other: Thing) -> bool:
-    """Whether two things are about as large, and one has left ground or come on it.
-
-    Letters that were replaced are too much like others.
-    """
-    sides = zip(one.pixels.shape[:2], other.pixels.shape[:2], strict=True)
-    is_large = all(abs(side - another) <= 4 + side // 4 for side, another in sides)
-    return is_large and not one.kind == other.kind == "changed"
+def in_form(one: Thing, other: Thing) -> float:
+    """How well the forms of two things correlate, from 0 to 1."""
+    return float(one.form @ other.form)
 
 
-def are_one(one: Thing, other: Thing) -> bool:
-    """Whether each of two things explains what changed at the other's place."""
-    return (
-        explained(one, other.field) > IS_THE_SAME
-        and explained(other, one.field) > IS_THE_SAME
-    )
+class Match(NamedTuple):
+    """Two regions of which what was in one is in the other, or a part of it."""
+
+    start: int  # number of the region in the first picture
+    end: int  # and in the second
+    is_whole: bool  # each is in the other
 
 
-def other_form(one: Thing, other: Thing) -> float:
-    """How far the forms of two things are from correlation, from 0 to 1."""
-    return 1 - float(one.form @ other.form)
+def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]:
+    """Where what left ground, or came on it, is found in another region.
 
-
-def extent(thing: Thing) -> int:
-    """Width and height together, in pixels."""
-    return sum(thing.pixels.shape[:2])
-
-
-def find_moved(
-    kinds: Sequence[str], patches: dict[int, Patch]
-) -> Iterator[tuple[int, int]]:
-    """The numbers of two regions: where a thing was, and where it is.
-
-    kinds, patches: by the number of the region. Only where each is the only one for the
-    other. Things are compared with the most alike of those next in size: to compare all
-    with all takes minutes where a thousand words are gone.
+    kinds, patches: by the number of the region. Letters that were replaced are too much
+    like others to be sought there. Only the most alike are compared pixel by pixel: all
+    with all takes minutes.
     """
     if not {"added", "removed"}.intersection(kinds):
-        return
+        return []
     gone, come = (
         [
             thing_in(number, kinds[number], patch, of_first)
@@ -4548,21 +4522,38 @@ def find_moved(
         ]
         for end, of_first in (("removed", True), ("added", False))
     )
-    come.sort(key=extent)
-    found = []
+    matches = []
     for thing in gone:
-        place = bisect_left(come, extent(thing), key=extent)
-        near = come[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
-        alike = [other for other in near if may_be_one(thing, other)]
-        likely = sorted(alike, key=partial(other_form, thing))[:LIKELY]
-        found.append([other.number for other in likely if are_one(thing, other)])
-    claims = Counter(chain.from_iterable(found))
-    for thing, ends in zip(gone, found, strict=True):
-        if len(ends) == 1 and claims[ends[0]] == 1:
-            yield thing.number, ends[0]
+        others = [other for other in come if {thing.kind, other.kind} != {"changed"}]
+        others.sort(key=partial(in_form, thing), reverse=True)
+        for other in others[:LIKELIEST]:
+            small, large = sorted((thing, other), key=lambda one: one.weight.size)
+            if share_explained(small, large.field) > IS_THE_SAME:
+                is_whole = share_explained(large, small.field) > IS_THE_SAME
+                matches.append(Match(thing.number, other.number, is_whole))
+    return matches
 
 
-def strength(region: Region, contrast: float, evidence: float, size: int) -> float:
+def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
+    """The regions with what moved: where each is the only one for the other.
+
+    Any other that is found elsewhere is "changed": a part of what moved, or one of two
+    that are alike, has neither been added nor removed for certain.
+    """
+    told = list(regions)
+    for number in {number for match in matches for number in match[:2]}:
+        told[number] = told[number]._replace(kind="changed")
+    wholes = [match for match in matches if match.is_whole]
+    starts, ends = (Counter(match[side] for match in wholes) for side in (0, 1))
+    for start, end, _ in wholes:
+        if starts[start] == ends[end] == 1:
+            was, went = regions[start], regions[end]
+            told[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
+            told[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
+    return told
+
+
+def strength_of(region: Region, contrast: float, evidence: float, size: int) -> float:
     """What part of a person's attention a region asks for, in [0, 1].
 
     The geometric mean of its side as a share of that of the picture of so many pixels,
@@ -4572,11 +4563,11 @@ def strength(region: Region, contrast: float, evidence: float, size: int) -> flo
     return round(math.pow(side * contrast * evidence, 1 / 3), 3)
 
 
-def colour_of(side: Image, inside: Flags) -> str:
-    """The median of blue, green and red in levels where it is inside, as #rrggbb."""
-    median = np.median(side[inside], axis=0)
-    blue, green, red = np.rint(median).clip(0, 255).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def colours_in(patch: Patch) -> tuple[str, str]:
+    """The medians of blue, green and red of what differs in both, as #rrggbb."""
+    pixels = np.stack([patch.first[patch.inside], patch.second[patch.inside]])
+    before, after = np.rint(np.median(pixels, axis=1)).clip(0, 255).astype(np.uint8)
+    return f"#{before[::-1].tobytes().hex()}", f"#{after[::-1].tobytes().hex()}"
 
 
 def find_kinds(
@@ -4586,40 +4577,40 @@ def find_kinds(
     regions: Sequence[Region],
     ignored: Gray8 | None,
     light: Light | None,
+    is_gray: bool,
 ) -> tuple[Region, ...]:
     """The regions with what happened in each, and how much that asks to be seen.
 
-    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions.
+    mask, evidence, ignored: (H, W) uint8, on the canvas as the regions. is_gray: of the
+    colours, brightness alone is looked at and told. The largest regions are looked at;
+    of the others no more is said than "changed", and evidence stands for contrast.
     """
     if not regions:
         return ()
     scale = scale_of(laid.first, laid.second)
     strips = {strip[1:5]: strip.kind for strip in laid.strips}
+    by_area = sorted(range(len(regions)), key=lambda i: regions[i].area, reverse=True)
+    looked_at = set(by_area[:MOST_LOOKS])
     named, patches = [], {}
     for number, region in enumerate(regions):
-        if region[:4] in strips:
-            kind = "added" if strips[region[:4]] == "inserted" else "removed"
-            attention = strength(region, 1, 1, mask.size)
-            named.append(region._replace(kind=kind, strength=attention))
-            continue
         x, y, width, height = region[:4]
         box = Span(y, y + height, x, x + width)
-        patch = look_at(box, laid, mask, ignored, scale, light is not None)
-        first, second, inside, _ = patches[number] = patch
-        kind, colours = kind_of(patch), None
-        if kind == "recoloured":
-            colours = colour_of(first, inside), colour_of(second, inside)
-        change = largest_channel(cv2.absdiff(first, second))
-        contrast = cv2.mean(change, inside.view(np.uint8))[0] / 255
-        different = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
-        attention = strength(region, contrast, different, mask.size)
+        evident = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
+        kind, contrast, colours = "changed", evident, None
+        if region[:4] in strips:
+            kind = "added" if strips[region[:4]] == "inserted" else "removed"
+            contrast = evident = 1
+        elif number in looked_at:
+            patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
+            patches[number], inside = patch, patch.inside
+            kind = kind_of(patch)
+            contrast = cv2.mean(patch.change, inside.view(np.uint8))[0] / 255
+            if kind == "recoloured":
+                colours = colours_in(patch)
+        attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
-    for start, end in find_moved(kinds, patches):
-        was, went = named[start], named[end]
-        named[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
-        named[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
-    return tuple(named)
+    return tuple(with_moves(named, find_matches(kinds, patches)))
 
 
 # --- Compare --------------------------------------------------------------------------
@@ -4777,7 +4768,9 @@ def compare_images(
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, all_ignored, options)
     light = told_light(explanation)
-    regions = find_kinds(laid, mask, measured.evidence, regions, all_ignored, light)
+    regions = find_kinds(
+        laid, mask, measured.evidence, regions, all_ignored, light, options.gray
+    )
 
     return Comparison(
         first=laid.first,
@@ -4812,7 +4805,9 @@ def with_threshold(
     threshold, faint_threshold = find_threshold(old.evidence, options)
     mask = find_mask(old.evidence, threshold, faint_threshold, min_area)
     mask, regions = regions_on(old, mask, old.ssim_loss, old.ignored, options)
-    regions = find_kinds(old, mask, old.evidence, regions, old.ignored, old.light)
+    regions = find_kinds(
+        old, mask, old.evidence, regions, old.ignored, old.light, options.gray
+    )
     return replace(
         old,
         options=options,
@@ -5198,6 +5193,12 @@ def event_text(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
+def row_of(region: Record) -> str:
+    """The top of a region of a record, in either picture where rows were aligned."""
+    y, second_y = region["y"], region["second_y"]
+    return f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+
+
 FEW = 8  # regions and bands whose places are told in the sentence
 
 
@@ -5373,7 +5374,8 @@ def as_text(comparison: Comparison) -> str:
     )
     for number in sorted(by_area[:SHOWN_REGIONS]):
         record = records[number]
-        box = "x {x}, y {y}, {width}x{height} pixels".format(**record)
+        size = f"{record['width']}x{record['height']} pixels"
+        box = f"x {record['x']}, y {row_of(record)}, {size}"
         facts = f"{event_text(record)}, {record['area']} different"
         lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
     if len(records) > SHOWN_REGIONS:
@@ -5646,7 +5648,7 @@ MARKS = {
 def region_text(region: Record) -> str:
     """What is to be told of a region of a record in its row."""
     size = f"{region['width']} x {region['height']}"
-    facts = [event_text(region), f"{size} at {region['x']}, {region['y']}"]
+    facts = [event_text(region), f"{size} at {region['x']}, {row_of(region)}"]
     facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
     return ", ".join([*facts, f"strength {region['strength']:.2g}"])
 

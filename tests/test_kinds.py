@@ -140,10 +140,18 @@ def test_two_regions_that_moved_name_each_other() -> None:
     assert (second.x - first.x, second.y - first.y) == (110, 60)
 
 
-def test_one_of_two_that_are_alike_has_not_moved() -> None:
+def test_of_two_that_are_alike_nobody_knows_which_has_moved() -> None:
     first, second = pair_of("moved", plain)
     ball(second, 60, 140, BLUE)
-    assert Counter(kinds(first, second)) == {"removed": 1, "added": 2}
+    assert kinds(first, second) == ["changed"] * 3
+
+
+def test_a_part_of_what_moved_is_neither_added_nor_removed() -> None:
+    first, second = pair_of("moved", plain)
+    second[100:, 170:] = plain()[100:, 170:]
+    assert kinds(first, second) == ["changed", "changed"]
+    ball(second, 120, 40, RED)
+    assert Counter(kinds(first, second)) == {"changed": 2, "added": 1}
 
 
 def test_what_was_turned_or_replaced_has_not_moved() -> None:
@@ -167,6 +175,65 @@ def test_text_that_was_recoloured_tells_its_colours() -> None:
     cv2.rectangle(second, (60, 60, 60, 30), (40, 80, 160), -1)
     region = compare_images(first, second).regions[0]
     assert (region.kind, region.colours) == ("recoloured", ("#2850a0", "#a05028"))
+
+
+def ruled() -> Picture:
+    """Paper with thick black rules, as the traces of a board."""
+    picture = plain()
+    picture[:, 20::40] = picture[:, 21::40] = picture[:, 22::40] = 0
+    picture[30:150, 100:140] = 60
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["added", "removed"])
+@pytest.mark.parametrize(("x", "y"), [(60, 60), (120, 90), (100, 150)])
+def test_on_ground_with_parts_of_its_own(kind: str, x: int, y: int) -> None:
+    first, second = ruled(), ruled()
+    ball({"added": second, "removed": first}[kind], x, y, RED)
+    assert kinds(first, second) == [kind]
+
+
+def test_what_is_cut_is_not_recoloured() -> None:
+    first, second = ruled(), ruled()
+    second[80:110, 100:140] = 200
+    assert "recoloured" not in kinds(first, second)
+
+
+def test_what_replaces_a_smaller_thing_is_changed() -> None:
+    first, second = plain(), plain()
+    ball(first, 60, 60, BLUE)
+    second[30:90, 20:130] = RED
+    assert kinds(first, second) == ["changed"]
+
+
+def test_a_dark_mode_is_recoloured() -> None:
+    first = plain()
+    for y in range(30, 180, 24):
+        word(first, 10, y, "Orders placed today", (20, 20, 20))
+    assert set(kinds(first, 255 - first)) == {"recoloured"}
+    second = first.copy()
+    second[60:130, 40:180] = 255 - second[60:130, 40:180]
+    assert kinds(first, second) == ["recoloured"]
+
+
+def test_a_button_in_another_colour_is_recoloured_around_its_text() -> None:
+    pictures = ruled(), ruled()
+    for picture, colour in zip(pictures, (BLUE, RED), strict=True):
+        cv2.rectangle(picture, (25, 100, 90, 34), colour, -1)
+        word(picture, 40, 122, "Send", (255, 255, 255))
+    assert kinds(*pictures) == ["recoloured"]
+
+
+def test_gray_looks_at_brightness_alone() -> None:
+    first, second = plain(), plain()
+    cv2.rectangle(first, (60, 60, 60, 30), (0, 0, 200), -1)
+    cv2.rectangle(second, (60, 60, 60, 30), (200, 60, 0), -1)
+    second[70:80, 80:90] = (0, 0, 0)
+    assert kinds(first, second) == ["recoloured"]
+    assert kinds(first, second, gray=True) == ["added"]
+    second[60:90, 60:120] = (0, 200, 0)
+    region = compare_images(first, second, gray=True).regions[0]
+    assert (region.kind, region.colours) == ("recoloured", ("#3c3c3c", "#757575"))
 
 
 def test_several_things_in_one_region_are_changed() -> None:
@@ -239,16 +306,31 @@ def test_kinds_follow_the_sliders() -> None:
     assert [region.kind for region in again.regions] == ["moved", "moved"]
 
 
+def test_the_largest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_diff, "MOST_LOOKS", 2)
+    first, second = plain(), plain()
+    for x, size in ((20, 30), (80, 10), (120, 20)):
+        cv2.rectangle(second, (x, 60, size, size), RED, -1)
+    regions = compare_images(first, second).regions
+    assert [region.kind for region in regions] == ["added", "changed", "added"]
+    strengths = [region.strength for region in regions]
+    assert 0 < strengths[1] < strengths[2] < strengths[0]
+
+
 def test_things_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Counter[str]()
-    monkeypatch.setattr(image_diff, "are_one", lambda *_: calls.update(["one"]))
+    monkeypatch.setattr(
+        image_diff, "share_explained", lambda *_: calls.update(["one"]) or 0
+    )
     edges = np.zeros((30, 30), np.bool_)
     edges[10:20, 10:20] = True
     pixels = edges[..., None] * np.array([1, 2, 3], np.float32)
-    patch = image_diff.Patch(pixels, pixels + edges[..., None], edges, ~edges)
+    change = edges.astype(np.float32)
+    second = pixels + change[..., None]
+    patch = image_diff.Patch(pixels, second, change, edges, ~edges)
     patches = dict.fromkeys(range(300), patch)
-    assert not list(image_diff.find_moved(["added", "removed"] * 150, patches))
-    assert calls["one"] == 150 * image_diff.LIKELY
+    assert not image_diff.find_matches(["added", "removed"] * 150, patches)
+    assert calls["one"] == 150 * image_diff.LIKELIEST
 
 
 # -------------------------------------------------------------------- strength
@@ -301,8 +383,9 @@ def test_the_sentence_counts_where_there_are_many() -> None:
         == "1 region: recoloured at 42, 42 (37x37)"
     )
     added = record | {"kind": "added"}
-    assert image_diff.events_sentence([record] * 6 + [added] * 3, []) == (
-        "9 regions: 3 added; 6 recoloured"
+    came = record | {"kind": "moved", "moved": {"x": 0, "y": 0, "picture": "first"}}
+    assert image_diff.events_sentence([record] * 5 + [added] * 3 + [came], []) == (
+        "9 regions: 3 added; 1 moved; 5 recoloured"
     )
 
 
@@ -319,6 +402,12 @@ def test_after_rows_that_moved_down_partners_are_in_pixels_of_their_pictures() -
     assert was["moved"] == {"x": went["x"], "y": went["second_y"], "picture": "second"}
     assert went["moved"] == {"x": was["x"], "y": was["y"], "picture": "first"}
     assert went["second_y"] - went["y"] == 40
+    told = image_diff.as_text(comparison).splitlines()
+    assert told[2] == (
+        "2 regions, 1 band: moved from 43, 46 to 153, 143 (35x32); 40 rows added at 30"
+    )
+    assert told[4].startswith("  x 153, y 103 (143 in the second), 35x35 pixels: moved")
+    assert sum("40 rows" in line for line in told) == 1
 
 
 def test_an_arrow_leads_to_where_it_went() -> None:

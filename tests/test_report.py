@@ -460,8 +460,9 @@ def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
-    place = {"x": 1, "y": 2, "width": 8, "height": 9, "area": 49, "ssim": 0.1234}
-    region = {"moved": None, "colours": None, "strength": 0.456, **place, **values}
+    place = {"x": 1, "y": 2, "second_y": 2, "width": 8, "height": 9}
+    measured = {"area": 49, "ssim": 0.1234, "strength": 0.456}
+    region = {"moved": None, "colours": None, **place, **measured, **values}
     rest = "8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46"
     assert image_diff.region_text(region) == f"{text}, {rest}"
 
