@@ -518,8 +518,6 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
             ["light not counted", "-8 of 255 throughout"],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
-        ({"likeness": 0.5}, ["likeness", "0.5000"]),
-        ({"likeness": 0.5, "relation": "similar"}, ["likeness", "0.5000", "similar"]),
     ],
 )
 def test_what_is_known_of_a_pair_is_a_fact_of_the_head(
@@ -534,10 +532,12 @@ def test_what_is_known_of_a_pair_is_a_fact_of_the_head(
     assert fact not in image_diff.head_facts(unknown, record)
 
 
-def test_the_likeness_of_a_pair_is_a_fact_of_the_head() -> None:
+@pytest.mark.parametrize("meaning", [[], ["similar"]])
+def test_the_likeness_of_a_pair_is_a_fact_of_the_head(meaning: list[str]) -> None:
     comparison = image_diff.compare_files(*PAIRS[0])
-    record = image_diff.as_record(comparison) | {"likeness": 0.5}
-    assert ["likeness", "0.5000"] in image_diff.head_facts(comparison, record)
+    ranked = {"likeness": 0.5, "relation": meaning[0] if meaning else None}
+    record = image_diff.as_record(comparison) | ranked
+    assert ["likeness", "0.5000", *meaning] in image_diff.head_facts(comparison, record)
 
 
 @pytest.mark.parametrize(
