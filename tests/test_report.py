@@ -15,7 +15,7 @@ from selenium.webdriver import Keys
 import image_diff
 from chromium import DESKTOP, MISSING, PHONE, Page, Picture
 from image_diff import Light
-from test_image_diff import PAIRS
+from test_image_diff import PAIRS, random_picture
 
 VIEWS = tuple(image_diff.VIEWS)
 in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
@@ -291,7 +291,8 @@ def test_boxes_are_drawn_around_the_regions_and_can_be_taken_away(
             outline[y - 2 : y + high + 2, x - 2 : x + wide + 2] = True
             outline[y : y + high, x : x + wide] = False
             assert changed[outline].all()
-            changed[y - 20 : y + high + 3, x - 3 : x + wide + 3] = False
+            label = 30  # pixels, which a narrow box's number with its sign may take
+            changed[y - 20 : y + high + 3, x - 3 : x + max(wide + 3, label)] = False
         assert not changed.any()
 
 
@@ -340,8 +341,10 @@ def test_regions_are_gone_through_by_keys_rows_and_boxes(
 @in_browser
 def test_a_row_shows_its_region_in_both_pictures(page: Page, folder: Path) -> None:
     page.open(folder)
-    text = image_diff.region_text(page.record()["regions"][0])
-    assert page.text(".row") == f"1 {text}"
+    region = page.record()["regions"][0]
+    sign = image_diff.MARKS[region["kind"]].sign
+    text = f"1 {sign} {image_diff.region_text(region)}"
+    assert page.text(".row").split() == text.split()
     before, after = (page.seen(f".row .crop:nth-of-type({n})") for n in (1, 2))
     assert (after[30:42, 60:70] > 250).all()
     assert not (before[20:52, 45:85] > 250).any()
@@ -373,7 +376,9 @@ def test_regions_are_filtered_by_kind_and_the_strongest_come_first(
     first = np.full((600, 480, 3), 120, np.uint8)
     first[:, :20] = pair(600, 20)[0]  # by which the rows are aligned
     second = first.copy()
-    first[120:150, 200:260] = second[30:60, 330:350] = second[200:260, 30:120] = 255
+    first[120:150, 200:260] = random_picture(1, 30, 60, 3)
+    second[30:60, 330:350] = random_picture(2, 30, 20, 3)
+    second[200:260, 30:120] = random_picture(3, 60, 90, 3)
     second = np.vstack([second[:400], 255 - pair(40, 480)[0], second[400:]])
     page.open(written(tmp_path, first, second, options=("--align", "rows")))
 

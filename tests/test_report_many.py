@@ -1,6 +1,7 @@
 """The overview of many pairs in a real browser."""
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +329,10 @@ def test_the_overview_of_a_ranking_begins_with_the_likest(
     pair = ["-f", str(tmp_path / "logo.png"), "-s", str(tmp_path / "second")]
     assert main([*pair, "-o", str(tmp_path / "out")]) == 0
     page.open(tmp_path / "out", root=tmp_path)
-    page.wait_for(lambda: names(page) == ["c.png", "b.png", "a.png"])
+    lines = (tmp_path / "out/results.jsonl").read_text().splitlines()
+    likest = sorted(map(json.loads, lines), key=itemgetter("likeness"), reverse=True)
+    assert likest[0]["name"] == "c.png"
+    page.wait_for(lambda: names(page) == [record["name"] for record in likest])
 
 
 def test_what_the_overview_knows_of_a_pair() -> None:
