@@ -1791,6 +1791,7 @@ def laid_with_drift(
     return moved, covered
 
 
+BLAS_BUFFER = 2**27  # bytes, more than OpenBLAS takes
 FOLLOWED = 2e6  # pixels of the copies that corners are followed on, at most
 
 
@@ -1806,6 +1807,10 @@ def register(
     if max(*first.shape, *second.shape) >= 2**15:
         fault = "OpenCV registers up to 32767 pixels a side"
         raise ImageDiffError(f"{fault}; scale or crop them")
+    # OpenBLAS ends the process where it finds no memory at its first use. NumPy, which
+    # raises MemoryError, is asked for as much before.
+    np.empty(BLAS_BUFFER, np.uint8)
+    np.linalg.inv(np.eye(3))
     low, high = value_range(first, second)
     small, scale = reduced(gray(to_8_bits(first, low, high)), FOLLOWED)
     other, other_scale = reduced(gray(to_8_bits(second, low, high)), FOLLOWED)
