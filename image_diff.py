@@ -2581,14 +2581,14 @@ def as_loss(ssim: Image) -> Gray8:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep the memory that a tile frees, for the next tile.
+    """Have glibc keep the memory that a sample or a tile frees, for what comes next.
 
     By default it goes back to the system, and comes anew page by page: that is 231,000
     page faults of a 37-megapixel pair in place of 7,000, and 0.3 s of its 0.4 s.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD: a tile's buffers come from the heap
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: buffers below it are of the heap
         mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
 
 
@@ -2807,12 +2807,12 @@ def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     differ = structured & (across > 0.01)
     if np.count_nonzero(differ) < 0.3 * np.count_nonzero(structured):
         return False
-    show_the_same = quantile(spread.likeness()[differ], 0.5) > 0.9
-    return bool(show_the_same and quantile(across[differ], 0.2) > OWN_NOISE)
+    alike = quantile(spread.likeness()[differ], 0.5) > 0.9
+    return bool(alike and quantile(across[differ], 0.2) > OWN_NOISE)
 
 
 DRAWN = 0.2  # of the cells are flat where text is drawn; with JPEG 50 0.45
-SLIGHTLY = 8.0  # levels
+WEAK = 8.0  # levels, below which a difference is weak
 
 
 def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
@@ -2825,7 +2825,7 @@ def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
     difference = largest_channel(cv2.absdiff(a, b))
     flat = float(np.mean(np.maximum(spread.x, spread.y) == 0))
     unequal = np.count_nonzero(difference)
-    weak = unequal - np.count_nonzero(difference >= SLIGHTLY)
+    weak = unequal - np.count_nonzero(difference >= WEAK)
     return bool(flat > DRAWN and weak < unequal / 3)
 
 
@@ -2859,11 +2859,11 @@ def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
         return np.asarray(cells - cells.mean(axis=1, keepdims=True))
 
     d, both = structure_of(y - x), structure_of(x + y)
-    bends = [structure_of(cv2.Laplacian(z, cv2.CV_32F, ksize=3)) for z in (x, y)]
-    of_first, of_second = (follows(d, bend) for bend in bends)
+    laplacians = [structure_of(cv2.Laplacian(z, cv2.CV_32F, ksize=3)) for z in (x, y)]
+    of_first, of_second = (follows(d, z) for z in laplacians)
     least, most = sorted((abs(of_first), abs(of_second)))
     left = less_gain(d, both)
-    unlit = max(abs(follows(left, less_gain(bend, both))) for bend in bends)
+    unlit = max(abs(follows(left, less_gain(z, both))) for z in laplacians)
     return of_first * of_second > 0 and most > 0.7 and least > 0.15 and unlit > 0.5
 
 
@@ -3060,14 +3060,14 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
 
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 NARROWEST = 64  # pixels that a shadow is wide
-AROUND_CELL = np.ones((3, 3))
+NEIGHBOURS = np.ones((3, 3))  # and the cell itself
 
 
 def limit_slope(values: Image) -> Image:
     """(h, w) values of cells, none negative, less what is steeper than light is."""
     limited = values
     for _ in range(40):
-        neighbours = cv2.erode(limited, AROUND_CELL)
+        neighbours = cv2.erode(limited, NEIGHBOURS)
         limited = cv2.min(limited, neighbours + LIT_CELL * STEEPEST)
     return limited
 
@@ -3128,8 +3128,8 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
         everywhere = everywhere & inside
         if np.count_nonzero(inside) < 100:
             return None
-        fit = fit_light(before, after, inside, False)
-        bent = fit_light(before, after, inside, True)
+        fit = fit_light(before, after, inside, bent=False)
+        bent = fit_light(before, after, inside, bent=True)
         fits.append(bent if bent.off < 0.5 * fit.off else fit)
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
@@ -3197,9 +3197,9 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     """
     if a.dtype != np.uint8:
         return None
-    unsaturated = (a > 0) & (a < 255)
-    unequal = np.count_nonzero((a != b) & unsaturated)
-    if unequal < 0.5 * np.count_nonzero(unsaturated):
+    unclipped = (a > 0) & (a < 255)
+    unequal = np.count_nonzero((a != b) & unclipped)
+    if unequal < 0.5 * np.count_nonzero(unclipped):
         return None
     few_a, few_b = a[::4, ::4], b[::4, ::4]
     tone = Tone(likeliest_values(few_a, few_b), likeliest_values(few_b, few_a))
@@ -3213,7 +3213,7 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
         return None
-    keeps = in_cells(((a == b) & unsaturated).all(axis=2)).all(axis=2)
+    keeps = in_cells(((a == b) & unclipped).all(axis=2)).all(axis=2)
     if keeps.mean() > 0.02:
         return None
     values = np.unique(x[conforms])
@@ -3643,7 +3643,6 @@ def measure(
         """The same of a row of tiles."""
         return [measure_tile(tile) for tile in row]
 
-    keep_freed_memory()  # only now: before the decoders it costs 100 ms
     # A row at a time, as 128 tiles alone cost an executor 12 ms.
     rows = rows_of_tiles(height, width)
     tallies_of_rows = map_on_cores(measure_row, rows, evidence.size > SMALL_PICTURE)
@@ -3884,8 +3883,8 @@ def are_redrawn(x: Image, y: Image, differences: Differences, reach: float) -> I
     differs_around = cv2.boxFilter(busy * is_own, -1, around, normalize=False)
     agrees = (busy_around > 600) & (differs_around > AGREE * busy_around)
     own, labels = differences.own, differences.labels
-    count = np.maximum(np.bincount(labels, own), 1)
-    share = np.bincount(labels, own & agrees[differences.near]) / count
+    pixels = np.maximum(np.bincount(labels, own), 1)
+    share = np.bincount(labels, own & agrees[differences.near]) / pixels
     beyond_y = differences.energy(x, clip_to_range(x, y, reach), own)
     beyond_x = differences.energy(y, clip_to_range(y, x, reach), own)
     beyond = np.maximum(beyond_x, beyond_y)
@@ -3918,12 +3917,10 @@ def unexplained_by_shifts(a: Image, b: Image, seen: Image, reach: float) -> Imag
 def explain_shifts(a: Image, b: Image, evidence: Gray8, reach: float) -> Gray8:
     """The (H, W) evidence of a digital pair, less differences that a shift explains.
 
-    a, b: (H, W, 3) in levels.
-
     A connected difference is explained as a whole, by one shift within `reach` pixels
     that leaves little of it and of what is around it: strokes of 1 to 3 pixels lie
     within the local range of another digit, and a shift that turns one digit into
-    another moves the strokes beside it.
+    another moves the strokes beside it. a, b: (H, W, 3) in levels.
     """
     seen = evidence <= CEILING * 255
     seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
@@ -3961,7 +3958,7 @@ def find_plain_evidence(
     measured = measure(first, seen, explanation, options.gray)
     evidence = measured.evidence
     if ignored is not None:  # what is not evidence is of the pair as it is
-        measured = measure(first, second, None, True, ignored)
+        measured = measure(first, second, None, gray_alone=True, ignored=ignored)
     if options.tolerance and explanation.camera:
         reach = options.tolerance
         pairs = clipped_pairs(first, seen, reach)
@@ -3972,6 +3969,15 @@ def find_plain_evidence(
         a, b = scale(first), scale(seen)
         evidence = explain_shifts(a, b, evidence, options.tolerance)
     return measured._replace(evidence=evidence), explanation
+
+
+def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
+    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1."""
+    if uncovered is None:
+        return score
+    inner = uncovered[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    covered = max(1, inner.size - cv2.countNonZero(inner))
+    return 1 - (1 - score) * inner.size / covered
 
 
 def find_resampled_evidence(
@@ -3986,36 +3992,27 @@ def find_resampled_evidence(
     Interpolation loses lines of one pixel and one apart, so both pictures are smoothed
     for the evidence, and it moves edges.
     """
-    counted_share = 1.0
     if uncovered is not None:
         second, covered = completed(first, second, uncovered)
-        counted = covered[MARGIN:-MARGIN, MARGIN:-MARGIN]
-        counted_share = max(1, cv2.countNonZero(counted)) / counted.size
+        uncovered = cv2.bitwise_not(covered)
     plain = measure(first, second, None, gray_alone=True)
     smooth_first = cv2.GaussianBlur(first, (3, 3), 0)
     seen = without(ignored, first, second)
     smooth_second = cv2.GaussianBlur(seen, (3, 3), 0)
-    explanation = explain(smooth_first, smooth_second, ignored, options, True)
+    explanation = explain(
+        smooth_first, smooth_second, ignored, options, interpolated=True
+    )
     reach = max(options.tolerance, RESAMPLED)
     pairs = clipped_pairs(smooth_first, smooth_second, reach)
     clipped = noise_left(pairs, explanation)
     evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
     measured = plain._replace(
-        score=1 - (1 - plain.score) / counted_share,
+        score=score_of_covered(plain.score, uncovered),
         evidence=around_what_remains(evidence, pairs, clipped, options, reach),
         unequal_pixels=None,
         largest_difference=None,
     )
     return measured, explanation
-
-
-def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
-    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1."""
-    if uncovered is None:
-        return score
-    inner = uncovered[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    covered = max(1, inner.size - cv2.countNonZero(inner))
-    return 1 - (1 - score) * inner.size / covered
 
 
 def find_evidence(
@@ -4031,6 +4028,7 @@ def find_evidence(
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
+    keep_freed_memory()  # only now: before the decoders it costs 100 ms
     if alignment is None or alignment.transform is None:  # nothing was interpolated
         measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
