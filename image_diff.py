@@ -2759,6 +2759,7 @@ def spread_of(x: Image, y: Image) -> Spread:
 
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
+TELLING = 0.02  # of the cells: what has structure there may all have changed
 
 
 def show_the_same(spread: Spread) -> bool:
@@ -2771,9 +2772,10 @@ def show_the_same(spread: Spread) -> bool:
     least = spread.least()
     likeness = spread.likeness()
     structured = least > 10 * max(4.0, float(quantile(least, 0.2)))
-    if np.count_nonzero(structured) >= 10:
+    if np.count_nonzero(structured) >= max(10, TELLING * structured.size):
         return bool(quantile(likeness[structured], 0.75) > LIKE)
-    # All may be noise, which is as often like as unlike; a negative is not.
+    # All may be noise or one texture. Noise is as often like as unlike; a negative is
+    # not.
     return bool(quantile(likeness, 0.75) > -0.5)
 
 

@@ -810,6 +810,17 @@ def test_noise_wider_than_a_pixel_is_noise_and_an_edit_in_it_is_found() -> None:
     assert 60 * 40 * 0.8 < region.area < 70 * 50
 
 
+def test_a_pair_of_one_texture_has_noise_though_what_stands_out_has_changed() -> None:
+    texture = np.random.default_rng(0).normal(128, 30, (320, 320, 3))
+    grass = np.clip(texture, 0, 255).astype(np.uint8)
+    first, second = noisy(grass, 2, 1), noisy(grass, 2, 2)
+    stripes = np.uint8(255 * (np.arange(40) // 4 % 2))
+    first[96:128, 64:104] = stripes[None, :, None]
+    second[96:128, 64:104] = 255 - stripes[None, :, None]
+    (region,) = compare_images(first, second).regions
+    assert np.abs(np.subtract(region[:4], (61, 93, 46, 38))).max() <= 4
+
+
 @pytest.mark.parametrize(("sigma", "regions"), [(0, 1), (3, 0)])
 def test_one_pixel_counts_but_where_there_is_noise(sigma: float, regions: int) -> None:
     first, second = noisy(CUP, sigma, 1), noisy(CUP, sigma, 2)
