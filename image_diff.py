@@ -2594,6 +2594,10 @@ def keep_freed_memory() -> None:
 
 # --- Evidence -------------------------------------------------------------------------
 
+# What differs is evidence, unless one of three explanations takes it: noise, light and
+# shifts. `explain` finds in a sample which there are, `compare_tile` takes noise and
+# light off every window, and `find_evidence` what is shifted off what remains.
+
 # Evidence is one scale: the least difference that counts has this similarity.
 CEILING = 0.65
 LEVELS = 20.0  # a mean off by so many is as far as SSIM 0; 16: 2 boxes too many at +10
@@ -2757,6 +2761,8 @@ def spread_of(x: Image, y: Image) -> Spread:
     )
     return Spread(*(moment.astype(np.float32) for moment in moments))
 
+
+# --- Evidence: noise ------------------------------------------------------------------
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 TELLING = 0.02  # of the cells: what has structure there may all have changed
@@ -2991,6 +2997,9 @@ def grain_of(d: Image, counted: Image) -> float:
     off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
     of_mean = float(np.median(off)) / MEDIAN_SQUARE
     return max(1.0, CELL * math.sqrt(of_mean / float(np.median(variance[noisy]))))
+
+
+# --- Evidence: light ------------------------------------------------------------------
 
 
 def quadric(across: Image, down: Image) -> list[Image]:
@@ -3231,6 +3240,9 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
 
 
+# --- Evidence: what explains a pair ---------------------------------------------------
+
+
 def may_be_lit(
     a: Image,
     b: Image,
@@ -3369,6 +3381,8 @@ def explain(
     resolved = not interpolated and not are_drawn_anew(a, b, spread)
     return with_noise(sampled, explanation._replace(resolved=resolved))
 
+
+# --- Evidence: window by window -------------------------------------------------------
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
 SIGNIFICANT = 3.0  # times its variance, beyond which what is left is no outlier
@@ -3660,6 +3674,8 @@ def measure(
     )
 
 
+# --- Evidence: what is resampled or shifted -------------------------------------------
+
 RESAMPLED = 1.0  # pixels that resampling moves an edge by; 0.5: 5 false boxes more
 GROWTH = 6  # pixels beyond the tolerance; 2: recall 0.88, not 0.94; 10: more boxes
 
@@ -3939,6 +3955,9 @@ def explain_shifts(a: Image, b: Image, evidence: Gray8, reach: float) -> Gray8:
         span.of(seen)[part] = remains[part]
     kept = cv2.dilate(seen.view(np.uint8), np.ones((WINDOW, WINDOW))) > 0
     return np.where(kept, evidence, np.uint8(255))
+
+
+# --- Evidence: all of it --------------------------------------------------------------
 
 
 def without(ignored: Gray8 | None, first: Image, second: Image) -> Image:
