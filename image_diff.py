@@ -2696,6 +2696,18 @@ def in_cells(image: Image) -> Image:
     return cells.reshape(rows, columns, CELL * CELL)
 
 
+def most_in_cells(image: Image) -> Image:
+    """The largest value of each cell of an (H, W) image: (H / CELL, W / CELL)."""
+    cell = np.ones((CELL, CELL))
+    return cv2.dilate(image, cell, anchor=(0, 0))[::CELL, ::CELL]
+
+
+def least_in_cells(image: Image) -> Image:
+    """The smallest value of each cell of an (H, W) image: (H / CELL, W / CELL)."""
+    cell = np.ones((CELL, CELL))
+    return cv2.erode(image, cell, anchor=(0, 0))[::CELL, ::CELL]
+
+
 def cell_means(image: Image) -> Image:
     """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
     rows, columns = image.shape[0] // LIT_CELL, image.shape[1] // LIT_CELL
@@ -2745,19 +2757,22 @@ class Spread(NamedTuple):
 
 
 def mean_of_cells(image: Image) -> Image:
-    """The mean of each cell of an (H, W) float64 image, exact of whole numbers."""
+    """The mean of each cell of an (H, W) float image, exact of 16-bit numbers."""
     size = image.shape[1] // CELL, image.shape[0] // CELL
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def spread_of(x: Image, y: Image) -> Spread:
-    """The spread of two (H, W) float32 images in their cells."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    mean_x, mean_y = mean_of_cells(x), mean_of_cells(y)
+    """The spread of two (H, W) uint8 or float32 images in their cells."""
+    # Squares of uint8 have 16 bits, so that float32 holds their sums exactly.
+    depth: Any = np.float32 if x.dtype == np.uint8 else np.float64
+    x, y = x.astype(depth), y.astype(depth)
+    means = [mean_of_cells(image) for image in (x, y, x * x, y * y, x * y)]
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (z.astype(np.float64) for z in means)
     moments = (
-        mean_of_cells(x * x) - mean_x * mean_x,
-        mean_of_cells(y * y) - mean_y * mean_y,
-        mean_of_cells(x * y) - mean_x * mean_y,
+        mean_xx - mean_x * mean_x,
+        mean_yy - mean_y * mean_y,
+        mean_xy - mean_x * mean_y,
     )
     return Spread(*(moment.astype(np.float32) for moment in moments))
 
@@ -2800,14 +2815,14 @@ def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     those in which all that differs is faint, or by those that differ and show the same.
     """
     structured = spread.least() > STRUCTURE
-    structured &= in_cells(counted).all(axis=2)
+    structured &= least_in_cells(counted.view(np.uint8)) > 0
     if np.count_nonzero(structured) < 10:
         return False
     across = spread.across()
-    d = in_cells(difference * counted)
-    largest = d.max(axis=2)
+    d = difference * counted
+    largest = most_in_cells(d)
     unequal = largest > 0.01
-    faint = np.count_nonzero((largest < 3) & (largest - d.min(axis=2) > 0.01))
+    faint = np.count_nonzero((largest < 3) & (largest - least_in_cells(d) > 0.01))
     if faint > 0.05 * unequal.size and faint > FAINT * np.count_nonzero(unequal):
         return True
     if quantile(across[structured], 0.2) > OWN_NOISE:
@@ -2991,7 +3006,7 @@ def grain_of(d: Image, counted: Image) -> float:
     d = d.astype(np.float64)
     mean = mean_of_cells(d)
     variance = mean_of_cells(d * d) - mean * mean
-    noisy = in_cells(counted).all(axis=2) & (variance > OWN_NOISE)
+    noisy = (least_in_cells(counted.view(np.uint8)) > 0) & (variance > OWN_NOISE)
     if np.count_nonzero(noisy) < 100:
         return 1.0
     off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
@@ -3243,32 +3258,31 @@ def find_tone(a: Image, b: Image) -> Tone | None:
 # --- Evidence: what explains a pair ---------------------------------------------------
 
 
-def may_be_lit(
-    a: Image,
-    b: Image,
-    spread: Spread,
-    explanation: Explanation,
-    options: Options,
-) -> bool:
-    """Whether light may differ between two (H, W, 3) samples in levels.
+def is_photographed(spread: Spread, camera: bool, options: Options) -> bool:
+    """Whether a pair of that spread was photographed, so that light falls on it.
 
-    Light falls on what is photographed: not where many cells are flat in both, nor, of
-    a pair without noise, in one. What had to be registered was photographed.
+    Not where many cells are flat in both, nor, of a pair without noise, in one. What
+    had to be registered was photographed.
     """
+    if options.align in ("perspective", "elastic"):  # not what is scaled alone
+        return True
+    if camera:
+        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3
+    return float(np.mean(spread.least() == 0)) <= 0.2
+
+
+def may_be_lit(
+    a: Image, b: Image, spread: Spread, camera: bool, options: Options
+) -> bool:
+    """Whether light may differ between two (H, W, 3) samples in levels."""
     if options.light == "compare":
+        return False
+    if options.light == "auto" and not is_photographed(spread, camera, options):
         return False
     d = cell_means(cv2.subtract(a, b, dtype=cv2.CV_32F))
     off = largest_channel(np.abs(cv2.blur(d, (4, 4))))
     # A small part of a digital picture has changed; it has no light of its own.
-    least_lit = 0.02 if explanation.camera else 0.3
-    if np.mean(off > 2) <= least_lit:
-        return False
-    is_registered = options.align in ("perspective", "elastic")  # not scaled alone
-    if options.light == "ignore" or is_registered:
-        return True
-    if explanation.camera:
-        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3
-    return float(np.mean(spread.least() == 0)) <= 0.2
+    return bool(np.mean(off > 2) > (0.02 if camera else 0.3))
 
 
 def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
@@ -3276,10 +3290,8 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     difference = largest_channel(cv2.absdiff(a, b))
     noisy = have_own_noise(spread, difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
-        spreads = [
-            spread_of(x.astype(np.float32), y.astype(np.float32))
-            for x, y in zip(colours_of(a), colours_of(b), strict=True)
-        ]
+        colours = zip(colours_of(a), colours_of(b), strict=True)
+        spreads = [spread_of(x, y) for x, y in colours]
         noisy = any(have_own_noise(s, difference, counted) for s in spreads)
     if not noisy:
         return False
@@ -3364,7 +3376,7 @@ def explain(
     _, a, b, counted = sampled
     if np.array_equal(a, b) and not interpolated:
         return Explanation()
-    spread = spread_of(*sampled.grays())
+    spread = spread_of(gray(a), gray(b))
     camera = interpolated
     if not interpolated:
         tone = find_tone(a, b) if options.light != "compare" else None
@@ -3373,7 +3385,7 @@ def explain(
         camera = is_of_camera(a, b, spread, counted)
     camera = camera and options.noise == "auto"
     explanation = Explanation(camera, interpolated)
-    if may_be_lit(a, b, spread, explanation, options):
+    if may_be_lit(a, b, spread, camera, options):
         light = light_of_pair(first, second, ignored, scale_of(first, second))
         explanation = explanation._replace(light=light)
     if not camera:
