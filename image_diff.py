@@ -12,10 +12,10 @@
 What stands above it reads and computes; what stands below it draws, shows, saves and
 prints. Where a change goes, beside the README's table of its kind:
 
-    an option            `Options` and `LIMITS` if it changes the result, with
-                         `add_comparing`; else `Command`, with `add_output`
+    an option            `Options` and `LIMITS` or `CHOICES` if it changes the result,
+                         with `add_comparing`; else `Command`, with `add_output`
     a picture format     `FORMATS`, and its decoder above
-    an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
+    an alignment         `CHOICES` and `align`; one by features `register`, too
     the threshold        `find_threshold`
     words of the result  `verdict`, `events_sentence`, `explanations`; of a pair of
                          many `pair_facts`
@@ -192,41 +192,40 @@ class Limit(NamedTuple):
 
 LIMITS = {
     "tolerance": Limit(float, 100, "a number of pixels"),
-    "threshold": Limit(float, 1, "an SSIM"),
+    "threshold": Limit(float, 1, "an SSIM (0.5 for 50 % or 128 of 255)"),
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
     "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
+    "jobs": Limit(int, 1024, "a whole number of pairs", 1),
+    "top": Limit(int, 10**9, "a whole number of pictures", 1),
 }
-ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
-LIGHTS = "auto", "ignore", "compare"
-NOISES = "auto", "compare"
+CHOICES: dict[str, tuple[object, ...]] = {
+    "gray": (True, False),
+    "light": ("auto", "ignore", "compare"),
+    "noise": ("auto", "compare"),
+    "align": ("auto", "none", "rows", "perspective", "elastic"),
+    "resize": (True, False),
+}
 
 
-def checked_number(name: str, value: object) -> int | float:
+def checked_number(name: str, value: Any) -> int | float:
     """An option as a plain number; ImageDiffError where it is out of its range."""
     kind, most, meaning, least = LIMITS[name]
-    remedy = f"give {meaning} from {least} to {most}"
-    fault = f"{name.replace('_', '-')} is {value!r}; {remedy}"
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or (kind is int and not isinstance(value, numbers.Integral)):
-        raise ImageDiffError(fault)
-    number = cast("float", value)
-    if least <= number <= most:
-        return kind(number)
-    if name == "threshold" and 1 < number <= 255:
-        fault += f": {number:g} of 255 is {number / 255:.3g}"
-    raise ImageDiffError(fault)
+    wanted = numbers.Integral if kind is int else numbers.Real
+    is_number = isinstance(value, wanted) and not isinstance(value, bool)
+    if is_number and least <= value <= most:
+        return kind(value)
+    fault = f"{name.replace('_', '-')} is {value!r}"
+    raise ImageDiffError(f"{fault}; give {meaning} from {least} to {most}")
 
 
-def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
-    """X, y, width and height as plain numbers; ImageDiffError where they are none."""
-    with contextlib.suppress(TypeError, ValueError):
-        x, y, width, height = (operator.index(number) for number in rectangle)
-        if width > 0 and height > 0:
-            return x, y, width, height
-    fault = f"{rectangle!r} is no part to ignore"
-    remedy = "give X, Y, WIDTH and HEIGHT in pixels, sides above 0"
-    raise ImageDiffError(f"{fault}; {remedy}")
+def checked_choice(name: str, value: object) -> object:
+    """An option as one of its CHOICES; ImageDiffError where it is none of them."""
+    known = CHOICES[name]
+    if value in known:
+        return known[known.index(value)]
+    fault = f"{name} is {value!r}"
+    raise ImageDiffError(f"{fault}; give one of {', '.join(map(str, known))}")
 
 
 PATHS = str, os.PathLike
@@ -235,10 +234,23 @@ NUMBERS = r"[-+\d., ]*|[^./\\]*,[^./\\]*"
 
 
 def checked_part(part: Any) -> Rectangle | str:
-    """What is left out: a rectangle, or the path of a mask; ImageDiffError else."""
-    if isinstance(part, PATHS) and not re.fullmatch(NUMBERS, os.fsdecode(part)):
-        return os.fsdecode(part)
-    return checked_rectangle(part)
+    """What is left out: a rectangle, also as text, or the path of a mask.
+
+    ImageDiffError for what is neither.
+    """
+    number, values = operator.index, part
+    if isinstance(part, PATHS):
+        text = os.fsdecode(part)
+        if not re.fullmatch(NUMBERS, text):
+            return text
+        number, values = int, text.split(",")
+    with contextlib.suppress(TypeError, ValueError):
+        x, y, width, height = map(number, values)
+        if width > 0 and height > 0:
+            return x, y, width, height
+    fault = f"{part!r} is no part to ignore"
+    remedy = "give X, Y, WIDTH and HEIGHT in pixels, sides above 0"
+    raise ImageDiffError(f"{fault}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -249,9 +261,9 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
-    light: str = "auto"  # one of LIGHTS: whether another light is a difference
-    noise: str = "auto"  # one of NOISES: whether the pair's own noise is one
-    align: str = "auto"  # one of ALIGNMENTS: how the second is laid on the first
+    light: str = "auto"  # whether another light is a difference
+    noise: str = "auto"  # whether the pair's own noise is one
+    align: str = "auto"  # how the second is laid on the first
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
@@ -263,26 +275,16 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
-        plain: dict[str, Any] = {
-            name: checked_number(name, getattr(self, name))
-            for name in LIMITS
-            if name != "threshold" or self.threshold is not None
-        }
         is_one = isinstance(self.ignore, PATHS) or not np.iterable(self.ignore)
         parts: Any = (self.ignore,) if is_one else self.ignore
-        plain["ignore"] = tuple(checked_part(part) for part in parts)
+        plain: dict[str, Any] = {"ignore": tuple(map(checked_part, parts))}
+        for name, value in vars(self).items():
+            if name in CHOICES:
+                plain[name] = checked_choice(name, value)
+            elif name in LIMITS and (name, value) != ("threshold", None):
+                plain[name] = checked_number(name, value)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
-        for name in ("gray", "resize"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                fault = f"{name} is {getattr(self, name)!r}; give True or False"
-                raise ImageDiffError(fault)
-        words = {"align": ALIGNMENTS, "light": LIGHTS, "noise": NOISES}
-        for name, known in words.items():
-            word = getattr(self, name)
-            if word not in known:
-                fault = f"{name} is {word!r}; give one of {', '.join(known)}"
-                raise ImageDiffError(fault)
         if self.resize and self.align not in ("auto", "none"):
             fault = f"resize and align {self.align} exclude each other"
             raise ImageDiffError(f"{fault}; leave one of them out")
@@ -8779,40 +8781,12 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def parse_number(text: str) -> int | float:
-    """An argparse type: a number. Its range is checked by `Options`."""
+def parse_number(text: str) -> int | float | str:
+    """An argparse type: a number; what is none stays, for `checked_number` to tell."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a number")
-
-
-def parse_threshold(text: str) -> int | float:
-    """An argparse type: an SSIM."""
-    with contextlib.suppress(ValueError):
-        share = float(text.removesuffix("%")) / 100
-        if text.endswith("%") and 0 <= share <= 1:
-            fault = f"{text} is not a number; write {text} as {share:g}"
-            raise argparse.ArgumentTypeError(fault)
-    return parse_number(text)
-
-
-def parse_count(text: str, most: int) -> int:
-    """An argparse type: a count of something."""
-    with contextlib.suppress(ValueError):
-        if 1 <= int(text) <= most:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to {most}")
-
-
-def parse_ignored(text: str) -> Rectangle | str:
-    """An argparse type: X,Y,WIDTH,HEIGHT in pixels, or the path of a mask."""
-    if not re.fullmatch(NUMBERS, text):
-        return text
-    with contextlib.suppress(ValueError, ImageDiffError):
-        return checked_rectangle([int(part) for part in text.split(",")])
-    fault = f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0"
-    raise argparse.ArgumentTypeError(fault)
+    return text
 
 
 EPILOG = """\
@@ -8843,24 +8817,23 @@ def add_comparing(parser: Parser) -> None:
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
     text = "whether another light is a difference [%(default)s]"
-    add("--light", metavar=f"{{{','.join(LIGHTS)}}}", help=text)
+    add("--light", choices=CHOICES["light"], help=text)
     text = "whether the noise that most pixels share is a difference [%(default)s]"
-    add("--noise", metavar=f"{{{','.join(NOISES)}}}", help=text)
+    add("--noise", choices=CHOICES["noise"], help=text)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
     text = "SSIM in [0, 1] at or below which a pixel differs [Otsu's, up to 0.65]"
-    add("--threshold", metavar="S", type=parse_threshold, help=text)
+    add("--threshold", metavar="S", type=parse_number, help=text)
     text = "smallest region kept, in different pixels [%(default)s]"
     add("--min-area", metavar="PX", type=parse_number, help=text)
     text = "join regions that are at most PX apart [%(default)s]"
     add("--merge", metavar="PX", type=parse_number, help=text)
     text = "leave out a rectangle, or what is white in MASK.png; repeatable"
-    shape = "X,Y,WIDTH,HEIGHT|MASK"
-    add("--ignore", metavar=shape, type=parse_ignored, action="append", help=text)
+    add("--ignore", metavar="X,Y,WIDTH,HEIGHT|MASK", action="append", help=text)
 
     add = parser.add_argument_group("alignment").add_argument
     text = "lay the second picture over the first before comparing [%(default)s]"
-    add("--align", metavar=f"{{{','.join(ALIGNMENTS)}}}", help=text)
+    add("--align", choices=CHOICES["align"], help=text)
     text = "scale the second picture to the first one's size"
     add("--resize", action="store_true", help=text)
 
@@ -8878,7 +8851,7 @@ def add_output(parser: Parser) -> None:
 
     add = parser.add_argument_group("many pictures").add_argument
     text = "pairs compared at once [one a core]"
-    add("--jobs", metavar="N", type=partial(parse_count, most=1024), help=text)
+    add("--jobs", metavar="N", type=parse_number, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
@@ -8886,7 +8859,7 @@ def add_output(parser: Parser) -> None:
 
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
-    add("--top", metavar="K", type=partial(parse_count, most=10**9), help=text)
+    add("--top", metavar="K", type=parse_number, help=text)
     text = "look for one picture inside of the other, too: 14 times the work"
     add("--inside", action="store_true", help=text)
     text = f"learn from the folder, of {FEWEST} pictures or more, what tells them apart"
@@ -8973,6 +8946,9 @@ def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     rest = {name: arguments[name] for name in Command._fields[2:]}
     try:
         options = Options(**chosen)
+        for name in ("jobs", "top"):
+            if rest[name] is not None:
+                checked_number(name, rest[name])
     except ImageDiffError as problem:
         raise UsageError(str(problem)) from problem
     return Command(first, second, **rest), options
