@@ -155,12 +155,7 @@ class ImageDiffError(Exception):
 
 
 class Stopped(BaseException):
-    """A signal that ends the run; raised in the main thread."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the number of the signal."""
-        super().__init__(number)
-        self.number = number
+    """A signal that ends the run, with its number; raised in the main thread."""
 
 
 # Of these the workers leave it to the run what happens; Windows has no SIGHUP.
@@ -8518,16 +8513,16 @@ def status_of_many(
 SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
 
 
-def tell_beside_decoders(text: str) -> None:
-    """`tell`, once no decoder is heard: what stderr gets meanwhile is taken for its."""
-    with DECODING:
-        tell(text)
-
-
 @contextlib.contextmanager
 def told_if_slow(text: str) -> Iterator[None]:
     """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell_beside_decoders, [text])
+
+    def tell_unheard() -> None:
+        """Tell, once no decoder is heard: what stderr gets is taken for its words."""
+        with DECODING:
+            tell(text)
+
+    timer = threading.Timer(SILENCE, tell_unheard)
     timer.daemon = True
     if is_terminal(sys.stderr):
         timer.start()
@@ -8663,12 +8658,8 @@ def run_many(command: Command, options: Options) -> ExitStatus:
 def free_folder(second: str) -> str:
     """A folder beside the second picture that is not there yet."""
     stem = f"{os.path.splitext(second)[0]}_diff"
-    folder = stem
-    for number in count(2):
-        if not os.path.lexists(folder):
-            break
-        folder = f"{stem}{number}"
-    return folder
+    names = chain([stem], (f"{stem}{number}" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def show_result(comparison: Comparison, command: Command) -> None:
@@ -8726,21 +8717,18 @@ def check_command(command: Command, many: bool) -> None:
     for option in ("output", "scheduler", "junit", "model"):
         if getattr(command, option) == "":
             raise UsageError(f"--{option} takes a name that is not empty")
-    for option in ("top", "inside", "learn", "model"):
-        ranking = is_ranking(command.first, command.second)
-        if getattr(command, option) and not ranking:
-            fault = f"--{option} is for ranking, which takes a picture and a folder"
-            raise UsageError(f"{fault}; leave it out")
-    if many and command.window:
-        fault = "--window is for two pictures; leave it out for folders and documents"
-        raise UsageError(fault)
-    if many and command.jobs and command.scheduler:
-        fault = "--jobs is for this machine; with --scheduler the workers decide"
-        raise UsageError(fault)
-    for option in ("scheduler", "jobs", "junit"):
-        if not many and getattr(command, option):
-            fault = f"--{option} is for folders and documents"
-            raise UsageError(f"{fault}; leave it out for two pictures")
+    misplaced: dict[str, str] = {}
+    if not is_ranking(command.first, command.second):
+        which = "ranking, which takes a picture and a folder"
+        misplaced |= dict.fromkeys(("top", "inside", "learn", "model"), which)
+    if many:
+        misplaced["window"] = "two pictures"
+    else:
+        which = "folders and documents"
+        misplaced |= dict.fromkeys(("scheduler", "jobs", "junit"), which)
+    for option, which in misplaced.items():
+        if getattr(command, option):
+            raise UsageError(f"--{option} is for {which}; leave it out")
 
 
 # What no file is called, and why.
@@ -8849,13 +8837,15 @@ def add_output(parser: Parser) -> None:
     text = "exit with 1 when the pictures differ, as git diff does"
     add("--exit-code", action="store_true", help=text)
 
-    add = parser.add_argument_group("many pictures").add_argument
+    many = parser.add_argument_group("many pictures")
+    add = many.add_argument
+    text = "write the results as JUnit XML, which CI systems show"
+    add("--junit", metavar="FILE", help=text)
+    add = many.add_mutually_exclusive_group().add_argument
     text = "pairs compared at once [one a core]"
     add("--jobs", metavar="N", type=parse_number, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
-    text = "write the results as JUnit XML, which CI systems show"
-    add("--junit", metavar="FILE", help=text)
 
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
@@ -8917,19 +8907,19 @@ def two_inputs(
 
     Raises UsageError where that makes more or less than two.
     """
-    left = [*words]
-    if "" in (first, second, *left):
+    inputs = [*words]
+    if first is not None:
+        inputs.insert(0, first)
+    if second is not None:
+        inputs.insert(1, second)
+    if "" in inputs:
         raise UsageError("an input is an empty name; give two pictures or folders")
-    if first is None and left:
-        first = left.pop(0)
-    if second is None and left:
-        second = left.pop(0)
-    if first is None or second is None:
+    if len(inputs) < 2:
         raise UsageError("two pictures or folders are needed, A and B")
-    if left:
-        fault = f"{left[0]} is one too many"
+    if len(inputs) > 2:
+        fault = f"{inputs[2]} is one too many"
         raise UsageError(f"{fault}; two pictures or two folders are compared")
-    return first, second
+    return inputs[0], inputs[1]
 
 
 def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
@@ -8983,7 +8973,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit:  # of --help and --version
         return ExitStatus.COMPARED
     except Stopped as stop:
-        return ExitStatus(128 + stop.number)
+        (number,) = stop.args
+        return ExitStatus(128 + number)
     except KeyboardInterrupt:  # in a program whose handler of it was not ours
         return ExitStatus.INTERRUPTED
     except Exception as problem:

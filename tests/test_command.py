@@ -654,10 +654,6 @@ USAGE: list[tuple[str, str]] = [
     ("a b --jobs 0", "jobs is 0; give a whole number of pairs from 1 to 1024"),
     ("a b --top x", "top is 'x'; give a whole number of pictures from 1 to"),
     ("a b --dpi 150.5", "dpi is 150.5; give a whole number of dots an inch from 10"),
-    (
-        ". . --jobs 2 --scheduler tcp://localhost:8786",
-        "--jobs is for this machine; with --scheduler the workers decide",
-    ),
 ]
 
 

@@ -825,22 +825,19 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--jobs", "2", *CLUSTER],
-        "--jobs is for this machine; with --scheduler the workers decide; see --help",
+        "argument --scheduler: not allowed with argument --jobs; see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--window"],
-        "--window is for two pictures; leave it out for folders and documents; "
-        "see --help",
+        "--window is for two pictures; leave it out; see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--jobs", "2"],
-        "--jobs is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--jobs is for folders and documents; leave it out; see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--junit", "junit.xml"],
-        "--junit is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--junit is for folders and documents; leave it out; see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--junit", "empty"],
@@ -859,8 +856,7 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
-        "--scheduler is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--scheduler is for folders and documents; leave it out; see --help",
     ),
 ]
 
