@@ -5335,14 +5335,6 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
 
 
-def light_text(light: Light) -> str:
-    """How the second picture is lit otherwise, in words."""
-    if light.offset:
-        return f"{light.offset:+} of 255 throughout"
-    least, most = light.gain
-    return f"light x{least:.2f} to x{most:.2f}"
-
-
 def explanations(comparison: Comparison) -> Iterator[str]:
     """How the pictures were laid on one another, and what was not counted; in lines."""
     yield from layout_text(comparison)
@@ -5353,10 +5345,13 @@ def explanations(comparison: Comparison) -> Iterator[str]:
         ]
         yield f"{registration(comparison.alignment)}, transform {'; '.join(rows)}"
     explained = []
+    light = comparison.light
     if comparison.noise:
         explained.append(f"noise of sigma {comparison.noise:.2g} of 255")
-    if comparison.light:
-        explained.append(light_text(comparison.light))
+    if light and light.offset:
+        explained.append(f"{light.offset:+} of 255 throughout")
+    elif light:
+        explained.append("light x{:.2f} to x{:.2f}".format(*light.gain))
     if explained:
         yield f"not counted: {' and '.join(explained)}"
 
@@ -5364,18 +5359,16 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 def as_text(comparison: Comparison) -> str:
     """The result as lines of text.
 
-    They are the score, the verdict, what happened, the largest regions in their order
-    on the picture, the explanations, and the threshold.
+    They are the score, the verdict, what happened where there is more than one region,
+    the largest regions in their order on the picture, the explanations, and the
+    threshold.
     """
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
     records = region_records(comparison)
-    if comparison.status == "different":
+    if len(records) > 1 or comparison.bands:
         lines.append(events_sentence(records, comparison.bands))
-    by_area = sorted(
-        range(len(records)), key=lambda i: records[i]["area"], reverse=True
-    )
-    for number in sorted(by_area[:SHOWN_REGIONS]):
-        record = records[number]
+    largest = sorted(records, key=itemgetter("area"), reverse=True)[:SHOWN_REGIONS]
+    for record in filter(largest.__contains__, records):
         size = f"{record['width']}x{record['height']} pixels"
         box = f"x {record['x']}, y {row_of(record)}, {size}"
         facts = f"{event_text(record)}, {record['area']} different"
@@ -5540,14 +5533,19 @@ def command_of(comparison: Comparison) -> str:
     return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
 
 
-def outline(box: Band) -> str:
-    """A rectangle of the canvas as the path of an SVG."""
-    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
-
-
 def arrow(region: Region) -> str:
-    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    """Where the thing of a region went, as the path of an SVG: seen at every scale.
+
+    It leads from box to box, whose halos would cut it, or where they overlap from
+    middle to middle.
+    """
     start, end = (complex(*point) for point in way_of(region))
+    way = end - start
+    across = region.width / max(1, 2 * abs(way.real))
+    down = region.height / max(1, 2 * abs(way.imag))
+    inside = min(across, down)
+    if inside < 0.5:
+        start, end = start + inside * way, end - inside * way
     left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
     points = start, end, left, end, right
     return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
@@ -5568,10 +5566,13 @@ def ignored_outlines(ignored: Gray8 | None) -> str:
 
 def svg_paths(comparison: Comparison) -> Record:
     """What the pages tint and stripe over each picture, as paths of an SVG."""
-    removed, inserted = (
-        "".join(outline(band) for band in comparison.of_one if band.kind == kind)
-        for kind in ("removed", "inserted")
-    )
+    removed = inserted = ""
+    for band in comparison.of_one:
+        path = f"M{band.x} {band.y}h{band.width}v{band.height}h{-band.width}z"
+        if band.kind == "removed":
+            removed += path
+        else:
+            inserted += path
     ignored = ignored_outlines(comparison.ignored)
     ways = [
         arrow(region)
@@ -5606,13 +5607,7 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     if record["likeness"] is not None:
         meaning = [record["relation"]] if record["relation"] else []
         facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
-    facts.extend([line] for line in layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        facts.append([registration(comparison.alignment)])
-    if comparison.noise is not None:
-        facts.append(["noise not counted", f"sigma {comparison.noise:.2g} of 255"])
-    if comparison.light:
-        facts.append(["light not counted", light_text(comparison.light)])
+    facts.extend([line] for line in explanations(comparison))
     words = option_words(comparison.options)
     if words:
         facts.append(["options", as_name(" ".join(words))])
@@ -5650,9 +5645,9 @@ MARKS = {
 def region_text(region: Record) -> str:
     """What is to be told of a region of a record in its row."""
     size = f"{region['width']} x {region['height']}"
-    facts = [event_text(region), f"{size} at {region['x']}, {row_of(region)}"]
-    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
+    place = f"{size} at {region['x']}, {row_of(region)}, {region['area']} pixels"
+    score = f"SSIM {region['ssim']:.3f}, strength {region['strength']:.2g}"
+    return f"{event_text(region)}, {place}, {score}"
 
 
 def entries_of(comparison: Comparison, record: Record) -> list[Record]:
@@ -8838,14 +8833,13 @@ def add_output(parser: Parser) -> None:
     add("--exit-code", action="store_true", help=text)
 
     many = parser.add_argument_group("many pictures")
-    add = many.add_argument
-    text = "write the results as JUnit XML, which CI systems show"
-    add("--junit", metavar="FILE", help=text)
     add = many.add_mutually_exclusive_group().add_argument
     text = "pairs compared at once [one a core]"
     add("--jobs", metavar="N", type=parse_number, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
+    text = "write the results as JUnit XML, which CI systems show"
+    many.add_argument("--junit", metavar="FILE", help=text)
 
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
