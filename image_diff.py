@@ -4963,14 +4963,18 @@ def hatch(image: Image, ignored: Gray8) -> Image:
     return picture
 
 
-def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
-    """A copy with the bands that this picture has tinted, and those it lacks hatched.
+def with_bands(comparison: Comparison, title: str) -> Image:
+    """One picture, with its bands tinted and those it lacks hatched: (H, W, 3) BGR.
 
-    image: (H, W, 3) uint8 BGR; title: "Original" or "Modified".
+    title: "Original" or "Modified". Without bands and strips it may be the picture that
+    is compared itself.
     """
-    picture = image.copy()
-    lacking = np.zeros(image.shape[:2], np.uint8)
-    for band in bands:
+    first, second = clean_pictures(comparison)
+    picture = first if title == "Original" else second
+    if not comparison.of_one:
+        return picture
+    lacking = np.zeros(picture.shape[:2], np.uint8)
+    for band in comparison.of_one:
         part = band_of(band, picture)
         if is_lacking(band, title):
             band_of(band, lacking)[:] = 255
@@ -4978,18 +4982,6 @@ def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
             tint = np.full_like(part, TINTS[band.kind])
             part[:] = cv2.addWeighted(part, 0.75, tint, 0.25, 0)
     return hatch(picture, lacking)
-
-
-def with_bands(comparison: Comparison, title: str) -> Image:
-    """One picture of a comparison, its bands tinted or hatched: (H, W, 3) uint8 BGR.
-
-    title: "Original" or "Modified". It may be the picture that is compared itself.
-    """
-    first, second = clean_pictures(comparison)
-    picture = first if title == "Original" else second
-    if comparison.of_one:
-        return draw_bands(picture, comparison.of_one, title)
-    return picture
 
 
 def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Image:
@@ -5109,19 +5101,7 @@ def region_records(comparison: Comparison) -> list[Record]:
     records = []
     for region in comparison.regions:
         y, second_y, height = in_pictures(comparison.lanes, region)
-        record = {
-            "x": region.x,
-            "y": y,
-            "width": region.width,
-            "height": height,
-            "second_y": second_y,
-            "area": region.area,
-            "ssim": region.ssim,
-            "kind": region.kind,
-            "strength": region.strength,
-            "moved": None,
-            "colours": list(region.colours) if region.colours else None,
-        }
+        record = region._asdict() | {"y": y, "height": height, "second_y": second_y}
         if region.moved:
             x, y, onward = region.moved
             rows = in_pictures(comparison.lanes, region._replace(x=x, y=y))
@@ -6523,21 +6503,24 @@ def wait_for_manager() -> None:
         cv2.waitKeyEx(10)
 
 
-def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
-    """Open the four windows, with the sliders, and give where these stand."""
+def sliders_of(comparison: Comparison) -> Sliders:
+    """Where the sliders stand for what was chosen by no slider."""
+    return Sliders(round(1000 * comparison.threshold), comparison.options.min_area)
+
+
+def open_windows(comparison: Comparison, layout: Layout) -> None:
+    """Open the four windows, with the sliders."""
     # Qt brings zoom with the wheel, panning and the pixels' values.
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
         cv2.namedWindow(title, shape)
-    threshold = round(1000 * comparison.threshold)
-    min_area = comparison.options.min_area
+    threshold, min_area = sliders_of(comparison)
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
     wait_for_manager()
     place_windows(layout, TITLES)
-    return Sliders(threshold, min_area)
 
 
 def opened_windows() -> set[str]:
@@ -6642,25 +6625,22 @@ def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
     return Sliders(threshold, min_area)
 
 
-def recompute(comparison: Comparison, begun: Sliders, chosen: Sliders) -> Comparison:
+def recompute(first: Comparison, chosen: Sliders) -> Comparison:
     """The comparison as at first, but for what the sliders that were moved choose."""
-    threshold = comparison.options.threshold
-    if chosen.threshold != begun.threshold:
+    threshold = first.options.threshold
+    if chosen.threshold != sliders_of(first).threshold:
         threshold = chosen.threshold / 1000
-    return with_threshold(comparison, threshold, chosen.min_area)
+    return with_threshold(first, threshold, chosen.min_area)
 
 
 def watch_windows(
-    first: Comparison,
-    begun: Sliders,
-    layout: Layout,
-    keep: Callable[[Comparison], None],
+    first: Comparison, layout: Layout, keep: Callable[[Comparison], None]
 ) -> Comparison:
     """Follow keys and sliders until the windows are to be closed, or all are.
 
     Gives the comparison as it was chosen last.
     """
-    comparison, sliders, look = first, begun, Look(layout.scale)
+    comparison, sliders, look = first, sliders_of(first), Look(layout.scale)
     phases = None, *clean_pictures(comparison)
     opened = set(TITLES)
     blinking = False
@@ -6682,7 +6662,7 @@ def watch_windows(
         chosen = read_sliders(opened, sliders)
         if chosen != sliders:
             sliders = chosen
-            comparison = recompute(first, begun, sliders)
+            comparison = recompute(first, sliders)
             look = look._replace(number=min(look.number, len(comparison.regions)))
         if key == "s":
             keep(comparison)
@@ -6709,11 +6689,10 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
     prepare_qt()
     layout = lay_out(width, height, screen_size())
     try:
-        sliders = open_windows(comparison, layout)
-        chosen = watch_windows(comparison, sliders, layout, keep)
+        open_windows(comparison, layout)
+        return watch_windows(comparison, layout, keep).options
     finally:
         cv2.destroyAllWindows()
-    return chosen.options
 
 
 # --- Pairs ----------------------------------------------------------------------------
