@@ -6368,13 +6368,7 @@ HINTS = {  # in the titles: one that held all would be cut off in a narrow windo
     "Diff": "s save, h keys",
     "Thresh": "other keys close",
 }
-FONT_FOLDERS = (
-    "/usr/share/fonts/dejavu",
-    "/usr/share/fonts/truetype/dejavu",
-    "/usr/share/fonts/TTF",
-    "/usr/share/fonts/dejavu-sans-fonts",
-    "/usr/share/fonts/truetype/liberation",
-)
+FONTS = "/usr/share/fonts/**/DejaVuSans.ttf", "/usr/share/fonts/**/LiberationSans-*.ttf"
 
 
 class Layout(NamedTuple):
@@ -6401,9 +6395,11 @@ class Sliders(NamedTuple):
 
 def prepare_qt() -> None:
     """Set what Qt reads of the environment when it opens its first window."""
+    from glob import iglob
+
     # The wheel has no font for the sliders.
-    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
-    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
+    fonts = chain.from_iterable(iglob(pattern, recursive=True) for pattern in FONTS)
+    os.environ["QT_QPA_FONTDIR"] = os.path.dirname(next(fonts, ""))
     os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
     os.environ["QT_LOGGING_RULES"] = "*.warning=false"
     # One factor alone scales the screen, that which `screen_size` knows.
