@@ -5587,7 +5587,9 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     if record["likeness"] is not None:
         meaning = [record["relation"]] if record["relation"] else []
         facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
-    facts.extend([line] for line in explanations(comparison))
+    for line in explanations(comparison):
+        told, _, transform = line.partition(", transform ")
+        facts.append([told, "", transform])
     words = option_words(comparison.options)
     if words:
         facts.append(["options", as_name(" ".join(words))])
@@ -8354,10 +8356,8 @@ def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
 def find_all(command: Command) -> list[Pair]:
     """All the pairs. Raises ImageDiffError where there is none."""
     first, second = command.first, command.second
-    paths = [first, second]
-    if command.output is not None:
-        paths.append(command.output)
-    skip = [os.path.realpath(path) for path in paths]
+    paths = first, second, command.output
+    skip = [os.path.realpath(path) for path in paths if path is not None]
     which = f"{first} and {second} hold"
     if is_ranking(first, second):
         which = f"{second} holds"

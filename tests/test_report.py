@@ -513,14 +513,14 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
 @pytest.mark.parametrize(
     ("values", "fact"),
     [
-        ({"noise": 1.234}, ["not counted: noise of sigma 1.2 of 255"]),
+        ({"noise": 1.234}, ["not counted: noise of sigma 1.2 of 255", "", ""]),
         (
             {"light": Light(True, (0.912, 1.1), 0)},
-            ["not counted: light x0.91 to x1.10"],
+            ["not counted: light x0.91 to x1.10", "", ""],
         ),
         (
             {"light": Light(False, (1.0, 1.0), -8)},
-            ["not counted: -8 of 255 throughout"],
+            ["not counted: -8 of 255 throughout", "", ""],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
     ],
