@@ -6306,14 +6306,10 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
     masks, _ = masks_and_rectangles(comparison.options)
     inputs += [os.stat(mask) for mask in masks if os.path.exists(mask)]
     for target in filter(os.path.exists, targets):
-        fault = ""
-        if os.path.isdir(target):
-            fault = "is a folder"
-        elif any(os.path.samestat(os.stat(target), stat) for stat in inputs):
-            fault = "is an input"
-        if fault:
-            remedy = "name another folder for the output"
-            raise ImageDiffError(f"{target} {fault}; {remedy}")
+        is_input = any(os.path.samestat(os.stat(target), stat) for stat in inputs)
+        if is_input or os.path.isdir(target):
+            fault = f"{target} is {'an input' if is_input else 'a folder'}"
+            raise ImageDiffError(f"{fault}; name another folder for the output")
 
 
 def write_files(comparison: Comparison, folder: str, known: Record) -> Record:

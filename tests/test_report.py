@@ -14,7 +14,7 @@ from selenium.webdriver import Keys
 
 import image_diff
 from chromium import DESKTOP, MISSING, PHONE, Page, Picture
-from image_diff import Light
+from image_diff import Light, Move, Region
 from test_image_diff import PAIRS, random_picture
 
 VIEWS = tuple(image_diff.VIEWS)
@@ -432,6 +432,12 @@ def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> No
         assert (middle != 200).any() == there
     page.press("b")
     assert (page.seen(".one .sheet")[140:160, 170:190] == 200).all()
+
+
+@pytest.mark.parametrize(("x", "path"), [(100, "M10 5L100 5L"), (6, "M5 5L11 5L")])
+def test_an_arrow_ends_at_boxes_that_are_apart(x: int, path: str) -> None:
+    region = Region(0, 0, 10, 10, 36, 0.5, moved=Move(x, 0, onward=True))
+    assert image_diff.arrow(region).startswith(path)
 
 
 @pytest.mark.slow
