@@ -5347,8 +5347,11 @@ def as_text(comparison: Comparison) -> str:
     records = region_records(comparison)
     if len(records) > 1 or comparison.bands:
         lines.append(events_sentence(records, comparison.bands))
-    largest = sorted(records, key=itemgetter("area"), reverse=True)[:SHOWN_REGIONS]
-    for record in filter(largest.__contains__, records):
+    by_area = sorted(
+        range(len(records)), key=lambda i: records[i]["area"], reverse=True
+    )
+    for number in sorted(by_area[:SHOWN_REGIONS]):
+        record = records[number]
         size = f"{record['width']}x{record['height']} pixels"
         box = f"x {record['x']}, y {row_of(record)}, {size}"
         facts = f"{event_text(record)}, {record['area']} different"
