@@ -77,17 +77,7 @@ from functools import cached_property, lru_cache, partial
 from itertools import chain, count, groupby, islice, pairwise, product, takewhile
 from operator import attrgetter, itemgetter
 from stat import S_ISREG
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    BinaryIO,
-    ClassVar,
-    NamedTuple,
-    NoReturn,
-    TextIO,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
@@ -121,6 +111,7 @@ if TYPE_CHECKING:
         Sequence,
     )
     from concurrent.futures import Future, ProcessPoolExecutor
+    from typing import BinaryIO, ClassVar, NoReturn, TextIO, TypeVar
     from xml.etree.ElementTree import Element
 
     from numpy.typing import NDArray
