@@ -5166,10 +5166,16 @@ def event_text(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
-def row_of(region: Record) -> str:
-    """The top of a region of a record, in either picture where rows were aligned."""
+def region_text(region: Record) -> str:
+    """Where a region of a record is, and what happened there, in words.
+
+    Where rows were aligned its top is told in either picture.
+    """
     y, second_y = region["y"], region["second_y"]
-    return f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+    row = f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+    box = f"x {region['x']}, y {row}, {region['width']}x{region['height']} pixels"
+    facts = f"{event_text(region)}, {region['area']} different"
+    return f"{box}: {facts}, SSIM {region['ssim']:.3f}"
 
 
 FEW = 8  # regions and bands whose places are told in the sentence
@@ -5342,11 +5348,7 @@ def as_text(comparison: Comparison) -> str:
         range(len(records)), key=lambda i: records[i]["area"], reverse=True
     )
     for number in sorted(by_area[:SHOWN_REGIONS]):
-        record = records[number]
-        size = f"{record['width']}x{record['height']} pixels"
-        box = f"x {record['x']}, y {row_of(record)}, {size}"
-        facts = f"{event_text(record)}, {record['area']} different"
-        lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
+        lines.append(f"  {region_text(records[number])}")
     if len(records) > SHOWN_REGIONS:
         lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
@@ -5618,21 +5620,13 @@ MARKS = {
 }
 
 
-def region_text(region: Record) -> str:
-    """What is to be told of a region of a record in its row."""
-    size = f"{region['width']} x {region['height']}"
-    place = f"{size} at {region['x']}, {row_of(region)}, {region['area']} pixels"
-    score = f"SSIM {region['ssim']:.3f}, strength {region['strength']:.2g}"
-    return f"{event_text(region)}, {place}, {score}"
-
-
 def entries_of(comparison: Comparison, record: Record) -> list[Record]:
     """What the page marks and lists: the regions, then the bands."""
     regions = zip(comparison.regions, record["regions"], strict=True)
-    found = [
-        (region.kind, region.strength, region[:4], region_text(told))
-        for region, told in regions
-    ]
+    found = []
+    for region, told in regions:
+        text = f"{region_text(told)}, strength {region.strength:.2g}"
+        found.append((region.kind, region.strength, region[:4], text))
     for band in comparison.bands:
         kind = "added" if band.kind == "inserted" else "removed"
         found.append((kind, 1, band[1:5], band_text(band)))

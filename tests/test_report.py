@@ -343,7 +343,8 @@ def test_a_row_shows_its_region_in_both_pictures(page: Page, folder: Path) -> No
     page.open(folder)
     region = page.record()["regions"][0]
     sign = image_diff.MARKS[region["kind"]].sign
-    text = f"1 {sign} {image_diff.region_text(region)}"
+    strength = f"strength {region['strength']:.2g}"
+    text = f"1 {sign} {image_diff.region_text(region)}, {strength}"
     assert page.text(".row").split() == text.split()
     before, after = (page.seen(f".row .crop:nth-of-type({n})") for n in (1, 2))
     assert (after[30:42, 60:70] > 250).all()
@@ -472,10 +473,10 @@ def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
 )
 def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
     place = {"x": 1, "y": 2, "second_y": 2, "width": 8, "height": 9}
-    measured = {"area": 49, "ssim": 0.1234, "strength": 0.456}
+    measured = {"area": 49, "ssim": 0.1234}
     region = {"moved": None, "colours": None, **place, **measured, **values}
-    rest = "8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46"
-    assert image_diff.region_text(region) == f"{text}, {rest}"
+    told = f"x 1, y 2, 8x9 pixels: {text}, 49 different, SSIM 0.123"
+    assert image_diff.region_text(region) == told
 
 
 # --- Head -----------------------------------------------------------------------------
