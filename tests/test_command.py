@@ -918,6 +918,17 @@ def test_a_bug_shows_a_traceback_and_has_status_2(
     assert "a bug" in captured.err.splitlines()[-1]
 
 
+def test_ctrl_c_ends_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_diff, "compare_files", interrupted)
+    assert main(["-f", "a.png", "-s", "b.png"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 NO_GL = "libGL.so.1: cannot open shared object file: No such file or directory"
 NO_CV2 = "No module named 'cv2'"
 INSTALL = f"{sys.executable} -m pip install -r {ROOT}/requirements.txt"
