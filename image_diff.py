@@ -12,10 +12,10 @@
 What stands above it reads and computes; what stands below it draws, shows, saves and
 prints. Where a change goes, beside the README's table of its kind:
 
-    an option            `Options` and `LIMITS` if it changes the result, with
-                         `add_comparing`; else `Command`, with `add_output`
+    an option            `Options` and `LIMITS` or `CHOICES` if it changes the result,
+                         with `add_comparing`; else `Command`, with `add_output`
     a picture format     `FORMATS`, and its decoder above
-    an alignment         `ALIGNMENTS` and `align`; one by features `register`, too
+    an alignment         `CHOICES` and `align`; one by features `register`, too
     the threshold        `find_threshold`
     words of the result  `verdict`, `events_sentence`, `explanations`; of a pair of
                          many `pair_facts`
@@ -77,17 +77,7 @@ from functools import cached_property, lru_cache, partial
 from itertools import chain, count, groupby, islice, pairwise, product, takewhile
 from operator import attrgetter, itemgetter
 from stat import S_ISREG
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    BinaryIO,
-    ClassVar,
-    NamedTuple,
-    NoReturn,
-    TextIO,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 # OpenCV reads both while it is imported. 2^28 pixels decode to 0.8 GB a picture.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
@@ -121,6 +111,7 @@ if TYPE_CHECKING:
         Sequence,
     )
     from concurrent.futures import Future, ProcessPoolExecutor
+    from typing import BinaryIO, ClassVar, NoReturn, TextIO, TypeVar
     from xml.etree.ElementTree import Element
 
     from numpy.typing import NDArray
@@ -155,12 +146,7 @@ class ImageDiffError(Exception):
 
 
 class Stopped(BaseException):
-    """A signal that ends the run; raised in the main thread."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the number of the signal."""
-        super().__init__(number)
-        self.number = number
+    """A signal that ends the run, with its number; raised in the main thread."""
 
 
 # Of these the workers leave it to the run what happens; Windows has no SIGHUP.
@@ -192,41 +178,40 @@ class Limit(NamedTuple):
 
 LIMITS = {
     "tolerance": Limit(float, 100, "a number of pixels"),
-    "threshold": Limit(float, 1, "an SSIM"),
+    "threshold": Limit(float, 1, "an SSIM (0.5 for 50 % or 128 of 255)"),
     "min_area": Limit(int, 2**28, "a whole number of pixels"),
     "merge": Limit(int, 2**20, "a whole number of pixels"),
     "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
+    "jobs": Limit(int, 1024, "a whole number of pairs", 1),
+    "top": Limit(int, 10**9, "a whole number of pictures", 1),
 }
-ALIGNMENTS = "auto", "none", "rows", "perspective", "elastic"
-LIGHTS = "auto", "ignore", "compare"
-NOISES = "auto", "compare"
+CHOICES: dict[str, tuple[object, ...]] = {
+    "gray": (True, False),
+    "light": ("auto", "ignore", "compare"),
+    "noise": ("auto", "compare"),
+    "align": ("auto", "none", "rows", "perspective", "elastic"),
+    "resize": (True, False),
+}
 
 
-def checked_number(name: str, value: object) -> int | float:
+def checked_number(name: str, value: Any) -> int | float:
     """An option as a plain number; ImageDiffError where it is out of its range."""
     kind, most, meaning, least = LIMITS[name]
-    remedy = f"give {meaning} from {least} to {most}"
-    fault = f"{name.replace('_', '-')} is {value!r}; {remedy}"
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or (kind is int and not isinstance(value, numbers.Integral)):
-        raise ImageDiffError(fault)
-    number = cast("float", value)
-    if least <= number <= most:
-        return kind(number)
-    if name == "threshold" and 1 < number <= 255:
-        fault += f": {number:g} of 255 is {number / 255:.3g}"
-    raise ImageDiffError(fault)
+    wanted = numbers.Integral if kind is int else numbers.Real
+    is_number = isinstance(value, wanted) and not isinstance(value, bool)
+    if is_number and least <= value <= most:
+        return kind(value)
+    fault = f"{name.replace('_', '-')} is {value!r}"
+    raise ImageDiffError(f"{fault}; give {meaning} from {least} to {most}")
 
 
-def checked_rectangle(rectangle: Sequence[int]) -> Rectangle:
-    """X, y, width and height as plain numbers; ImageDiffError where they are none."""
-    with contextlib.suppress(TypeError, ValueError):
-        x, y, width, height = (operator.index(number) for number in rectangle)
-        if width > 0 and height > 0:
-            return x, y, width, height
-    fault = f"{rectangle!r} is no part to ignore"
-    remedy = "give X, Y, WIDTH and HEIGHT in pixels, sides above 0"
-    raise ImageDiffError(f"{fault}; {remedy}")
+def checked_choice(name: str, value: object) -> object:
+    """An option as one of its CHOICES; ImageDiffError where it is none of them."""
+    known = CHOICES[name]
+    if value in known:
+        return known[known.index(value)]
+    fault = f"{name} is {value!r}"
+    raise ImageDiffError(f"{fault}; give one of {', '.join(map(str, known))}")
 
 
 PATHS = str, os.PathLike
@@ -235,10 +220,23 @@ NUMBERS = r"[-+\d., ]*|[^./\\]*,[^./\\]*"
 
 
 def checked_part(part: Any) -> Rectangle | str:
-    """What is left out: a rectangle, or the path of a mask; ImageDiffError else."""
-    if isinstance(part, PATHS) and not re.fullmatch(NUMBERS, os.fsdecode(part)):
-        return os.fsdecode(part)
-    return checked_rectangle(part)
+    """What is left out: a rectangle, also as text, or the path of a mask.
+
+    ImageDiffError for what is neither.
+    """
+    number, values = operator.index, part
+    if isinstance(part, PATHS):
+        text = os.fsdecode(part)
+        if not re.fullmatch(NUMBERS, text):
+            return text
+        number, values = int, text.split(",")
+    with contextlib.suppress(TypeError, ValueError):
+        x, y, width, height = map(number, values)
+        if width > 0 and height > 0:
+            return x, y, width, height
+    fault = f"{part!r} is no part to ignore"
+    remedy = "give X, Y, WIDTH and HEIGHT in pixels, sides above 0"
+    raise ImageDiffError(f"{fault}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -249,9 +247,9 @@ class Options:
     """
 
     gray: bool = False  # compare brightness alone, as the tutorial does
-    light: str = "auto"  # one of LIGHTS: whether another light is a difference
-    noise: str = "auto"  # one of NOISES: whether the pair's own noise is one
-    align: str = "auto"  # one of ALIGNMENTS: how the second is laid on the first
+    light: str = "auto"  # whether another light is a difference
+    noise: str = "auto"  # whether the pair's own noise is one
+    align: str = "auto"  # how the second is laid on the first
     resize: bool = False  # scale the second picture to the size of the first
     tolerance: float = 0  # pixels; what a shift of at most so many explains is the same
     threshold: float | None = None  # SSIM in [0, 1]; None: Otsu's, with a ceiling
@@ -263,26 +261,16 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made with."""
-        plain: dict[str, Any] = {
-            name: checked_number(name, getattr(self, name))
-            for name in LIMITS
-            if name != "threshold" or self.threshold is not None
-        }
         is_one = isinstance(self.ignore, PATHS) or not np.iterable(self.ignore)
         parts: Any = (self.ignore,) if is_one else self.ignore
-        plain["ignore"] = tuple(checked_part(part) for part in parts)
+        plain: dict[str, Any] = {"ignore": tuple(map(checked_part, parts))}
+        for name, value in vars(self).items():
+            if name in CHOICES:
+                plain[name] = checked_choice(name, value)
+            elif name in LIMITS and (name, value) != ("threshold", None):
+                plain[name] = checked_number(name, value)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
-        for name in ("gray", "resize"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                fault = f"{name} is {getattr(self, name)!r}; give True or False"
-                raise ImageDiffError(fault)
-        words = {"align": ALIGNMENTS, "light": LIGHTS, "noise": NOISES}
-        for name, known in words.items():
-            word = getattr(self, name)
-            if word not in known:
-                fault = f"{name} is {word!r}; give one of {', '.join(known)}"
-                raise ImageDiffError(fault)
         if self.resize and self.align not in ("auto", "none"):
             fault = f"resize and align {self.align} exclude each other"
             raise ImageDiffError(f"{fault}; leave one of them out")
@@ -4997,14 +4985,18 @@ def hatch(image: Image, ignored: Gray8) -> Image:
     return picture
 
 
-def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
-    """A copy with the bands that this picture has tinted, and those it lacks hatched.
+def with_bands(comparison: Comparison, title: str) -> Image:
+    """One picture, with its bands tinted and those it lacks hatched: (H, W, 3) BGR.
 
-    image: (H, W, 3) uint8 BGR; title: "Original" or "Modified".
+    title: "Original" or "Modified". Without bands and strips it may be the picture that
+    is compared itself.
     """
-    picture = image.copy()
-    lacking = np.zeros(image.shape[:2], np.uint8)
-    for band in bands:
+    first, second = clean_pictures(comparison)
+    picture = first if title == "Original" else second
+    if not comparison.of_one:
+        return picture
+    lacking = np.zeros(picture.shape[:2], np.uint8)
+    for band in comparison.of_one:
         part = band_of(band, picture)
         if is_lacking(band, title):
             band_of(band, lacking)[:] = 255
@@ -5012,18 +5004,6 @@ def draw_bands(image: Image, bands: Sequence[Band], title: str) -> Image:
             tint = np.full_like(part, TINTS[band.kind])
             part[:] = cv2.addWeighted(part, 0.75, tint, 0.25, 0)
     return hatch(picture, lacking)
-
-
-def with_bands(comparison: Comparison, title: str) -> Image:
-    """One picture of a comparison, its bands tinted or hatched: (H, W, 3) uint8 BGR.
-
-    title: "Original" or "Modified". It may be the picture that is compared itself.
-    """
-    first, second = clean_pictures(comparison)
-    picture = first if title == "Original" else second
-    if comparison.of_one:
-        return draw_bands(picture, comparison.of_one, title)
-    return picture
 
 
 def draw(comparison: Comparison, title: str, thickness: int | None = None) -> Image:
@@ -5143,19 +5123,7 @@ def region_records(comparison: Comparison) -> list[Record]:
     records = []
     for region in comparison.regions:
         y, second_y, height = in_pictures(comparison.lanes, region)
-        record = {
-            "x": region.x,
-            "y": y,
-            "width": region.width,
-            "height": height,
-            "second_y": second_y,
-            "area": region.area,
-            "ssim": region.ssim,
-            "kind": region.kind,
-            "strength": region.strength,
-            "moved": None,
-            "colours": list(region.colours) if region.colours else None,
-        }
+        record = region._asdict() | {"y": y, "height": height, "second_y": second_y}
         if region.moved:
             x, y, onward = region.moved
             rows = in_pictures(comparison.lanes, region._replace(x=x, y=y))
@@ -5229,10 +5197,16 @@ def event_text(region: Record) -> str:
     return f"{kind} from {colours[0]} to {colours[1]}" if colours else str(kind)
 
 
-def row_of(region: Record) -> str:
-    """The top of a region of a record, in either picture where rows were aligned."""
+def region_text(region: Record) -> str:
+    """Where a region of a record is, and what happened there, in words.
+
+    Where rows were aligned its top is told in either picture.
+    """
     y, second_y = region["y"], region["second_y"]
-    return f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+    row = f"{y}" if y == second_y else f"{y} ({second_y} in the second)"
+    box = f"x {region['x']}, y {row}, {region['width']}x{region['height']} pixels"
+    facts = f"{event_text(region)}, {region['area']} different"
+    return f"{box}: {facts}, SSIM {region['ssim']:.3f}"
 
 
 FEW = 8  # regions and bands whose places are told in the sentence
@@ -5369,14 +5343,6 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
 
 
-def light_text(light: Light) -> str:
-    """How the second picture is lit otherwise, in words."""
-    if light.offset:
-        return f"{light.offset:+} of 255 throughout"
-    least, most = light.gain
-    return f"light x{least:.2f} to x{most:.2f}"
-
-
 def explanations(comparison: Comparison) -> Iterator[str]:
     """How the pictures were laid on one another, and what was not counted; in lines."""
     yield from layout_text(comparison)
@@ -5387,10 +5353,13 @@ def explanations(comparison: Comparison) -> Iterator[str]:
         ]
         yield f"{registration(comparison.alignment)}, transform {'; '.join(rows)}"
     explained = []
+    light = comparison.light
     if comparison.noise:
         explained.append(f"noise of sigma {comparison.noise:.2g} of 255")
-    if comparison.light:
-        explained.append(light_text(comparison.light))
+    if light and light.offset:
+        explained.append(f"{light.offset:+} of 255 throughout")
+    elif light:
+        explained.append("light x{:.2f} to x{:.2f}".format(*light.gain))
     if explained:
         yield f"not counted: {' and '.join(explained)}"
 
@@ -5398,22 +5367,19 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 def as_text(comparison: Comparison) -> str:
     """The result as lines of text.
 
-    They are the score, the verdict, what happened, the largest regions in their order
-    on the picture, the explanations, and the threshold.
+    They are the score, the verdict, what happened where there is more than one region,
+    the largest regions in their order on the picture, the explanations, and the
+    threshold.
     """
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
     records = region_records(comparison)
-    if comparison.status == "different":
+    if len(records) > 1 or comparison.bands:
         lines.append(events_sentence(records, comparison.bands))
     by_area = sorted(
         range(len(records)), key=lambda i: records[i]["area"], reverse=True
     )
     for number in sorted(by_area[:SHOWN_REGIONS]):
-        record = records[number]
-        size = f"{record['width']}x{record['height']} pixels"
-        box = f"x {record['x']}, y {row_of(record)}, {size}"
-        facts = f"{event_text(record)}, {record['area']} different"
-        lines.append(f"  {box}: {facts}, SSIM {record['ssim']:.3f}")
+        lines.append(f"  {region_text(records[number])}")
     if len(records) > SHOWN_REGIONS:
         lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
     lines.extend(explanations(comparison))
@@ -5574,14 +5540,19 @@ def command_of(comparison: Comparison) -> str:
     return as_name(shlex.join(["python", "image_diff.py", *paths, *words]))
 
 
-def outline(box: Band) -> str:
-    """A rectangle of the canvas as the path of an SVG."""
-    return f"M{box.x} {box.y}h{box.width}v{box.height}h{-box.width}z"
-
-
 def arrow(region: Region) -> str:
-    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    """Where the thing of a region went, as the path of an SVG: seen at every scale.
+
+    It leads from box to box, whose halos would cut it, or where they overlap from
+    middle to middle.
+    """
     start, end = (complex(*point) for point in way_of(region))
+    way = end - start
+    across = region.width / max(1, 2 * abs(way.real))
+    down = region.height / max(1, 2 * abs(way.imag))
+    inside = min(across, down)
+    if inside < 0.5:
+        start, end = start + inside * way, end - inside * way
     left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
     points = start, end, left, end, right
     return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)
@@ -5602,10 +5573,13 @@ def ignored_outlines(ignored: Gray8 | None) -> str:
 
 def svg_paths(comparison: Comparison) -> Record:
     """What the pages tint and stripe over each picture, as paths of an SVG."""
-    removed, inserted = (
-        "".join(outline(band) for band in comparison.of_one if band.kind == kind)
-        for kind in ("removed", "inserted")
-    )
+    removed = inserted = ""
+    for band in comparison.of_one:
+        path = f"M{band.x} {band.y}h{band.width}v{band.height}h{-band.width}z"
+        if band.kind == "removed":
+            removed += path
+        else:
+            inserted += path
     ignored = ignored_outlines(comparison.ignored)
     ways = [
         arrow(region)
@@ -5640,13 +5614,9 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     if record["likeness"] is not None:
         meaning = [record["relation"]] if record["relation"] else []
         facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
-    facts.extend([line] for line in layout_text(comparison))
-    if comparison.alignment and comparison.alignment.transform:
-        facts.append([registration(comparison.alignment)])
-    if comparison.noise is not None:
-        facts.append(["noise not counted", f"sigma {comparison.noise:.2g} of 255"])
-    if comparison.light:
-        facts.append(["light not counted", light_text(comparison.light)])
+    for line in explanations(comparison):
+        told, _, transform = line.partition(", transform ")
+        facts.append([told, "", transform])
     words = option_words(comparison.options)
     if words:
         facts.append(["options", as_name(" ".join(words))])
@@ -5681,21 +5651,13 @@ MARKS = {
 }
 
 
-def region_text(region: Record) -> str:
-    """What is to be told of a region of a record in its row."""
-    size = f"{region['width']} x {region['height']}"
-    facts = [event_text(region), f"{size} at {region['x']}, {row_of(region)}"]
-    facts += [f"{region['area']} pixels", f"SSIM {region['ssim']:.3f}"]
-    return ", ".join([*facts, f"strength {region['strength']:.2g}"])
-
-
 def entries_of(comparison: Comparison, record: Record) -> list[Record]:
     """What the page marks and lists: the regions, then the bands."""
     regions = zip(comparison.regions, record["regions"], strict=True)
-    found = [
-        (region.kind, region.strength, region[:4], region_text(told))
-        for region, told in regions
-    ]
+    found = []
+    for region, told in regions:
+        text = f"{region_text(told)}, strength {region.strength:.2g}"
+        found.append((region.kind, region.strength, region[:4], text))
     for band in comparison.bands:
         kind = "added" if band.kind == "inserted" else "removed"
         found.append((kind, 1, band[1:5], band_text(band)))
@@ -6363,14 +6325,10 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
     masks, _ = masks_and_rectangles(comparison.options)
     inputs += [os.stat(mask) for mask in masks if os.path.exists(mask)]
     for target in filter(os.path.exists, targets):
-        fault = ""
-        if os.path.isdir(target):
-            fault = "is a folder"
-        elif any(os.path.samestat(os.stat(target), stat) for stat in inputs):
-            fault = "is an input"
-        if fault:
-            remedy = "name another folder for the output"
-            raise ImageDiffError(f"{target} {fault}; {remedy}")
+        is_input = any(os.path.samestat(os.stat(target), stat) for stat in inputs)
+        if is_input or os.path.isdir(target):
+            fault = f"{target} is {'an input' if is_input else 'a folder'}"
+            raise ImageDiffError(f"{fault}; name another folder for the output")
 
 
 def write_files(comparison: Comparison, folder: str, known: Record) -> Record:
@@ -6427,13 +6385,7 @@ HINTS = {  # in the titles: one that held all would be cut off in a narrow windo
     "Diff": "s save, h keys",
     "Thresh": "other keys close",
 }
-FONT_FOLDERS = (
-    "/usr/share/fonts/dejavu",
-    "/usr/share/fonts/truetype/dejavu",
-    "/usr/share/fonts/TTF",
-    "/usr/share/fonts/dejavu-sans-fonts",
-    "/usr/share/fonts/truetype/liberation",
-)
+FONTS = "/usr/share/fonts/**/DejaVuSans.ttf", "/usr/share/fonts/**/LiberationSans-*.ttf"
 
 
 class Layout(NamedTuple):
@@ -6460,9 +6412,11 @@ class Sliders(NamedTuple):
 
 def prepare_qt() -> None:
     """Set what Qt reads of the environment when it opens its first window."""
+    from glob import iglob
+
     # The wheel has no font for the sliders.
-    folders = [folder for folder in FONT_FOLDERS if os.path.isdir(folder)]
-    os.environ["QT_QPA_FONTDIR"] = folders[0] if folders else ""
+    fonts = chain.from_iterable(iglob(pattern, recursive=True) for pattern in FONTS)
+    os.environ["QT_QPA_FONTDIR"] = os.path.dirname(next(fonts, ""))
     os.environ["QT_QPA_PLATFORM"] = "xcb"  # it has no other plugin: Qt would abort
     os.environ["QT_LOGGING_RULES"] = "*.warning=false"
     # One factor alone scales the screen, that which `screen_size` knows.
@@ -6562,21 +6516,24 @@ def wait_for_manager() -> None:
         cv2.waitKeyEx(10)
 
 
-def open_windows(comparison: Comparison, layout: Layout) -> Sliders:
-    """Open the four windows, with the sliders, and give where these stand."""
+def sliders_of(comparison: Comparison) -> Sliders:
+    """Where the sliders stand for what was chosen by no slider."""
+    return Sliders(round(1000 * comparison.threshold), comparison.options.min_area)
+
+
+def open_windows(comparison: Comparison, layout: Layout) -> None:
+    """Open the four windows, with the sliders."""
     # Qt brings zoom with the wheel, panning and the pixels' values.
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
     for title in TITLES:
         cv2.namedWindow(title, shape)
-    threshold = round(1000 * comparison.threshold)
-    min_area = comparison.options.min_area
+    threshold, min_area = sliders_of(comparison)
     largest = max(500, min_area, comparison.mask.size // 1000)
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
     wait_for_manager()
     place_windows(layout, TITLES)
-    return Sliders(threshold, min_area)
 
 
 def opened_windows() -> set[str]:
@@ -6681,25 +6638,22 @@ def read_sliders(opened: Collection[str], before: Sliders) -> Sliders:
     return Sliders(threshold, min_area)
 
 
-def recompute(comparison: Comparison, begun: Sliders, chosen: Sliders) -> Comparison:
+def recompute(first: Comparison, chosen: Sliders) -> Comparison:
     """The comparison as at first, but for what the sliders that were moved choose."""
-    threshold = comparison.options.threshold
-    if chosen.threshold != begun.threshold:
+    threshold = first.options.threshold
+    if chosen.threshold != sliders_of(first).threshold:
         threshold = chosen.threshold / 1000
-    return with_threshold(comparison, threshold, chosen.min_area)
+    return with_threshold(first, threshold, chosen.min_area)
 
 
 def watch_windows(
-    first: Comparison,
-    begun: Sliders,
-    layout: Layout,
-    keep: Callable[[Comparison], None],
+    first: Comparison, layout: Layout, keep: Callable[[Comparison], None]
 ) -> Comparison:
     """Follow keys and sliders until the windows are to be closed, or all are.
 
     Gives the comparison as it was chosen last.
     """
-    comparison, sliders, look = first, begun, Look(layout.scale)
+    comparison, sliders, look = first, sliders_of(first), Look(layout.scale)
     phases = None, *clean_pictures(comparison)
     opened = set(TITLES)
     blinking = False
@@ -6721,7 +6675,7 @@ def watch_windows(
         chosen = read_sliders(opened, sliders)
         if chosen != sliders:
             sliders = chosen
-            comparison = recompute(first, begun, sliders)
+            comparison = recompute(first, sliders)
             look = look._replace(number=min(look.number, len(comparison.regions)))
         if key == "s":
             keep(comparison)
@@ -6748,11 +6702,10 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
     prepare_qt()
     layout = lay_out(width, height, screen_size())
     try:
-        sliders = open_windows(comparison, layout)
-        chosen = watch_windows(comparison, sliders, layout, keep)
+        open_windows(comparison, layout)
+        return watch_windows(comparison, layout, keep).options
     finally:
         cv2.destroyAllWindows()
-    return chosen.options
 
 
 # --- Pairs ----------------------------------------------------------------------------
@@ -8418,10 +8371,8 @@ def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
 def find_all(command: Command) -> list[Pair]:
     """All the pairs. Raises ImageDiffError where there is none."""
     first, second = command.first, command.second
-    paths = [first, second]
-    if command.output is not None:
-        paths.append(command.output)
-    skip = [os.path.realpath(path) for path in paths]
+    paths = first, second, command.output
+    skip = [os.path.realpath(path) for path in paths if path is not None]
     which = f"{first} and {second} hold"
     if is_ranking(first, second):
         which = f"{second} holds"
@@ -8547,16 +8498,16 @@ def status_of_many(
 SILENCE = 1.0  # seconds without a word that a person at a terminal is left in
 
 
-def tell_beside_decoders(text: str) -> None:
-    """`tell`, once no decoder is heard: what stderr gets meanwhile is taken for its."""
-    with DECODING:
-        tell(text)
-
-
 @contextlib.contextmanager
 def told_if_slow(text: str) -> Iterator[None]:
     """Tell on a terminal what is under way, if it takes long."""
-    timer = threading.Timer(SILENCE, tell_beside_decoders, [text])
+
+    def tell_unheard() -> None:
+        """Tell, once no decoder is heard: what stderr gets is taken for its words."""
+        with DECODING:
+            tell(text)
+
+    timer = threading.Timer(SILENCE, tell_unheard)
     timer.daemon = True
     if is_terminal(sys.stderr):
         timer.start()
@@ -8692,12 +8643,8 @@ def run_many(command: Command, options: Options) -> ExitStatus:
 def free_folder(second: str) -> str:
     """A folder beside the second picture that is not there yet."""
     stem = f"{os.path.splitext(second)[0]}_diff"
-    folder = stem
-    for number in count(2):
-        if not os.path.lexists(folder):
-            break
-        folder = f"{stem}{number}"
-    return folder
+    names = chain([stem], (f"{stem}{number}" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def show_result(comparison: Comparison, command: Command) -> None:
@@ -8755,21 +8702,18 @@ def check_command(command: Command, many: bool) -> None:
     for option in ("output", "scheduler", "junit", "model"):
         if getattr(command, option) == "":
             raise UsageError(f"--{option} takes a name that is not empty")
-    for option in ("top", "inside", "learn", "model"):
-        ranking = is_ranking(command.first, command.second)
-        if getattr(command, option) and not ranking:
-            fault = f"--{option} is for ranking, which takes a picture and a folder"
-            raise UsageError(f"{fault}; leave it out")
-    if many and command.window:
-        fault = "--window is for two pictures; leave it out for folders and documents"
-        raise UsageError(fault)
-    if many and command.jobs and command.scheduler:
-        fault = "--jobs is for this machine; with --scheduler the workers decide"
-        raise UsageError(fault)
-    for option in ("scheduler", "jobs", "junit"):
-        if not many and getattr(command, option):
-            fault = f"--{option} is for folders and documents"
-            raise UsageError(f"{fault}; leave it out for two pictures")
+    misplaced: dict[str, str] = {}
+    if not is_ranking(command.first, command.second):
+        which = "ranking, which takes a picture and a folder"
+        misplaced |= dict.fromkeys(("top", "inside", "learn", "model"), which)
+    if many:
+        misplaced["window"] = "two pictures"
+    else:
+        which = "folders and documents"
+        misplaced |= dict.fromkeys(("scheduler", "jobs", "junit"), which)
+    for option, which in misplaced.items():
+        if getattr(command, option):
+            raise UsageError(f"--{option} is for {which}; leave it out")
 
 
 # What no file is called, and why.
@@ -8810,40 +8754,12 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def parse_number(text: str) -> int | float:
-    """An argparse type: a number. Its range is checked by `Options`."""
+def parse_number(text: str) -> int | float | str:
+    """An argparse type: a number; what is none stays, for `checked_number` to tell."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a number")
-
-
-def parse_threshold(text: str) -> int | float:
-    """An argparse type: an SSIM."""
-    with contextlib.suppress(ValueError):
-        share = float(text.removesuffix("%")) / 100
-        if text.endswith("%") and 0 <= share <= 1:
-            fault = f"{text} is not a number; write {text} as {share:g}"
-            raise argparse.ArgumentTypeError(fault)
-    return parse_number(text)
-
-
-def parse_count(text: str, most: int) -> int:
-    """An argparse type: a count of something."""
-    with contextlib.suppress(ValueError):
-        if 1 <= int(text) <= most:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to {most}")
-
-
-def parse_ignored(text: str) -> Rectangle | str:
-    """An argparse type: X,Y,WIDTH,HEIGHT in pixels, or the path of a mask."""
-    if not re.fullmatch(NUMBERS, text):
-        return text
-    with contextlib.suppress(ValueError, ImageDiffError):
-        return checked_rectangle([int(part) for part in text.split(",")])
-    fault = f"{text} is not X,Y,WIDTH,HEIGHT with sides above 0"
-    raise argparse.ArgumentTypeError(fault)
+    return text
 
 
 EPILOG = """\
@@ -8874,24 +8790,23 @@ def add_comparing(parser: Parser) -> None:
     add = parser.add_argument_group("what counts").add_argument
     add("--gray", action="store_true", help="compare brightness alone, as the tutorial")
     text = "whether another light is a difference [%(default)s]"
-    add("--light", metavar=f"{{{','.join(LIGHTS)}}}", help=text)
+    add("--light", choices=CHOICES["light"], help=text)
     text = "whether the noise that most pixels share is a difference [%(default)s]"
-    add("--noise", metavar=f"{{{','.join(NOISES)}}}", help=text)
+    add("--noise", choices=CHOICES["noise"], help=text)
     text = "ignore what a shift of up to PX pixels explains [%(default)g]"
     add("--tolerance", metavar="PX", type=parse_number, help=text)
     text = "SSIM in [0, 1] at or below which a pixel differs [Otsu's, up to 0.65]"
-    add("--threshold", metavar="S", type=parse_threshold, help=text)
+    add("--threshold", metavar="S", type=parse_number, help=text)
     text = "smallest region kept, in different pixels [%(default)s]"
     add("--min-area", metavar="PX", type=parse_number, help=text)
     text = "join regions that are at most PX apart [%(default)s]"
     add("--merge", metavar="PX", type=parse_number, help=text)
     text = "leave out a rectangle, or what is white in MASK.png; repeatable"
-    shape = "X,Y,WIDTH,HEIGHT|MASK"
-    add("--ignore", metavar=shape, type=parse_ignored, action="append", help=text)
+    add("--ignore", metavar="X,Y,WIDTH,HEIGHT|MASK", action="append", help=text)
 
     add = parser.add_argument_group("alignment").add_argument
     text = "lay the second picture over the first before comparing [%(default)s]"
-    add("--align", metavar=f"{{{','.join(ALIGNMENTS)}}}", help=text)
+    add("--align", choices=CHOICES["align"], help=text)
     text = "scale the second picture to the first one's size"
     add("--resize", action="store_true", help=text)
 
@@ -8907,17 +8822,18 @@ def add_output(parser: Parser) -> None:
     text = "exit with 1 when the pictures differ, as git diff does"
     add("--exit-code", action="store_true", help=text)
 
-    add = parser.add_argument_group("many pictures").add_argument
+    many = parser.add_argument_group("many pictures")
+    add = many.add_mutually_exclusive_group().add_argument
     text = "pairs compared at once [one a core]"
-    add("--jobs", metavar="N", type=partial(parse_count, most=1024), help=text)
+    add("--jobs", metavar="N", type=parse_number, help=text)
     text = "compare on a Dask cluster in place of this machine: tcp://HOST:8786"
     add("--scheduler", metavar="ADDRESS", help=text)
     text = "write the results as JUnit XML, which CI systems show"
-    add("--junit", metavar="FILE", help=text)
+    many.add_argument("--junit", metavar="FILE", help=text)
 
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
-    add("--top", metavar="K", type=partial(parse_count, most=10**9), help=text)
+    add("--top", metavar="K", type=parse_number, help=text)
     text = "look for one picture inside of the other, too: 14 times the work"
     add("--inside", action="store_true", help=text)
     text = f"learn from the folder, of {FEWEST} pictures or more, what tells them apart"
@@ -8975,19 +8891,19 @@ def two_inputs(
 
     Raises UsageError where that makes more or less than two.
     """
-    left = [*words]
-    if "" in (first, second, *left):
+    inputs = [*words]
+    if first is not None:
+        inputs.insert(0, first)
+    if second is not None:
+        inputs.insert(1, second)
+    if "" in inputs:
         raise UsageError("an input is an empty name; give two pictures or folders")
-    if first is None and left:
-        first = left.pop(0)
-    if second is None and left:
-        second = left.pop(0)
-    if first is None or second is None:
+    if len(inputs) < 2:
         raise UsageError("two pictures or folders are needed, A and B")
-    if left:
-        fault = f"{left[0]} is one too many"
+    if len(inputs) > 2:
+        fault = f"{inputs[2]} is one too many"
         raise UsageError(f"{fault}; two pictures or two folders are compared")
-    return first, second
+    return inputs[0], inputs[1]
 
 
 def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
@@ -9004,6 +8920,9 @@ def parse(argv: Sequence[str] | None) -> tuple[Command, Options]:
     rest = {name: arguments[name] for name in Command._fields[2:]}
     try:
         options = Options(**chosen)
+        for name in ("jobs", "top"):
+            if rest[name] is not None:
+                checked_number(name, rest[name])
     except ImageDiffError as problem:
         raise UsageError(str(problem)) from problem
     return Command(first, second, **rest), options
@@ -9038,7 +8957,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit:  # of --help and --version
         return ExitStatus.COMPARED
     except Stopped as stop:
-        return ExitStatus(128 + stop.number)
+        (number,) = stop.args
+        return ExitStatus(128 + number)
     except KeyboardInterrupt:  # in a program whose handler of it was not ours
         return ExitStatus.INTERRUPTED
     except Exception as problem:

@@ -825,22 +825,19 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", "first", "-s", "second", "--jobs", "2", *CLUSTER],
-        "--jobs is for this machine; with --scheduler the workers decide; see --help",
+        "argument --scheduler: not allowed with argument --jobs; see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--window"],
-        "--window is for two pictures; leave it out for folders and documents; "
-        "see --help",
+        "--window is for two pictures; leave it out; see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--jobs", "2"],
-        "--jobs is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--jobs is for folders and documents; leave it out; see --help",
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, "--junit", "junit.xml"],
-        "--junit is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--junit is for folders and documents; leave it out; see --help",
     ),
     (
         ["-f", "first", "-s", "second", "--junit", "empty"],
@@ -859,8 +856,7 @@ REFUSALS = [  # the options, paths being of the tree, and what the message begin
     ),
     (
         ["-f", PICTURE, "-s", PICTURE, *CLUSTER],
-        "--scheduler is for folders and documents; leave it out for two pictures; "
-        "see --help",
+        "--scheduler is for folders and documents; leave it out; see --help",
     ),
 ]
 
@@ -892,12 +888,13 @@ def test_a_current_folder_that_is_gone(
     assert refusal(capsys, *folders(tree), "-o", "out") == message
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "x"])
+@pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "'x'"])
 def test_a_number_of_jobs_that_is_none(
     tree: Path, capsys: pytest.CaptureFixture[str], jobs: str
 ) -> None:
-    fault = f"argument --jobs: {jobs} is not a whole number from 1 to 1024"
-    assert refusal(capsys, *folders(tree), f"--jobs={jobs}") == f"{fault}; see --help"
+    fault = f"jobs is {jobs}; give a whole number of pairs from 1 to 1024"
+    words = *folders(tree), "--jobs", jobs.strip("'")
+    assert refusal(capsys, *words) == f"{fault}; see --help"
 
 
 def test_a_cluster_without_the_package_tells_how_to_install_it(

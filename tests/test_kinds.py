@@ -378,10 +378,6 @@ def test_text_and_json_tell_it(
 def test_the_sentence_counts_where_there_are_many() -> None:
     comparison = compare_images(*pair_of("recoloured", plain))
     record = image_diff.region_records(comparison)[0]
-    assert (
-        image_diff.events_sentence([record], [])
-        == "1 region: recoloured at 42, 42 (37x37)"
-    )
     added = record | {"kind": "added"}
     came = record | {"kind": "moved", "moved": {"x": 0, "y": 0, "picture": "first"}}
     assert image_diff.events_sentence([record] * 5 + [added] * 3 + [came], []) == (

@@ -224,7 +224,6 @@ def test_every_path_is_opened_once(
     monkeypatch.setattr(io, "FileIO", counted(io.FileIO))
     monkeypatch.setattr(os, "open", counted(os.open))
     monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
-    monkeypatch.setattr(cv2, "imcount", counted(cv2.imcount))
     with contextlib.suppress(ImageDiffError):
         image_diff.compare_files(*paths)
     assert [opened[str(path)] for path in paths] == [1, 1]
@@ -278,16 +277,6 @@ def test_any_name_is_read_alike(tmp_path: Path, name: str, kind: str) -> None:
     expected = read_image(stored(tmp_path, kind, sample.data))
     assert np.array_equal(picture.pixels, expected.pixels)
     assert picture.pages == sample.pages
-
-
-@pytest.mark.parametrize(
-    "name", ["colour8.png", "baseline.jpg", "colour.bmp", "text.ppm"]
-)
-def test_pages_cost_nothing_where_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.delattr(cv2, "imcount")
-    assert read_image(stored(tmp_path, name, SAMPLES[name].data)).pages == 1
 
 
 def test_which_file_may_be_copied(tmp_path: Path) -> None:

@@ -487,7 +487,7 @@ REFUSED = [
     ("logo.png all --model=", "--model takes a name that is not empty; see --help"),
     (
         "logo.png all --top 0",
-        "argument --top: 0 is not a whole number from 1 to 1000000000; see --help",
+        "top is 0; give a whole number of pictures from 1 to 1000000000; see --help",
     ),
 ]
 

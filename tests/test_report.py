@@ -14,7 +14,7 @@ from selenium.webdriver import Keys
 
 import image_diff
 from chromium import DESKTOP, MISSING, PHONE, Page, Picture
-from image_diff import Light
+from image_diff import Light, Move, Region
 from test_image_diff import PAIRS, random_picture
 
 VIEWS = tuple(image_diff.VIEWS)
@@ -343,7 +343,8 @@ def test_a_row_shows_its_region_in_both_pictures(page: Page, folder: Path) -> No
     page.open(folder)
     region = page.record()["regions"][0]
     sign = image_diff.MARKS[region["kind"]].sign
-    text = f"1 {sign} {image_diff.region_text(region)}"
+    strength = f"strength {region['strength']:.2g}"
+    text = f"1 {sign} {image_diff.region_text(region)}, {strength}"
     assert page.text(".row").split() == text.split()
     before, after = (page.seen(f".row .crop:nth-of-type({n})") for n in (1, 2))
     assert (after[30:42, 60:70] > 250).all()
@@ -434,6 +435,12 @@ def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> No
     assert (page.seen(".one .sheet")[140:160, 170:190] == 200).all()
 
 
+@pytest.mark.parametrize(("x", "path"), [(100, "M10 5L100 5L"), (6, "M5 5L11 5L")])
+def test_an_arrow_ends_at_boxes_that_are_apart(x: int, path: str) -> None:
+    region = Region(0, 0, 10, 10, 36, 0.5, moved=Move(x, 0, onward=True))
+    assert image_diff.arrow(region).startswith(path)
+
+
 @pytest.mark.slow
 @in_browser
 def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
@@ -466,10 +473,10 @@ def test_two_thousand_regions_still_respond(page: Page, tmp_path: Path) -> None:
 )
 def test_what_is_told_of_a_region(values: dict[str, Any], text: str) -> None:
     place = {"x": 1, "y": 2, "second_y": 2, "width": 8, "height": 9}
-    measured = {"area": 49, "ssim": 0.1234, "strength": 0.456}
+    measured = {"area": 49, "ssim": 0.1234}
     region = {"moved": None, "colours": None, **place, **measured, **values}
-    rest = "8 x 9 at 1, 2, 49 pixels, SSIM 0.123, strength 0.46"
-    assert image_diff.region_text(region) == f"{text}, {rest}"
+    told = f"x 1, y 2, 8x9 pixels: {text}, 49 different, SSIM 0.123"
+    assert image_diff.region_text(region) == told
 
 
 # --- Head -----------------------------------------------------------------------------
@@ -513,14 +520,14 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
 @pytest.mark.parametrize(
     ("values", "fact"),
     [
-        ({"noise": 1.234}, ["noise not counted", "sigma 1.2 of 255"]),
+        ({"noise": 1.234}, ["not counted: noise of sigma 1.2 of 255", "", ""]),
         (
             {"light": Light(True, (0.912, 1.1), 0)},
-            ["light not counted", "light x0.91 to x1.10"],
+            ["not counted: light x0.91 to x1.10", "", ""],
         ),
         (
             {"light": Light(False, (1.0, 1.0), -8)},
-            ["light not counted", "-8 of 255 throughout"],
+            ["not counted: -8 of 255 throughout", "", ""],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
     ],

@@ -5,7 +5,6 @@ import inspect
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -101,26 +100,6 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert result.stdout.startswith("SSIM: 0.96") or ">&-" in closed.split("2")[0]
     assert set(contents(tmp_path / "out")) == FILES
     assert shell(f"$run -f none {closed}").returncode == 2
-
-
-def test_a_file_that_grows_too_large_leaves_what_was_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*PAIR, "-o", str(tmp_path)]) == 0
-    before = contents(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
-        assert main([*PAIR, "--threshold", "0.1", "-o", str(tmp_path)]) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
-    assert capsys.readouterr().err == (
-        f"error: cannot write to {tmp_path}: File too large; "
-        "free or name another folder\n"
-    )
-    assert contents(tmp_path) == before
 
 
 def test_a_folder_that_is_removed_in_the_middle(
