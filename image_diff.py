@@ -4526,46 +4526,50 @@ def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]
     )
     matches = []
     for thing in gone:
-        sought = (
-            come
-            if kinds[thing.number] == "removed"
-            else [other for other in come if kinds[other.number] == "added"]
-        )
-        likeness = [float(other.form @ thing.form) for other in sought]
+        is_sure = kinds[thing.number] == "removed"
+        others = [o for o in come if is_sure or kinds[o.number] == "added"]
+        likeness = [float(other.form @ thing.form) for other in others]
         for i in np.argsort(likeness)[::-1][:LIKELIEST]:
-            small, large = sorted((thing, sought[i]), key=attrgetter("area"))
+            small, large = sorted((thing, others[i]), key=attrgetter("area"))
             if is_found(small, large):
                 matches.append((small, large))
     return matches
 
 
-def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
-    """The regions with what moved, in one piece or in several that make it up.
+def where_moved(matches: Sequence[Match]) -> dict[int, Thing | None]:
+    """For the number of each region that is matched, what it moved to or came from.
 
-    All others of the matches are "changed": a part of what moved, or one of two that
-    are alike, has neither been added nor removed for certain.
+    That is what it was found in, or the largest of the pieces that make it up. None
+    where that is in doubt: a part of what moved, or one of two that are alike.
     """
-    told = list(regions)
-
-    def tell_move(thing: Thing, other: Thing) -> None:
-        """That a thing moved to the place of another one, or came from there."""
-        partner = regions[other.number]
-        move = Move(partner.x, partner.y, onward=thing.in_first)
-        told[thing.number] = told[thing.number]._replace(kind="moved", moved=move)
-
-    for thing in chain.from_iterable(matches):
-        told[thing.number] = told[thing.number]._replace(kind="changed")
     found = Counter(small.number for small, _ in matches)
+    partners: dict[int, Thing | None] = {
+        thing.number: None for match in matches for thing in match
+    }
     matches = sorted(matches, key=lambda match: match[1].number)
-    for _, group in groupby(matches, key=lambda match: match[1].number):
+    for number, group in groupby(matches, key=lambda match: match[1].number):
         pieces, (large, *_) = zip(*group, strict=True)
         area = sum(piece.area for piece in pieces)
         is_made_up = MADE_UP * large.area <= area <= large.area / MADE_UP
-        is_only = not found[large.number] and all(found[p.number] == 1 for p in pieces)
-        if is_made_up and is_only:
-            tell_move(large, max(pieces, key=attrgetter("area")))
-            for piece in pieces:
-                tell_move(piece, large)
+        is_only = all(found[piece.number] == 1 for piece in pieces)
+        if is_made_up and is_only and not found[number]:
+            partners[number] = max(pieces, key=attrgetter("area"))
+            partners |= {piece.number: large for piece in pieces}
+    return partners
+
+
+def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
+    """The regions with what moved; where that is in doubt they are "changed".
+
+    A part of what moved has neither been added nor removed for certain.
+    """
+    told = list(regions)
+    for number, partner in where_moved(matches).items():
+        kind, move = "changed", None
+        if partner:
+            there = regions[partner.number]
+            kind, move = "moved", Move(there.x, there.y, not partner.in_first)
+        told[number] = told[number]._replace(kind=kind, moved=move)
     return told
 
 
