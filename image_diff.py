@@ -4499,9 +4499,10 @@ def is_found(thing: Thing, other: Thing) -> bool:
     right = max(0, width - other.field.shape[1])
     field = cv2.copyMakeBorder(other.field, 0, below, 0, right, cv2.BORDER_REPLICATE)
     errors = cv2.matchTemplate(field, thing.pixels, cv2.TM_SQDIFF, mask=thing.weight)
-    places = errors < UNLIKE * (thing.weight**4).sum()
+    places = errors < UNLIKE * float((thing.weight**4).sum())
     _, _, across, down = cv2.boundingRect(places.view(np.uint8))
-    return 0 < across <= 1 + APART * width and down <= 1 + APART * height
+    is_one_place = across <= APART * width + 1 and down <= APART * height + 1
+    return bool(across and is_one_place)
 
 
 Match = tuple[Thing, Thing]  # the smaller one is found in the larger one
