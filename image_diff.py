@@ -4488,21 +4488,21 @@ def thing_in(number: int, patch: Patch, in_first: bool) -> Thing:
 
 
 def is_found(thing: Thing, other: Thing) -> bool:
-    """Whether a thing is found in another one, in one place.
+    """Whether a thing is found in another one: in one place of it, or as large as it.
 
     There the squared distance to its pixels, as a share of that to ground, is small.
     What changed most counts most, as outlines are half ground. What is found in many
     places is no evidence: a plain thing in any larger one.
     """
-    height, width = thing.weight.shape
-    below = max(0, height - other.field.shape[0])
-    right = max(0, width - other.field.shape[1])
+    sides, others = np.array(thing.weight.shape), np.array(other.weight.shape)
+    below, right = (int(side) for side in np.maximum(0, sides - other.field.shape[:2]))
     field = cv2.copyMakeBorder(other.field, 0, below, 0, right, cv2.BORDER_REPLICATE)
     errors = cv2.matchTemplate(field, thing.pixels, cv2.TM_SQDIFF, mask=thing.weight)
     places = errors < UNLIKE * float((thing.weight**4).sum())
     _, _, across, down = cv2.boundingRect(places.view(np.uint8))
-    is_one_place = across <= APART * width + 1 and down <= APART * height + 1
-    return bool(across and is_one_place)
+    is_in_one_place = ((down, across) <= APART * sides + 1).all()
+    is_as_large = (abs(sides - others) <= UNLIKE * np.maximum(sides, others)).all()
+    return bool(across and (is_in_one_place or is_as_large))
 
 
 Match = tuple[Thing, Thing]  # the smaller one is found in the larger one
