@@ -4341,7 +4341,9 @@ NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
 ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
 AS_VARIED = 4.0  # times the variance of ground: two standard deviations
 EVEN = 0.1  # of its square: by so much a change varies that is one and the same
-IS_THE_SAME = 0.9  # share of a change that another place explains if a thing is there
+UNLIKE = 0.1  # of its distance to ground: less far from a thing is the thing
+APART = 0.3  # of its size: what is found further apart is found anywhere
+MADE_UP = 0.8  # of a thing, or as much more: so large are the pieces that it went to
 LIKELIEST = 4  # things that are compared with it pixel by pixel
 
 
@@ -4483,50 +4485,46 @@ class Thing(NamedTuple):
     """What a region shows in the picture where it is no ground."""
 
     number: int  # of the region
-    kind: str
+    in_first: bool  # else in the second picture
     field: Image  # (h, w, 3) float32 in levels: the region with its rim
-    pixels: Image  # its box alone
+    pixels: Image  # what differs alone
     weight: Image  # (h, w): how far from ground each pixel is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
+    area: int  # pixels that are not 0 there
 
 
-def thing_in(number: int, kind: str, patch: Patch, of_first: bool) -> Thing:
-    """What a patch shows in one of the pictures."""
+def thing_in(number: int, patch: Patch, in_first: bool) -> Thing:
+    """What a patch shows in one of its pictures."""
     x, y, across, down = cv2.boundingRect(patch.inside.view(np.uint8))
     box = Span(y, y + down, x, x + across)
-    first, second = box.of(patch.first), box.of(patch.second)
-    weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
+    distance = np.linalg.norm(box.of(patch.first) - box.of(patch.second), axis=2)
+    weight = distance * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
     form /= np.linalg.norm(form)
-    field, pixels = (patch.first, first) if of_first else (patch.second, second)
-    return Thing(number, kind, field, pixels, weight, form)
+    field = patch.first if in_first else patch.second
+    area = np.count_nonzero(weight)
+    return Thing(number, in_first, field, box.of(field), weight, form, int(area))
 
 
-def share_explained(thing: Thing, field: Image) -> float:
-    """What share of the change at a thing's place another place explains, at most 1.
+def is_found(thing: Thing, other: Thing) -> bool:
+    """Whether a thing is found in another one: in one place of it, or as large as it.
 
-    That is 1 less the squared distance to the pixels there, at the best offset, as a
-    share of that to ground. What changed most counts most: outlines are half ground.
+    There the squared distance to its pixels, as a share of that to ground, is small.
+    What changed most counts most, as outlines are half ground. What is found in many
+    places is no evidence: a plain thing in any larger one.
     """
-    sides = zip(thing.pixels.shape[:2], field.shape[:2], strict=True)
-    below, right = (max(0, side - other) for side, other in sides)
-    field = cv2.copyMakeBorder(field, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    method = cv2.TM_SQDIFF
-    errors = cv2.matchTemplate(field, thing.pixels, method, mask=thing.weight)
-    return 1 - float(errors.min() / (thing.weight**4).sum())
+    sides, others = np.array(thing.weight.shape), np.array(other.weight.shape)
+    below, right = (int(side) for side in np.maximum(0, sides - other.field.shape[:2]))
+    field = cv2.copyMakeBorder(other.field, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    errors = cv2.matchTemplate(field, thing.pixels, cv2.TM_SQDIFF, mask=thing.weight)
+    places = errors < UNLIKE * float((thing.weight**4).sum())
+    _, _, across, down = cv2.boundingRect(places.view(np.uint8))
+    is_in_one_place = ((down, across) <= APART * sides + 1).all()
+    is_as_large = (abs(sides - others) <= UNLIKE * np.maximum(sides, others)).all()
+    return bool(across and (is_in_one_place or is_as_large))
 
 
-def in_form(one: Thing, other: Thing) -> float:
-    """How well the forms of two things correlate, from 0 to 1."""
-    return float(one.form @ other.form)
-
-
-class Match(NamedTuple):
-    """Two regions of which what was in one is in the other, or a part of it."""
-
-    start: int  # number of the region in the first picture
-    end: int  # and in the second
-    is_whole: bool  # each is in the other
+Match = tuple[Thing, Thing]  # the smaller one is found in the larger one
 
 
 def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]:
@@ -4540,40 +4538,58 @@ def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]
         return []
     gone, come = (
         [
-            thing_in(number, kinds[number], patch, of_first)
+            thing_in(number, patch, in_first)
             for number, patch in patches.items()
-            if kinds[number] in (end, "changed") and patch.inside.any()
+            if kinds[number] in (kind, "changed") and patch.inside.any()
         ]
-        for end, of_first in (("removed", True), ("added", False))
+        for kind, in_first in (("removed", True), ("added", False))
     )
     matches = []
     for thing in gone:
-        others = [other for other in come if {thing.kind, other.kind} != {"changed"}]
-        others.sort(key=partial(in_form, thing), reverse=True)
-        for other in others[:LIKELIEST]:
-            small, large = sorted((thing, other), key=lambda one: one.weight.size)
-            if share_explained(small, large.field) > IS_THE_SAME:
-                is_whole = share_explained(large, small.field) > IS_THE_SAME
-                matches.append(Match(thing.number, other.number, is_whole))
+        is_sure = kinds[thing.number] == "removed"
+        others = [o for o in come if is_sure or kinds[o.number] == "added"]
+        likeness = [float(other.form @ thing.form) for other in others]
+        for i in np.argsort(likeness)[::-1][:LIKELIEST]:
+            small, large = sorted((thing, others[i]), key=attrgetter("area"))
+            if is_found(small, large):
+                matches.append((small, large))
     return matches
 
 
-def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
-    """The regions with what moved: where each is the only one for the other.
+def where_moved(matches: Sequence[Match]) -> dict[int, Thing | None]:
+    """For the number of each region that is matched, what it moved to or came from.
 
-    Any other that is found elsewhere is "changed": a part of what moved, or one of two
-    that are alike, has neither been added nor removed for certain.
+    That is what it was found in, or the largest of the pieces that make it up. None
+    where that is in doubt: a part of what moved, or one of two that are alike.
+    """
+    found = Counter(small.number for small, _ in matches)
+    partners: dict[int, Thing | None] = {
+        thing.number: None for match in matches for thing in match
+    }
+    matches = sorted(matches, key=lambda match: match[1].number)
+    for number, group in groupby(matches, key=lambda match: match[1].number):
+        pieces, (large, *_) = zip(*group, strict=True)
+        area = sum(piece.area for piece in pieces)
+        is_made_up = MADE_UP * large.area <= area <= large.area / MADE_UP
+        is_only = all(found[piece.number] == 1 for piece in pieces)
+        if is_made_up and is_only and not found[number]:
+            partners[number] = max(pieces, key=attrgetter("area"))
+            partners |= {piece.number: large for piece in pieces}
+    return partners
+
+
+def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
+    """The regions with what moved; where that is in doubt they are "changed".
+
+    A part of what moved has neither been added nor removed for certain.
     """
     told = list(regions)
-    for number in {number for match in matches for number in match[:2]}:
-        told[number] = told[number]._replace(kind="changed")
-    wholes = [match for match in matches if match.is_whole]
-    starts, ends = (Counter(match[side] for match in wholes) for side in (0, 1))
-    for start, end, _ in wholes:
-        if starts[start] == ends[end] == 1:
-            was, went = regions[start], regions[end]
-            told[start] = was._replace(kind="moved", moved=Move(went.x, went.y, True))
-            told[end] = went._replace(kind="moved", moved=Move(was.x, was.y, False))
+    for number, partner in where_moved(matches).items():
+        kind, move = "changed", None
+        if partner:
+            there = regions[partner.number]
+            kind, move = "moved", Move(there.x, there.y, not partner.in_first)
+        told[number] = told[number]._replace(kind=kind, moved=move)
     return told
 
 
