@@ -4735,6 +4735,16 @@ def as_mask(array: Any, image: Image) -> Gray8 | None:
     return np.where(array, np.uint8(255), np.uint8(0))
 
 
+def check_what_is_left(ignored: Gray8 | None, rectangles: Sequence[Rectangle]) -> None:
+    """Raise ImageDiffError where rectangles leave nothing to compare.
+
+    Without any, nothing may be left: tiles of a map may hold no value anywhere.
+    """
+    if rectangles and ignored is not None and ignored.all():
+        fault = "the parts to ignore leave nothing of the pictures to compare"
+        raise ImageDiffError(f"{fault}; make them smaller")
+
+
 def compare_images(
     first: Any,
     second: Any,
@@ -4764,6 +4774,7 @@ def compare_images(
 
     laid = align(first, second, options)
     all_ignored = find_ignored(laid, rectangles, masks, sizes[0])
+    check_what_is_left(all_ignored, rectangles)
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(all_ignored, laid.uncovered)
     measured, explanation = find_evidence(
@@ -6745,7 +6756,7 @@ class Pair(NamedTuple):
     relation: str | None = None  # what that means, in words
 
 
-MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
+MASK_ENDING = ".ignore.png"  # in any case; home.ignore.png beside home.png is its mask
 
 
 def is_in(path: str, folder: str) -> bool:
@@ -6827,22 +6838,25 @@ def find_partners(ours: Collection[str], theirs: Collection[str]) -> dict[str, s
     return partners
 
 
-def without_masks(pictures: dict[str, str]) -> dict[str, str]:
-    """The pictures, paths by name, less those that are masks of others."""
-    return {
-        name: path for name, path in pictures.items() if not name.endswith(MASK_ENDING)
-    }
+def is_mask(name: str) -> bool:
+    """Whether a picture of this name is the mask of another."""
+    return name.lower().endswith(MASK_ENDING)
 
 
 def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
     """Pair the pictures of two folders, paths by name, in the order of the names."""
-    ours = without_masks(first)
-    theirs = without_masks(second)
+    ours, theirs = (
+        {name: path for name, path in pictures.items() if not is_mask(name)}
+        for pictures in (first, second)
+    )
+    masks = {
+        name[: -len(MASK_ENDING)]: path for name, path in first.items() if is_mask(name)
+    }
     partners = find_partners(ours, theirs)
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
         partner = partners.get(name, name)
-        mask = first.get(f"{stem_of(name)}{MASK_ENDING}")
+        mask = masks.get(stem_of(name))
         yield Pair(name, ours.get(name), theirs.get(partner), mask=mask)
 
 
@@ -7992,18 +8006,17 @@ def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
-    """The records of an earlier run, and their lines, but for what is not whole."""
+    """The records of an earlier run, and their lines, but for what is none of ours."""
     path = os.path.join(folder, "results.jsonl")
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
+            # What is not whole, or was edited, may raise anything as it is shown.
+            with contextlib.suppress(Exception):
                 record = from_json(line)
-                is_record = (
-                    isinstance(record, dict) and record.keys() == EMPTY_RECORD.keys()
-                )
-                if is_record and isinstance(record["name"], str) and line[-1] == "\n":
+                overview_row(record, folder)
+                if record.keys() == EMPTY_RECORD.keys() and line.endswith("\n"):
                     yield record, line
 
 
@@ -8019,11 +8032,15 @@ def earlier_states(folder: str) -> dict[str, str]:
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
-    """Whether the page of a pair is there, if it has one, and of this record."""
-    if record["status"] == "same":
-        return True
-    path = os.path.join(folder, PAIRS_FOLDER, record["name"], "result.json")
-    if record["status"] != "different" or not os.path.isfile(path):
+    """Whether what an earlier run has saved of a pair is there, and of this record."""
+    page = os.path.join(folder, PAIRS_FOLDER, record["name"])
+    status, _, which = record["status"].partition("_")
+    if status == "only" and record[f"{which}_page"]:
+        return os.path.isfile(os.path.join(page, SMALL[which]))
+    if status != "different":
+        return status != "error"  # which may have gone
+    path = os.path.join(page, "result.json")
+    if not os.path.isfile(path):
         return False
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read() == line
