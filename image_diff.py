@@ -6353,26 +6353,17 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
             raise ImageDiffError(f"{target} {fault}; {remedy}")
 
 
-def write_files(comparison: Comparison, folder: str, known: Record) -> Record:
-    """`save` in a folder that is there and in which nobody else writes.
-
-    known: what the record tells beside the comparison.
-    """
-    record = as_record(comparison) | known
+def write_files(comparison: Comparison, record: Record, folder: str) -> list[str]:
+    """Write what is saved into a folder that waits; the names of the files."""
     files = files_of(comparison, record)
-    check_targets(comparison, [os.path.join(folder, file) for file in files])
-    large = comparison.mask.size > LARGE_PICTURE
-    with writing(folder), staging(folder) as beside:
 
-        def write(file: str) -> None:
-            """Write one of the files beside its place."""
-            with open(os.path.join(beside, file), "wb") as target:
-                target.write(files[file]())
+    def write(file: str) -> None:
+        """Write one of the files."""
+        with open(os.path.join(folder, file), "wb") as target:
+            target.write(files[file]())
 
-        map_on_cores(write, list(files), large)
-        for file in files:
-            os.replace(os.path.join(beside, file), os.path.join(folder, file))
-    return record
+    map_on_cores(write, list(files), comparison.mask.size > LARGE_PICTURE)
+    return list(files)
 
 
 def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
@@ -6384,8 +6375,14 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     unless a file has taken its place before.
     """
     folder = os.fsdecode(folder)
-    with locked(folder):
-        return write_files(comparison, folder, {"name": name})
+    record = as_record(comparison) | {"name": name}
+    with locked(folder), writing(folder), staging(folder) as beside:
+        files = write_files(comparison, record, beside)
+        places = [os.path.join(folder, file) for file in files]
+        check_targets(comparison, places)
+        for file, place in zip(files, places, strict=True):
+            os.replace(os.path.join(beside, file), place)
+    return record
 
 
 # --- Windows --------------------------------------------------------------------------
@@ -7542,12 +7539,13 @@ def failed(pair: Pair, fault: object) -> Outcome:
     return uncompared(pair, "error", {"error": str(fault).replace("\n", " ")})
 
 
-def new_page(beside: str) -> str:
-    """A new folder for what is saved of a pair."""
+@contextlib.contextmanager
+def new_page(beside: str) -> Iterator[str]:
+    """A new folder for what is saved of a pair; ImageDiffError where that fails."""
     page = os.path.join(beside, os.urandom(8).hex())
-    with writing(beside):
+    with writing(page):
         os.mkdir(page)  # not the folders around it, which are gone with the run
-    return page
+        yield page
 
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
@@ -7559,8 +7557,7 @@ def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
         return outcome
     pixels = read_image(getattr(pair, which), number, options.dpi).pixels
     small = encode_thumbnail(in_8_bits(pixels), ())
-    page = new_page(beside)
-    with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+    with new_page(beside) as page, open(os.path.join(page, SMALL[which]), "xb") as file:
         file.write(small)
     return outcome._replace(page=page)
 
@@ -7583,12 +7580,12 @@ def compare_both(
         return uncompared(pair, "same", EQUAL)
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
+    outcome = Outcome(as_record(comparison) | known_of(pair), None, comparison.notes)
     if beside is None or comparison.status == "same":
-        record = as_record(comparison) | known_of(pair)
-        return Outcome(record, None, comparison.notes)
-    page = new_page(beside)
-    record = write_files(comparison, page, known_of(pair))
-    return Outcome(record, page, comparison.notes)
+        return outcome
+    with new_page(beside) as page:
+        write_files(comparison, outcome.record, page)
+    return outcome._replace(page=page)
 
 
 def compare_pair(
@@ -7614,10 +7611,18 @@ def compare_pair(
         return failed(pair, f"{type(problem).__name__}: {problem}")
 
 
+def compare_batch(
+    batch: Sequence[Pair], options: Options, beside: str | None, view: View | None
+) -> list[Outcome]:
+    """`compare_pair` of each of the pairs that are sent at once."""
+    return [compare_pair(pair, options, beside, view) for pair in batch]
+
+
 class Workers(NamedTuple):
     """What compares pairs: processes of this machine, or a cluster."""
 
-    submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
+    # Sends some at once; the future is of their outcomes as tuples.
+    submit: Callable[[Sequence[Pair]], Future[Any]]
     # Raises ImageDiffError where no worker is left to end what is under way.
     check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
@@ -7730,7 +7735,7 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     the system refuses them.
     """
     options, beside, view = plan.options, plan.beside, plan.view
-    compare = partial(compare_pair, options=options, beside=beside, view=view)
+    compare = partial(compare_batch, options=options, beside=beside, view=view)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
             if begin_pool(pool, jobs):
@@ -7777,8 +7782,8 @@ LONELY = 20  # seconds after which a cluster without any worker is given up
 def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
     """The workers of a Dask cluster. Raises ImageDiffError where there is none."""
 
-    def compare(pair: Any, options: Any, beside: Any, view: Any) -> Any:
-        """Run `compare_pair` in a worker.
+    def compare(batch: Any, options: Any, beside: Any, view: Any) -> Any:
+        """Run `compare_batch` in a worker.
 
         It is sent as it is, as a function at the top of the file would not be, and with
         plain values, as the scheduler need not have OpenCV.
@@ -7790,18 +7795,21 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
         chosen = image_diff.Options(**options)
         seen = image_diff.View(*view) if view else None
-        pair = image_diff.Pair(*pair)
-        return tuple(image_diff.compare_pair(pair, chosen, beside, seen))
+        pairs = [image_diff.Pair(*pair) for pair in batch]
+        outcomes = image_diff.compare_batch(pairs, chosen, beside, seen)
+        return [tuple(outcome) for outcome in outcomes]
 
     with connected(address) as client:
         executor = client.get_executor()
         seen = time.monotonic()
 
-        def submit(pair: Pair) -> Any:
-            """Send a pair to the scheduler."""
+        def submit(batch: Sequence[Pair]) -> Any:
+            """Send pairs to the scheduler."""
             view = tuple(plan.view) if plan.view else None
-            plain = tuple(pair), vars(plan.options), plan.beside, view
-            return executor.submit(compare, *plain)
+            plain = [tuple(pair) for pair in batch]
+            return executor.submit(
+                compare, plain, vars(plan.options), plan.beside, view
+            )
 
         def check(under_way: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
@@ -7827,49 +7835,51 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         yield Workers(submit, check)
 
 
-def outcome_of(future: Future[Any]) -> Outcome | None:
-    """The outcome of a pair; None where it is not done, or its worker has died."""
+def outcomes_of(future: Future[Any]) -> list[Outcome]:
+    """The outcomes of pairs; none where they are not done, or their worker has died."""
     if not future.done() or future.cancelled() or future.exception() is not None:
-        return None
-    return Outcome(*future.result())
+        return []
+    return [Outcome(*values) for values in future.result()]
 
 
 def compare_until_a_death(
-    pairs: Iterator[Pair], workers: Workers, ahead: int, stopped: Sequence[int]
+    batches: Iterator[Sequence[Pair]],
+    workers: Workers,
+    ahead: int,
+    stopped: Sequence[int],
 ) -> Generator[Outcome, None, list[Pair]]:
-    """The outcomes of pairs in order, with so many under way at once.
+    """The outcomes of pairs in order, with so many batches of them under way at once.
 
-    Where a worker dies no more are sent; those whose outcome is lost are returned when
-    the others are done. Once the run is to stop it gives those that are done.
+    Where a worker dies no more are sent; the pairs whose outcomes are lost are returned
+    when the others are done. Once the run is to stop it gives those that are done.
     """
     from concurrent.futures import BrokenExecutor, wait
 
-    under_way: deque[tuple[Pair, Future[Any]]] = deque()
+    under_way: deque[tuple[Sequence[Pair], Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            for pair in islice(pairs, 0 if lost else ahead - len(under_way)):
+            for batch in islice(batches, 0 if lost else ahead - len(under_way)):
                 try:
-                    under_way.append((pair, workers.submit(pair)))
+                    under_way.append((batch, workers.submit(batch)))
                 except BrokenExecutor:
-                    lost.append(pair)
+                    lost += batch
                     break
             if not under_way:
                 break
-            pair, future = under_way[0]
+            batch, future = under_way[0]
             wait([future], 0.1)
             if not future.done() or future.cancelled():
                 workers.check([sent for _, sent in under_way])
                 continue
-            outcome = outcome_of(future)
+            outcomes = outcomes_of(future)
         under_way.popleft()
-        if outcome is None:
-            lost.append(pair)
-        else:
-            yield outcome
+        if not outcomes:
+            lost += batch
+        yield from outcomes
     with signals_late():
-        outcomes = [outcome_of(future) for _, future in under_way]
-    yield from filter(None, outcomes)
+        left = [outcomes_of(future) for _, future in under_way]
+    yield from chain.from_iterable(left)
     return lost
 
 
@@ -7884,7 +7894,7 @@ def compare_alone(
     So each has all the memory, and which one kills its worker, again and again, is
     known.
     """
-    left = iter(pairs)
+    left: Iterator[Sequence[Pair]] = ([pair] for pair in pairs)
     deaths: Counter[Pair] = Counter()
     while not stopped:
         with local_workers(1, plan) as workers:
@@ -7893,10 +7903,15 @@ def compare_alone(
             return
         deaths.update(lost)  # it is one
         if deaths[lost[0]] < MOST_DEATHS:
-            left = chain(lost, left)
+            left = chain([lost], left)
         else:
             fault = "its process died, perhaps for want of memory"
             yield failed(lost[0], f"{fault}; scale the pictures down")
+
+
+# To send a pair alone takes 0.35 ms, of four 0.1 each: of small pictures that counts.
+LARGEST_BATCH = 4
+FEWEST_BATCHES = 16  # for each process, so that none waits long for the last
 
 
 def compare_pairs(
@@ -7906,16 +7921,18 @@ def compare_pairs(
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
-        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs())
+        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs()) or 1
         begin = partial(local_workers, jobs, plan)
-        ahead = 8 * jobs + 8
+        size = min(LARGEST_BATCH, len(pairs) // (FEWEST_BATCHES * jobs) or 1)
+        ahead = (8 * jobs + 8) // size
     else:
         begin = partial(cluster_workers, plan.scheduler, plan)
+        size = 1
         ahead = 500
-    left = iter(pairs)
+    batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
     while pairs and not stopped:
         with begin() as workers:
-            lost = yield from compare_until_a_death(left, workers, ahead, stopped)
+            lost = yield from compare_until_a_death(batches, workers, ahead, stopped)
         if not lost:
             return
         yield from compare_alone(lost, plan, stopped)
@@ -8034,16 +8051,17 @@ def earlier_states(folder: str) -> dict[str, str]:
 def still_there(record: Record, line: str, folder: str) -> bool:
     """Whether what an earlier run has saved of a pair is there, and of this record."""
     page = os.path.join(folder, PAIRS_FOLDER, record["name"])
-    status, _, which = record["status"].partition("_")
-    if status == "only" and record[f"{which}_page"]:
+    status: str = record["status"]
+    if status == "different":
+        path = os.path.join(page, "result.json")
+        if not os.path.isfile(path):
+            return False
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read() == line
+    which = status.removeprefix("only_")
+    if record.get(f"{which}_page"):  # it is of a page alone
         return os.path.isfile(os.path.join(page, SMALL[which]))
-    if status != "different":
-        return status != "error"  # which may have gone
-    path = os.path.join(page, "result.json")
-    if not os.path.isfile(path):
-        return False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read() == line
+    return status != "error"  # which may be mended
 
 
 def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
@@ -8082,17 +8100,19 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
+def records_in(folder: str) -> Iterator[Record]:
+    """The records of this run so far, and what it has kept of an earlier one."""
+    with open(os.path.join(folder, "results.jsonl"), encoding="utf-8") as lines:
+        yield from map(from_json, lines)
+
+
 def write_overview(plan: Plan, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    results = os.path.join(folder, "results.jsonl")
-    with open(results, "rb") as lines:
-        left = total - sum(1 for _ in lines)
-    with open(results, encoding="utf-8") as texts:
-        records = map(from_json, texts)
-        inputs = plan.first, plan.second
-        ranked = is_ranking(*inputs)
-        page = overview_page(inputs, plan.options, folder, records, left, ranked)
-        replace_file(os.path.join(folder, "index.html"), page)
+    left = total - sum(1 for _ in records_in(folder))
+    inputs = plan.first, plan.second
+    records, ranked = records_in(folder), is_ranking(*inputs)
+    page = overview_page(inputs, plan.options, folder, records, left, ranked)
+    replace_file(os.path.join(folder, "index.html"), page)
 
 
 @contextlib.contextmanager
@@ -8153,7 +8173,7 @@ def compare_many(
         return
     with open_output(plan, pairs, folder) as (beside, results):
         known = set()
-        for record, _ in earlier_lines(folder):
+        for record in records_in(folder):
             if stopped:
                 return
             known.add(record["name"])

@@ -2239,13 +2239,14 @@ def test_what_a_cluster_loses_on_the_way_is_compared_here(
 ) -> None:
     wrong = ["nested/same.png", "cut.png"]
 
-    def send(pair: image_diff.Pair) -> Future[Any]:
+    def send(batch: Sequence[image_diff.Pair]) -> Future[Any]:
+        (pair,) = batch
         future: Future[Any] = Future()
         if pair.name in wrong:
             wrong.remove(pair.name)
             future.set_exception(problem)
         else:
-            future.set_result(image_diff.compare_pair(pair, Options(), None))
+            future.set_result([image_diff.compare_pair(pair, Options(), None)])
         return future
 
     @contextlib.contextmanager
