@@ -6763,11 +6763,10 @@ def is_in(path: str, folder: str) -> bool:
 
 def folder_entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds: nothing where there is no such folder."""
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with absent, os.scandir(folder) as found:
+        return list(found)
+    return []
 
 
 def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool:
@@ -6776,9 +6775,8 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     Not one that leaves the top, that leads to a folder around here, or into one that is
     to be skipped.
     """
-    if not is_in(target, top) or is_in(here, target):
-        return False
-    return not any(is_in(target, left) and not is_in(here, left) for left in skip)
+    skipped = any(is_in(target, left) and not is_in(here, left) for left in skip)
+    return is_in(target, top) and not is_in(here, target) and not skipped
 
 
 def list_folder(
@@ -6842,19 +6840,16 @@ def is_mask(name: str) -> bool:
 
 def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
     """Pair the pictures of two folders, paths by name, in the order of the names."""
+    masks = {name[: -len(MASK_ENDING)]: first[name] for name in filter(is_mask, first)}
     ours, theirs = (
         {name: path for name, path in pictures.items() if not is_mask(name)}
         for pictures in (first, second)
     )
-    masks = {
-        name[: -len(MASK_ENDING)]: path for name, path in first.items() if is_mask(name)
-    }
     partners = find_partners(ours, theirs)
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
-        partner = partners.get(name, name)
-        mask = masks.get(stem_of(name))
-        yield Pair(name, ours.get(name), theirs.get(partner), mask=mask)
+        partner = theirs.get(partners.get(name, name))
+        yield Pair(name, ours.get(name), partner, mask=masks.get(stem_of(name)))
 
 
 def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[Pair]:
@@ -7515,6 +7510,7 @@ class Outcome(NamedTuple):
 
 
 EQUAL: Record = {  # of files that are identical
+    "status": "same",
     "ssim": 1.0,
     "unequal_pixels": 0,
     "largest_difference": 0.0,
@@ -7529,14 +7525,14 @@ def known_of(pair: Pair) -> Record:
     return {key: known[key] for key in known if key in EMPTY_RECORD}
 
 
-def uncompared(pair: Pair, status: str, values: Record) -> Outcome:
+def uncompared(pair: Pair, **values: Any) -> Outcome:
     """The outcome of a pair without a comparison."""
-    return Outcome(EMPTY_RECORD | known_of(pair) | {"status": status} | values)
+    return Outcome(EMPTY_RECORD | known_of(pair) | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return uncompared(pair, "error", {"error": str(fault).replace("\n", " ")})
+    return uncompared(pair, status="error", error=str(fault).replace("\n", " "))
 
 
 @contextlib.contextmanager
@@ -7551,7 +7547,7 @@ def new_page(beside: str) -> Iterator[str]:
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
     which = "second" if pair.first is None else "first"
-    outcome = uncompared(pair, f"only_{which}", {})
+    outcome = uncompared(pair, status=f"only_{which}")
     number = getattr(pair, f"{which}_page")
     if beside is None or number is None:
         return outcome
@@ -7577,7 +7573,7 @@ def compare_both(
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
             open_source(stack, first)  # refuses what is no picture
-        return uncompared(pair, "same", EQUAL)
+        return uncompared(pair, **EQUAL)
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
     outcome = Outcome(as_record(comparison) | known_of(pair), None, comparison.notes)
@@ -7601,7 +7597,7 @@ def compare_pair(
     try:
         if view is not None and pair.second is not None:
             features = features_of_file(pair.second, view, options.dpi)
-            return Outcome(EMPTY_RECORD | known_of(pair), features=features)
+            return uncompared(pair)._replace(features=features)
         if pair.first is None or pair.second is None:
             return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
@@ -8040,11 +8036,10 @@ def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
 def earlier_states(folder: str) -> dict[str, str]:
     """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
-    faults = OSError, ValueError, LookupError, TypeError, RecursionError
-    with contextlib.suppress(*faults):
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                return dict(from_json(file.read())["states"])
+    if not os.path.isfile(path):
+        return {}
+    with contextlib.suppress(Exception), open(path, encoding="utf-8") as file:
+        return dict(from_json(file.read())["states"])
     return {}
 
 
@@ -8210,35 +8205,31 @@ def look_at_many(
     view = cast("View", plan.view)
     model = WEIGHTS_HASH if view.model is None else state_of_files(view.model)
     settings = [__version__, cv2.__version__, model, str(plan.options.dpi)]
-    paths = [pair.second and os.path.abspath(pair.second) for pair in pairs]
-    states = [
-        state_of_pair(Pair(pair.name, None, path), settings)
-        for pair, path in zip(pairs, paths, strict=True)
-    ]
+    by_state = {}
+    for pair in pairs:
+        picture = pair.second and os.path.abspath(pair.second)
+        by_state[state_of_pair(Pair(pair.name, None, picture), settings)] = pair
     kept = kept_features(path)
-    if kept["state"].tolist() == states:
+    if kept["state"].tolist() == [*by_state]:
         return kept["features"], [*pairs], []
     known = dict(zip(kept["state"].tolist(), kept["features"], strict=True))
     unknown = [
         pair._replace(name=state)
-        for pair, state in zip(pairs, states, strict=True)
+        for state, pair in by_state.items()
         if state not in known
     ]
-    errors = {}
+    faulty = []
     with contextlib.closing(compare_pairs(unknown, plan, stopped)) as outcomes:
         for outcome in progress(outcomes, total=len(unknown)):
             state = outcome.record["name"]
             if outcome.features is None:
-                errors[state] = outcome.record["error"]
+                faulty.append(by_state[state]._replace(error=outcome.record["error"]))
             else:
                 known[state] = outcome.features
-    by_state = dict(zip(states, pairs, strict=True))
-    rows = [(state, known[state]) for state in states if state in known]
+    rows = [(state, known[state]) for state in by_state if state in known]
     table = as_features(rows)
     keep_features(path, table)
-    seen = [by_state[state] for state, _ in rows]
-    faulty = [by_state[state]._replace(error=text) for state, text in errors.items()]
-    return table["features"], seen, faulty
+    return table["features"], [by_state[state] for state, _ in rows], faulty
 
 
 def learn_from(
@@ -8253,8 +8244,7 @@ def learn_from(
     """
     view = cast("View", plan.view)._replace(parts="copies")
     sample = pairs[:: math.ceil(len(pairs) / MOST) or 1]
-    copied = plan._replace(view=view)
-    examples, *_ = look_at_many(copied, sample, stopped, progress)
+    examples, *_ = look_at_many(plan._replace(view=view), sample, stopped, progress)
     if stopped:
         return None
     if len(examples) < FEWEST:
@@ -8279,23 +8269,20 @@ def rank(
     """
     view = cast("View", plan.view)
     query = features_of_file(plan.first, view, plan.options.dpi)
-    features, seen, failed = look_at_many(plan, pairs, stopped, progress)
+    features, seen, faulty = look_at_many(plan, pairs, stopped, progress)
     turned = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
     if turned is not None:
         features, query = unit(features @ turned), unit(query @ turned)
     scores = likenesses(features, query) if seen else np.zeros(0)
-    order = np.argsort(-scores, kind="stable")[:top]
     likeness = scores.clip(0, 1).round(4).tolist()
-    ranked = [
-        seen[place]._replace(
-            likeness=likeness[place],
-            relation=relation(likeness[place], view, learned),
-        )
-        for place in order
-    ]
-    return ranked + failed
+    ranked = []
+    for place in np.argsort(-scores, kind="stable")[:top]:
+        alike = likeness[place]
+        words = relation(alike, view, learned)
+        ranked.append(seen[place]._replace(likeness=alike, relation=words))
+    return ranked + faulty
 
 
 # --- Command line ---------------------------------------------------------------------
