@@ -6979,10 +6979,7 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
 
 
 def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
-    """Which pages of two documents belong together: `align_pages`.
-
-    Raises ImageDiffError where one cannot be read.
-    """
+    """Which pages of two documents belong together; ImageDiffError for a damaged one."""
     check_file(first)
     check_file(second)
     counts = count_pages(first), count_pages(second)
@@ -6996,19 +6993,20 @@ def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
 
 
 def pair_pages(pair: Pair) -> Iterator[Pair]:
-    """A pair a page of two documents; the pair itself where they have but one page.
+    """A pair a page of two documents.
 
-    Raises ImageDiffError where one cannot be read.
+    The pair itself where they have but one page, or one cannot be read: comparing tells
+    why, unless both files are equal.
     """
     first, second = pair.first, pair.second
-    if first is None or second is None:
+    matches: list[tuple[int | None, int | None]] = []
+    if first is not None and second is not None:
+        with contextlib.suppress(ImageDiffError):
+            matches = match_pages(first, second)
+    if matches in ([], [(1, 1)]):
         yield pair
         return
-    matches = match_pages(first, second)
-    if matches == [(1, 1)]:
-        yield pair
-        return
-    other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
+    other = os.path.join(os.path.dirname(pair.name), os.path.basename(str(second)))
     whose = " of the second" if other == pair.name else ""
     for one, two in matches:
         name = f"{pair.name}, page {one}"
@@ -7021,15 +7019,6 @@ def pair_pages(pair: Pair) -> Iterator[Pair]:
             first_page=one,
             second_page=two,
         )
-
-
-def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """The pairs, documents of several pages as a pair a page."""
-    for pair in pairs:
-        try:
-            yield from pair_pages(pair)
-        except ImageDiffError:  # comparing tells it, unless both files are equal
-            yield pair
 
 
 # --- Rank -----------------------------------------------------------------------------
@@ -8420,7 +8409,8 @@ def find_all(command: Command) -> list[Pair]:
         which = f"{second} holds"
         pairs = [*pair_with_each(first, second, skip)]
     elif os.path.isdir(first):
-        pairs = [*with_pages(find_pairs(first, second, skip))]
+        found = find_pairs(first, second, skip)
+        pairs = [page for pair in found for page in pair_pages(pair)]
     else:
         pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:
