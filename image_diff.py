@@ -6979,7 +6979,7 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
 
 
 def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
-    """Which pages of two documents belong together; ImageDiffError for a damaged one."""
+    """Which pages of two documents belong together; ImageDiffError if one is cut."""
     check_file(first)
     check_file(second)
     counts = count_pages(first), count_pages(second)
