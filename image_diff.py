@@ -8092,7 +8092,8 @@ def records_in(folder: str) -> Iterator[Record]:
 
 def write_overview(plan: Plan, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    left = total - sum(1 for _ in records_in(folder))
+    with open(os.path.join(folder, "results.jsonl"), "rb") as lines:
+        left = total - sum(1 for _ in lines)
     inputs = plan.first, plan.second
     records, ranked = records_in(folder), is_ranking(*inputs)
     page = overview_page(inputs, plan.options, folder, records, left, ranked)

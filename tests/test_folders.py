@@ -706,19 +706,16 @@ def test_threads_that_read_at_once_hear_of_their_own_pictures(
 
     def read(pair: tuple[Path, Path]) -> str:
         try:
-            return str(
-                image_diff.read_images([(path, 1) for path in pair])[0].pixels.shape
-            )
+            one, _ = image_diff.read_images([(path, 1) for path in pair])
         except image_diff.ImageDiffError as problem:
             return str(problem)
+        return str(one.pixels.shape)
 
     with ThreadPoolExecutor(8) as executor:
         told = list(executor.map(read, [(right, wrong), (right, right)] * 20))
     assert set(told[1::2]) == {"(40, 60, 3)"}
-    assert all(
-        text.startswith(f"{wrong} is damaged: libpng warning: tEXt")
-        for text in told[::2]
-    )
+    fault = f"{wrong} is damaged: libpng warning: tEXt"
+    assert all(text.startswith(fault) for text in told[::2])
     assert capfd.readouterr().err == ""
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
@@ -1093,10 +1090,7 @@ class Runs:
 
     def records(self) -> dict[str, Record]:
         """What results.jsonl holds, by name."""
-        return {
-            r["name"]: r
-            for r in records_of((self.output / "results.jsonl").read_text())
-        }
+        return {record["name"]: record for record in kept_in(self.output)}
 
 
 @pytest.fixture
@@ -1149,11 +1143,7 @@ def test_what_has_changed_is_computed_again(runs: Runs) -> None:
 def test_a_page_is_always_of_this_run(runs: Runs) -> None:
     runs()
     pages = runs.output / "pairs"
-    assert {path.name for path in pages.iterdir()} == {
-        "nested",
-        "other.png",
-        "page 1.png",
-    }
+    assert {*os.listdir(pages)} == {"nested", "other.png", "page 1.png"}
     shutil.copyfile(runs.tree / "first/page 1.png", runs.tree / "second/page 1.png")
     (runs.tree / "second/other.webp").write_text("no picture")
     for side in ("first", "second"):
@@ -1231,39 +1221,34 @@ def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
     assert not any("nested" in name for name in runs.records())
 
 
-def inputs_of(tree: Path, kind: str) -> list[str]:
-    """The arguments of a run of two pictures, two folders, or a ranking."""
-    name = "/page 1.png"
-    first = "" if kind == "folders" else name
-    second = name if kind == "pictures" else ""
-    return ["-f", f"{tree}/first{first}", "-s", f"{tree}/second{second}", "--no-window"]
-
-
-KINDS = "pictures", "folders", "ranking"
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "first/other.png second/other.webp --no-window",
+        "first second",
+        "first/other.png second",
+    ],
+)
 def test_a_folder_that_another_run_holds_is_refused_at_once(
-    tree: Path, capsys: pytest.CaptureFixture[str], kind: str
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
 ) -> None:
-    output = tree / "out"
-    output.mkdir()
-    arguments = [*inputs_of(tree, kind), "--output", str(output)]
-    if kind != "pictures":
-        arguments.remove("--no-window")
-    held = os.open(output, os.O_RDONLY)
-    try:
+    monkeypatch.chdir(tree)
+    os.mkdir("out")
+    arguments = [*words.split(), "--output", "out"]
+    with contextlib.ExitStack() as stack:
+        held = os.open("out", os.O_RDONLY)
+        stack.callback(os.close, held)
         fcntl.flock(held, fcntl.LOCK_EX)
+        fault = "another run is writing to out"
+        message = f"{fault}; wait for it, or name another folder"
         assert main(arguments) == 2
-        assert capsys.readouterr().err == (
-            f"error: another run is writing to {output}; "
-            "wait for it, or name another folder\n"
-        )
-        assert list(output.iterdir()) == []
-    finally:
-        os.close(held)
+        assert capsys.readouterr().err == f"error: {message}\n"
+        assert os.listdir("out") == []
     main(arguments)
-    assert (output / "index.html").exists()
+    assert os.path.exists("out/index.html")
 
 
 @pytest.mark.slow
@@ -1421,15 +1406,9 @@ def test_scans_are_paired_though_noisy_moved_and_of_other_exposure() -> None:
 
     ours = [seen(page, 0) for page in pages(1, 2, 3, 4, 5, 6)]
     theirs = [seen(page, 3) for page in pages(1, 2, 9, 3, 4, 6)]
-    assert list(image_diff.align_pages(image_diff.unlikeness(ours, theirs))) == [
-        (1, 1),
-        (2, 2),
-        (None, 3),
-        (3, 4),
-        (4, 5),
-        (5, None),
-        (6, 6),
-    ]
+    pairs = list(image_diff.align_pages(image_diff.unlikeness(ours, theirs)))
+    assert pairs[:4] == [(1, 1), (2, 2), (None, 3), (3, 4)]
+    assert pairs[4:] == [(4, 5), (5, None), (6, 6)]
 
 
 @pytest.mark.parametrize(
@@ -1441,45 +1420,38 @@ def test_two_documents_are_a_folder_of_pages(
     first = save_pages(tmp_path / f"old.{extension}", 1, 2, 3)
     second = save_pages(tmp_path / f"new.{extension}", 1, 4, 2, -3)
     output = tmp_path / "out"
-    words = [str(first), str(second), "--json", "-o", str(output)]
+    words: list[str | Path] = [first, second, "-o", output]
     for _ in range(2):
-        assert main([*words, "--exit-code"]) == 1
-        records = records_of(capsys.readouterr().out)
-        assert {record["name"]: record["status"] for record in records} == {
-            f"{first.name}, page 1": "same",
-            f"{second.name}, page 2": "only_second",
-            f"{first.name}, page 2": "same",
-            f"{first.name}, page 3": "different",
+        records = run_json(capsys, *words, "--exit-code", status=1)
+        fields = "name", "status", "first", "second", "first_page", "second_page"
+        told = {tuple(map(record.get, fields)) for record in records}
+        one, two = str(first), str(second)
+        assert told == {
+            (f"{first.name}, page 1", "same", one, two, 1, 1),
+            (f"{second.name}, page 2", "only_second", None, two, None, 2),
+            (f"{first.name}, page 2", "same", one, two, 2, 3),
+            (f"{first.name}, page 3", "different", one, two, 3, 4),
         }
-        for record in records:
-            number = int(record["name"][-1])
-            inserted = record["status"] == "only_second"
-            assert record["first_page"] == (None if inserted else number)
-            assert record["second_page"] == number + (not inserted and number > 1)
-            assert record["first"] == (None if inserted else str(first))
-            assert record["second"] == str(second)
     inserted = output / "pairs" / f"{second.name}, page 2"
     changed_page = output / "pairs" / f"{first.name}, page 3"
     assert set((output / "pairs").iterdir()) == {inserted, changed_page}
-    (small,) = inserted.iterdir()
-    assert small.name == "modified_small.jpg"
+    assert os.listdir(inserted) == [SMALL["second"]]
     document = f"../new.{extension}"
     shown = {
-        unquote(row["page"]): [*map(unquote, row["pictures"].values())]
+        row["name"]: [*map(unquote, (row["page"], *row["pictures"].values()))]
         for row in rows_in(output)
-        if row["status"] != "same"
     }
-    places = [f"pairs/{changed_page.name}/{file}" for file in SMALL.values()]
+    small = [f"pairs/{changed_page.name}/{file}" for file in SMALL.values()]
     assert shown == {
-        document: [f"pairs/{inserted.name}/modified_small.jpg"],
-        f"pairs/{changed_page.name}/index.html": places,
+        f"{first.name}, page 1": [document],
+        inserted.name: [document, f"pairs/{inserted.name}/{SMALL['second']}"],
+        f"{first.name}, page 2": [document],
+        changed_page.name: [f"pairs/{changed_page.name}/index.html", *small],
     }
-    same = [row for row in rows_in(output) if row["status"] == "same"]
-    assert [(row["page"], row["pictures"]) for row in same] == [(document, {})] * 2
     report = (changed_page / "index.html").read_text()
     assert f"<title>{second}, page 4 compared with {first}, page 3</title>" in report
     save_pages(second, 1, 2, -3)
-    assert main(words) == 0
+    run_json(capsys, *words)
     assert list((output / "pairs").iterdir()) == [changed_page]
 
 
@@ -1516,8 +1488,7 @@ def test_documents_in_folders_are_compared_page_by_page(
     mask[110:150, 70:110] = 255
     write(tmp_path / "first/deep/a.ignore.png", mask)
     file = tmp_path / "junit.xml"
-    assert main([*folders(tmp_path), "--json", "--junit", str(file)]) == 0
-    records = records_of(capsys.readouterr().out)
+    records = run_json(capsys, *folders(tmp_path), "--junit", file)
     assert [(record["name"], record["status"]) for record in records] == [
         ("alone.tif", "only_first"),
         ("b.webp, page 1", "only_second"),
@@ -1545,32 +1516,30 @@ def test_a_page_that_cannot_be_read_is_an_error_of_its_own(
         place = document.pages[1].dataoffsets[0]
     data = second.read_bytes()
     second.write_bytes(data[:place] + bytes(60) + data[place + 60 :])
-    assert main([str(first), str(second), "--json"]) == 2
-    records = records_of(capsys.readouterr().out)
+    records = run_json(capsys, first, second, status=2)
     assert [record["status"] for record in records] == ["same", "error", "same"]
     assert records[1]["error"] == f"{second} has no page 2 that is whole; name another"
 
 
 @pytest.mark.parametrize(
-    ("second", "status", "message"),
+    ("second", "message"),
     [
-        (b"%PDF-1.7\n", 2, " is a damaged or truncated PDF; save or copy it again"),
-        (b"", 2, " is empty; save the picture again"),
-        (None, 2, " cannot be read: No such file or directory; name a picture that is"),
+        (b"%PDF-1.7\n", "is a damaged or truncated PDF; save or copy it again"),
+        (b"", "is empty; save the picture again"),
+        (None, "cannot be read: No such file or directory; name a picture that is"),
     ],
 )
 def test_a_document_that_cannot_be_read(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     second: bytes | None,
-    status: int,
     message: str,
 ) -> None:
     first = save_pages(tmp_path / "old.pdf", 1, 2)
     other = tmp_path / "new.pdf"
     if second is not None:
         other.write_bytes(second)
-    assert refusal(capsys, first, other).startswith(f"{other}{message}")
+    assert refusal(capsys, first, other).startswith(f"{other} {message}")
 
 
 def test_one_page_against_one_page_is_a_pair(
@@ -1579,8 +1548,7 @@ def test_one_page_against_one_page_is_a_pair(
     first = save_pages(tmp_path / "old.pdf", 1)
     second = save_pages(tmp_path / "new.pdf", -1)
     for dpi, size in (("72", (200, 280)), ("144", (400, 560))):
-        assert main([str(first), str(second), "--json", "--dpi", dpi]) == 0
-        record = json.loads(capsys.readouterr().out)
+        (record,) = run_json(capsys, first, second, "--dpi", dpi)
         assert (record["name"], record["status"]) == (None, "different")
         assert (record["width"], record["height"]) == size
         assert record["first_page"] is record["second_page"] is None
@@ -2140,8 +2108,7 @@ def test_what_a_cluster_loses_on_the_way_is_compared_here(
         yield image_diff.Workers(send, lambda futures: None)
 
     monkeypatch.setattr(image_diff, "cluster_workers", connected)
-    assert main([*folders(tree), "--json", "--scheduler", "tcp://a:1"]) == 2
-    records = records_of(capsys.readouterr().out)
+    records = run_json(capsys, *folders(tree), *CLUSTER, status=2)
     assert {record["name"]: record["status"] for record in records} == STATUSES
     assert wrong == []
 
