@@ -4770,6 +4770,16 @@ def as_mask(array: Any, image: Image) -> Gray8 | None:
     return np.where(array, np.uint8(255), np.uint8(0))
 
 
+def check_what_is_left(ignored: Gray8 | None, rectangles: Sequence[Rectangle]) -> None:
+    """Raise ImageDiffError where rectangles leave nothing to compare.
+
+    Without any, nothing may be left: tiles of a map may hold no value anywhere.
+    """
+    if rectangles and ignored is not None and ignored.all():
+        fault = "the parts to ignore leave nothing of the pictures to compare"
+        raise ImageDiffError(f"{fault}; make them smaller")
+
+
 def compare_images(
     first: Any,
     second: Any,
@@ -4799,6 +4809,7 @@ def compare_images(
 
     laid = align(first, second, options)
     all_ignored = find_ignored(laid, rectangles, masks, sizes[0])
+    check_what_is_left(all_ignored, rectangles)
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(all_ignored, laid.uncovered)
     measured, explanation = find_evidence(
@@ -6347,26 +6358,17 @@ def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
             raise ImageDiffError(f"{fault}; name another folder for the output")
 
 
-def write_files(comparison: Comparison, folder: str, known: Record) -> Record:
-    """`save` in a folder that is there and in which nobody else writes.
-
-    known: what the record tells beside the comparison.
-    """
-    record = as_record(comparison) | known
+def write_files(comparison: Comparison, record: Record, folder: str) -> list[str]:
+    """Write what is saved into a folder that waits; the names of the files."""
     files = files_of(comparison, record)
-    check_targets(comparison, [os.path.join(folder, file) for file in files])
-    large = comparison.mask.size > LARGE_PICTURE
-    with writing(folder), staging(folder) as beside:
 
-        def write(file: str) -> None:
-            """Write one of the files beside its place."""
-            with open(os.path.join(beside, file), "wb") as target:
-                target.write(files[file]())
+    def write(file: str) -> None:
+        """Write one of the files."""
+        with open(os.path.join(folder, file), "wb") as target:
+            target.write(files[file]())
 
-        map_on_cores(write, list(files), large)
-        for file in files:
-            os.replace(os.path.join(beside, file), os.path.join(folder, file))
-    return record
+    map_on_cores(write, list(files), comparison.mask.size > LARGE_PICTURE)
+    return list(files)
 
 
 def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
@@ -6378,8 +6380,14 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     unless a file has taken its place before.
     """
     folder = os.fsdecode(folder)
-    with locked(folder):
-        return write_files(comparison, folder, {"name": name})
+    record = as_record(comparison) | {"name": name}
+    with locked(folder), writing(folder), staging(folder) as beside:
+        files = write_files(comparison, record, beside)
+        places = [os.path.join(folder, file) for file in files]
+        check_targets(comparison, places)
+        for file, place in zip(files, places, strict=True):
+            os.replace(os.path.join(beside, file), place)
+    return record
 
 
 # --- Windows --------------------------------------------------------------------------
@@ -6745,7 +6753,7 @@ class Pair(NamedTuple):
     relation: str | None = None  # what that means, in words
 
 
-MASK_ENDING = ".ignore.png"  # home.ignore.png beside home.png is its mask
+MASK_ENDING = ".ignore.png"  # in any case; home.ignore.png beside home.png is its mask
 
 
 def is_in(path: str, folder: str) -> bool:
@@ -6755,11 +6763,10 @@ def is_in(path: str, folder: str) -> bool:
 
 def folder_entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds: nothing where there is no such folder."""
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with absent, os.scandir(folder) as found:
+        return list(found)
+    return []
 
 
 def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool:
@@ -6768,9 +6775,8 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     Not one that leaves the top, that leads to a folder around here, or into one that is
     to be skipped.
     """
-    if not is_in(target, top) or is_in(here, target):
-        return False
-    return not any(is_in(target, left) and not is_in(here, left) for left in skip)
+    skipped = any(is_in(target, left) and not is_in(here, left) for left in skip)
+    return is_in(target, top) and not is_in(here, target) and not skipped
 
 
 def list_folder(
@@ -6827,23 +6833,23 @@ def find_partners(ours: Collection[str], theirs: Collection[str]) -> dict[str, s
     return partners
 
 
-def without_masks(pictures: dict[str, str]) -> dict[str, str]:
-    """The pictures, paths by name, less those that are masks of others."""
-    return {
-        name: path for name, path in pictures.items() if not name.endswith(MASK_ENDING)
-    }
+def is_mask(name: str) -> bool:
+    """Whether a picture of this name is the mask of another."""
+    return name.lower().endswith(MASK_ENDING)
 
 
 def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
     """Pair the pictures of two folders, paths by name, in the order of the names."""
-    ours = without_masks(first)
-    theirs = without_masks(second)
+    masks = {name[: -len(MASK_ENDING)]: first[name] for name in filter(is_mask, first)}
+    ours, theirs = (
+        {name: path for name, path in pictures.items() if not is_mask(name)}
+        for pictures in (first, second)
+    )
     partners = find_partners(ours, theirs)
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
-        partner = partners.get(name, name)
-        mask = first.get(f"{stem_of(name)}{MASK_ENDING}")
-        yield Pair(name, ours.get(name), theirs.get(partner), mask=mask)
+        partner = theirs.get(partners.get(name, name))
+        yield Pair(name, ours.get(name), partner, mask=masks.get(stem_of(name)))
 
 
 def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[Pair]:
@@ -6973,10 +6979,7 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
 
 
 def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
-    """Which pages of two documents belong together: `align_pages`.
-
-    Raises ImageDiffError where one cannot be read.
-    """
+    """Which pages of two documents belong together; ImageDiffError if one is cut."""
     check_file(first)
     check_file(second)
     counts = count_pages(first), count_pages(second)
@@ -6990,19 +6993,20 @@ def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
 
 
 def pair_pages(pair: Pair) -> Iterator[Pair]:
-    """A pair a page of two documents; the pair itself where they have but one page.
+    """A pair a page of two documents.
 
-    Raises ImageDiffError where one cannot be read.
+    The pair itself where they have but one page, or one cannot be read: comparing tells
+    why, unless both files are equal.
     """
     first, second = pair.first, pair.second
-    if first is None or second is None:
+    matches: list[tuple[int | None, int | None]] = []
+    if first is not None and second is not None:
+        with contextlib.suppress(ImageDiffError):
+            matches = match_pages(first, second)
+    if matches in ([], [(1, 1)]):
         yield pair
         return
-    matches = match_pages(first, second)
-    if matches == [(1, 1)]:
-        yield pair
-        return
-    other = os.path.join(os.path.dirname(pair.name), os.path.basename(second))
+    other = os.path.join(os.path.dirname(pair.name), os.path.basename(str(second)))
     whose = " of the second" if other == pair.name else ""
     for one, two in matches:
         name = f"{pair.name}, page {one}"
@@ -7015,15 +7019,6 @@ def pair_pages(pair: Pair) -> Iterator[Pair]:
             first_page=one,
             second_page=two,
         )
-
-
-def with_pages(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """The pairs, documents of several pages as a pair a page."""
-    for pair in pairs:
-        try:
-            yield from pair_pages(pair)
-        except ImageDiffError:  # comparing tells it, unless both files are equal
-            yield pair
 
 
 # --- Rank -----------------------------------------------------------------------------
@@ -7504,6 +7499,7 @@ class Outcome(NamedTuple):
 
 
 EQUAL: Record = {  # of files that are identical
+    "status": "same",
     "ssim": 1.0,
     "unequal_pixels": 0,
     "largest_difference": 0.0,
@@ -7518,35 +7514,35 @@ def known_of(pair: Pair) -> Record:
     return {key: known[key] for key in known if key in EMPTY_RECORD}
 
 
-def uncompared(pair: Pair, status: str, values: Record) -> Outcome:
+def uncompared(pair: Pair, **values: Any) -> Outcome:
     """The outcome of a pair without a comparison."""
-    return Outcome(EMPTY_RECORD | known_of(pair) | {"status": status} | values)
+    return Outcome(EMPTY_RECORD | known_of(pair) | values)
 
 
 def failed(pair: Pair, fault: object) -> Outcome:
     """What is told of a pair that could not be compared."""
-    return uncompared(pair, "error", {"error": str(fault).replace("\n", " ")})
+    return uncompared(pair, status="error", error=str(fault).replace("\n", " "))
 
 
-def new_page(beside: str) -> str:
-    """A new folder for what is saved of a pair."""
+@contextlib.contextmanager
+def new_page(beside: str) -> Iterator[str]:
+    """A new folder for what is saved of a pair; ImageDiffError where that fails."""
     page = os.path.join(beside, os.urandom(8).hex())
-    with writing(beside):
+    with writing(page):
         os.mkdir(page)  # not the folders around it, which are gone with the run
-    return page
+        yield page
 
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
     """What is told of what has no partner; a small picture of a page waits beside."""
     which = "second" if pair.first is None else "first"
-    outcome = uncompared(pair, f"only_{which}", {})
+    outcome = uncompared(pair, status=f"only_{which}")
     number = getattr(pair, f"{which}_page")
     if beside is None or number is None:
         return outcome
     pixels = read_image(getattr(pair, which), number, options.dpi).pixels
     small = encode_thumbnail(in_8_bits(pixels), ())
-    page = new_page(beside)
-    with writing(page), open(os.path.join(page, SMALL[which]), "xb") as file:
+    with new_page(beside) as page, open(os.path.join(page, SMALL[which]), "xb") as file:
         file.write(small)
     return outcome._replace(page=page)
 
@@ -7566,15 +7562,15 @@ def compare_both(
     if pair.first_page == pair.second_page and same_bytes(first, second):
         with contextlib.ExitStack() as stack:
             open_source(stack, first)  # refuses what is no picture
-        return uncompared(pair, "same", EQUAL)
+        return uncompared(pair, **EQUAL)
     pages = {"first_page": pair.first_page, "second_page": pair.second_page}
     comparison = compare_files(first, second, options, **pages)
+    outcome = Outcome(as_record(comparison) | known_of(pair), None, comparison.notes)
     if beside is None or comparison.status == "same":
-        record = as_record(comparison) | known_of(pair)
-        return Outcome(record, None, comparison.notes)
-    page = new_page(beside)
-    record = write_files(comparison, page, known_of(pair))
-    return Outcome(record, page, comparison.notes)
+        return outcome
+    with new_page(beside) as page:
+        write_files(comparison, outcome.record, page)
+    return outcome._replace(page=page)
 
 
 def compare_pair(
@@ -7590,7 +7586,7 @@ def compare_pair(
     try:
         if view is not None and pair.second is not None:
             features = features_of_file(pair.second, view, options.dpi)
-            return Outcome(EMPTY_RECORD | known_of(pair), features=features)
+            return uncompared(pair)._replace(features=features)
         if pair.first is None or pair.second is None:
             return tell_alone(pair, options, beside)
         return compare_both(pair, pair.first, pair.second, options, beside)
@@ -7600,10 +7596,18 @@ def compare_pair(
         return failed(pair, f"{type(problem).__name__}: {problem}")
 
 
+def compare_batch(
+    batch: Sequence[Pair], options: Options, beside: str | None, view: View | None
+) -> list[Outcome]:
+    """`compare_pair` of each of the pairs that are sent at once."""
+    return [compare_pair(pair, options, beside, view) for pair in batch]
+
+
 class Workers(NamedTuple):
     """What compares pairs: processes of this machine, or a cluster."""
 
-    submit: Callable[[Pair], Future[Any]]  # the future is of an outcome as a tuple
+    # Sends some at once; the future is of their outcomes as tuples.
+    submit: Callable[[Sequence[Pair]], Future[Any]]
     # Raises ImageDiffError where no worker is left to end what is under way.
     check: Callable[[Iterable[Future[Any]]], None] = lambda under_way: None
 
@@ -7716,7 +7720,7 @@ def local_workers(jobs: int, plan: Plan) -> Iterator[Workers]:
     the system refuses them.
     """
     options, beside, view = plan.options, plan.beside, plan.view
-    compare = partial(compare_pair, options=options, beside=beside, view=view)
+    compare = partial(compare_batch, options=options, beside=beside, view=view)
     for _ in range(30):  # as a process may be killed from outside at its start
         with process_pool(jobs) as pool:
             if begin_pool(pool, jobs):
@@ -7763,8 +7767,8 @@ LONELY = 20  # seconds after which a cluster without any worker is given up
 def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
     """The workers of a Dask cluster. Raises ImageDiffError where there is none."""
 
-    def compare(pair: Any, options: Any, beside: Any, view: Any) -> Any:
-        """Run `compare_pair` in a worker.
+    def compare(batch: Any, options: Any, beside: Any, view: Any) -> Any:
+        """Run `compare_batch` in a worker.
 
         It is sent as it is, as a function at the top of the file would not be, and with
         plain values, as the scheduler need not have OpenCV.
@@ -7776,18 +7780,21 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         cv2.setNumThreads(1)  # as a worker takes a pair for each of its own threads
         chosen = image_diff.Options(**options)
         seen = image_diff.View(*view) if view else None
-        pair = image_diff.Pair(*pair)
-        return tuple(image_diff.compare_pair(pair, chosen, beside, seen))
+        pairs = [image_diff.Pair(*pair) for pair in batch]
+        outcomes = image_diff.compare_batch(pairs, chosen, beside, seen)
+        return [tuple(outcome) for outcome in outcomes]
 
     with connected(address) as client:
         executor = client.get_executor()
         seen = time.monotonic()
 
-        def submit(pair: Pair) -> Any:
-            """Send a pair to the scheduler."""
+        def submit(batch: Sequence[Pair]) -> Any:
+            """Send pairs to the scheduler."""
             view = tuple(plan.view) if plan.view else None
-            plain = tuple(pair), vars(plan.options), plan.beside, view
-            return executor.submit(compare, *plain)
+            plain = [tuple(pair) for pair in batch]
+            return executor.submit(
+                compare, plain, vars(plan.options), plan.beside, view
+            )
 
         def check(under_way: Iterable[Future[Any]]) -> None:
             """Raise ImageDiffError where scheduler or workers are gone.
@@ -7813,49 +7820,51 @@ def cluster_workers(address: str, plan: Plan) -> Iterator[Workers]:
         yield Workers(submit, check)
 
 
-def outcome_of(future: Future[Any]) -> Outcome | None:
-    """The outcome of a pair; None where it is not done, or its worker has died."""
+def outcomes_of(future: Future[Any]) -> list[Outcome]:
+    """The outcomes of pairs; none where they are not done, or their worker has died."""
     if not future.done() or future.cancelled() or future.exception() is not None:
-        return None
-    return Outcome(*future.result())
+        return []
+    return [Outcome(*values) for values in future.result()]
 
 
 def compare_until_a_death(
-    pairs: Iterator[Pair], workers: Workers, ahead: int, stopped: Sequence[int]
+    batches: Iterator[Sequence[Pair]],
+    workers: Workers,
+    ahead: int,
+    stopped: Sequence[int],
 ) -> Generator[Outcome, None, list[Pair]]:
-    """The outcomes of pairs in order, with so many under way at once.
+    """The outcomes of pairs in order, with so many batches of them under way at once.
 
-    Where a worker dies no more are sent; those whose outcome is lost are returned when
-    the others are done. Once the run is to stop it gives those that are done.
+    Where a worker dies no more are sent; the pairs whose outcomes are lost are returned
+    when the others are done. Once the run is to stop it gives those that are done.
     """
     from concurrent.futures import BrokenExecutor, wait
 
-    under_way: deque[tuple[Pair, Future[Any]]] = deque()
+    under_way: deque[tuple[Sequence[Pair], Future[Any]]] = deque()
     lost: list[Pair] = []
     while not stopped:
         with signals_late():
-            for pair in islice(pairs, 0 if lost else ahead - len(under_way)):
+            for batch in islice(batches, 0 if lost else ahead - len(under_way)):
                 try:
-                    under_way.append((pair, workers.submit(pair)))
+                    under_way.append((batch, workers.submit(batch)))
                 except BrokenExecutor:
-                    lost.append(pair)
+                    lost += batch
                     break
             if not under_way:
                 break
-            pair, future = under_way[0]
+            batch, future = under_way[0]
             wait([future], 0.1)
             if not future.done() or future.cancelled():
                 workers.check([sent for _, sent in under_way])
                 continue
-            outcome = outcome_of(future)
+            outcomes = outcomes_of(future)
         under_way.popleft()
-        if outcome is None:
-            lost.append(pair)
-        else:
-            yield outcome
+        if not outcomes:
+            lost += batch
+        yield from outcomes
     with signals_late():
-        outcomes = [outcome_of(future) for _, future in under_way]
-    yield from filter(None, outcomes)
+        left = [outcomes_of(future) for _, future in under_way]
+    yield from chain.from_iterable(left)
     return lost
 
 
@@ -7870,7 +7879,7 @@ def compare_alone(
     So each has all the memory, and which one kills its worker, again and again, is
     known.
     """
-    left = iter(pairs)
+    left: Iterator[Sequence[Pair]] = ([pair] for pair in pairs)
     deaths: Counter[Pair] = Counter()
     while not stopped:
         with local_workers(1, plan) as workers:
@@ -7879,10 +7888,15 @@ def compare_alone(
             return
         deaths.update(lost)  # it is one
         if deaths[lost[0]] < MOST_DEATHS:
-            left = chain(lost, left)
+            left = chain([lost], left)
         else:
             fault = "its process died, perhaps for want of memory"
             yield failed(lost[0], f"{fault}; scale the pictures down")
+
+
+# To send a pair alone takes 0.35 ms, of four 0.1 each: of small pictures that counts.
+LARGEST_BATCH = 4
+FEWEST_BATCHES = 16  # for each process, so that none waits long for the last
 
 
 def compare_pairs(
@@ -7892,16 +7906,18 @@ def compare_pairs(
     # So many are sent that a large pair seldom holds up those behind it, and that the
     # distance to a cluster does not count.
     if plan.scheduler is None:
-        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs())
+        jobs = min(len(pairs), plan.jobs or cv2.getNumberOfCPUs()) or 1
         begin = partial(local_workers, jobs, plan)
-        ahead = 8 * jobs + 8
+        size = min(LARGEST_BATCH, len(pairs) // (FEWEST_BATCHES * jobs) or 1)
+        ahead = (8 * jobs + 8) // size
     else:
         begin = partial(cluster_workers, plan.scheduler, plan)
+        size = 1
         ahead = 500
-    left = iter(pairs)
+    batches = (pairs[start : start + size] for start in range(0, len(pairs), size))
     while pairs and not stopped:
         with begin() as workers:
-            lost = yield from compare_until_a_death(left, workers, ahead, stopped)
+            lost = yield from compare_until_a_death(batches, workers, ahead, stopped)
         if not lost:
             return
         yield from compare_alone(lost, plan, stopped)
@@ -7992,41 +8008,44 @@ def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
 
 
 def earlier_lines(folder: str) -> Iterator[tuple[Record, str]]:
-    """The records of an earlier run, and their lines, but for what is not whole."""
+    """The records of an earlier run, and their lines, but for what is none of ours."""
     path = os.path.join(folder, "results.jsonl")
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
+            # What is not whole, or was edited, may raise anything as it is shown.
+            with contextlib.suppress(Exception):
                 record = from_json(line)
-                is_record = (
-                    isinstance(record, dict) and record.keys() == EMPTY_RECORD.keys()
-                )
-                if is_record and isinstance(record["name"], str) and line[-1] == "\n":
+                overview_row(record, folder)
+                if record.keys() == EMPTY_RECORD.keys() and line.endswith("\n"):
                     yield record, line
 
 
 def earlier_states(folder: str) -> dict[str, str]:
     """The states that the pairs of an earlier run had, by name."""
     path = os.path.join(folder, "run.json")
-    faults = OSError, ValueError, LookupError, TypeError, RecursionError
-    with contextlib.suppress(*faults):
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                return dict(from_json(file.read())["states"])
+    if not os.path.isfile(path):
+        return {}
+    with contextlib.suppress(Exception), open(path, encoding="utf-8") as file:
+        return dict(from_json(file.read())["states"])
     return {}
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
-    """Whether the page of a pair is there, if it has one, and of this record."""
-    if record["status"] == "same":
-        return True
-    path = os.path.join(folder, PAIRS_FOLDER, record["name"], "result.json")
-    if record["status"] != "different" or not os.path.isfile(path):
-        return False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read() == line
+    """Whether what an earlier run has saved of a pair is there, and of this record."""
+    page = os.path.join(folder, PAIRS_FOLDER, record["name"])
+    status: str = record["status"]
+    if status == "different":
+        path = os.path.join(page, "result.json")
+        if not os.path.isfile(path):
+            return False
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read() == line
+    which = status.removeprefix("only_")
+    if record.get(f"{which}_page"):  # it is of a page alone
+        return os.path.isfile(os.path.join(page, SMALL[which]))
+    return status != "error"  # which may be mended
 
 
 def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
@@ -8065,17 +8084,20 @@ def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -
     replace_file(os.path.join(folder, "run.json"), [run])
 
 
+def records_in(folder: str) -> Iterator[Record]:
+    """The records of this run so far, and what it has kept of an earlier one."""
+    with open(os.path.join(folder, "results.jsonl"), encoding="utf-8") as lines:
+        yield from map(from_json, lines)
+
+
 def write_overview(plan: Plan, folder: str, total: int) -> None:
     """Write index.html of what results.jsonl tells of so many pairs."""
-    results = os.path.join(folder, "results.jsonl")
-    with open(results, "rb") as lines:
+    with open(os.path.join(folder, "results.jsonl"), "rb") as lines:
         left = total - sum(1 for _ in lines)
-    with open(results, encoding="utf-8") as texts:
-        records = map(from_json, texts)
-        inputs = plan.first, plan.second
-        ranked = is_ranking(*inputs)
-        page = overview_page(inputs, plan.options, folder, records, left, ranked)
-        replace_file(os.path.join(folder, "index.html"), page)
+    inputs = plan.first, plan.second
+    records, ranked = records_in(folder), is_ranking(*inputs)
+    page = overview_page(inputs, plan.options, folder, records, left, ranked)
+    replace_file(os.path.join(folder, "index.html"), page)
 
 
 @contextlib.contextmanager
@@ -8136,7 +8158,7 @@ def compare_many(
         return
     with open_output(plan, pairs, folder) as (beside, results):
         known = set()
-        for record, _ in earlier_lines(folder):
+        for record in records_in(folder):
             if stopped:
                 return
             known.add(record["name"])
@@ -8173,35 +8195,31 @@ def look_at_many(
     view = cast("View", plan.view)
     model = WEIGHTS_HASH if view.model is None else state_of_files(view.model)
     settings = [__version__, cv2.__version__, model, str(plan.options.dpi)]
-    paths = [pair.second and os.path.abspath(pair.second) for pair in pairs]
-    states = [
-        state_of_pair(Pair(pair.name, None, path), settings)
-        for pair, path in zip(pairs, paths, strict=True)
-    ]
+    by_state = {}
+    for pair in pairs:
+        picture = pair.second and os.path.abspath(pair.second)
+        by_state[state_of_pair(Pair(pair.name, None, picture), settings)] = pair
     kept = kept_features(path)
-    if kept["state"].tolist() == states:
+    if kept["state"].tolist() == [*by_state]:
         return kept["features"], [*pairs], []
     known = dict(zip(kept["state"].tolist(), kept["features"], strict=True))
     unknown = [
         pair._replace(name=state)
-        for pair, state in zip(pairs, states, strict=True)
+        for state, pair in by_state.items()
         if state not in known
     ]
-    errors = {}
+    faulty = []
     with contextlib.closing(compare_pairs(unknown, plan, stopped)) as outcomes:
         for outcome in progress(outcomes, total=len(unknown)):
             state = outcome.record["name"]
             if outcome.features is None:
-                errors[state] = outcome.record["error"]
+                faulty.append(by_state[state]._replace(error=outcome.record["error"]))
             else:
                 known[state] = outcome.features
-    by_state = dict(zip(states, pairs, strict=True))
-    rows = [(state, known[state]) for state in states if state in known]
+    rows = [(state, known[state]) for state in by_state if state in known]
     table = as_features(rows)
     keep_features(path, table)
-    seen = [by_state[state] for state, _ in rows]
-    faulty = [by_state[state]._replace(error=text) for state, text in errors.items()]
-    return table["features"], seen, faulty
+    return table["features"], [by_state[state] for state, _ in rows], faulty
 
 
 def learn_from(
@@ -8216,8 +8234,7 @@ def learn_from(
     """
     view = cast("View", plan.view)._replace(parts="copies")
     sample = pairs[:: math.ceil(len(pairs) / MOST) or 1]
-    copied = plan._replace(view=view)
-    examples, *_ = look_at_many(copied, sample, stopped, progress)
+    examples, *_ = look_at_many(plan._replace(view=view), sample, stopped, progress)
     if stopped:
         return None
     if len(examples) < FEWEST:
@@ -8242,23 +8259,20 @@ def rank(
     """
     view = cast("View", plan.view)
     query = features_of_file(plan.first, view, plan.options.dpi)
-    features, seen, failed = look_at_many(plan, pairs, stopped, progress)
+    features, seen, faulty = look_at_many(plan, pairs, stopped, progress)
     turned = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
     if turned is not None:
         features, query = unit(features @ turned), unit(query @ turned)
     scores = likenesses(features, query) if seen else np.zeros(0)
-    order = np.argsort(-scores, kind="stable")[:top]
     likeness = scores.clip(0, 1).round(4).tolist()
-    ranked = [
-        seen[place]._replace(
-            likeness=likeness[place],
-            relation=relation(likeness[place], view, learned),
-        )
-        for place in order
-    ]
-    return ranked + failed
+    ranked = []
+    for place in np.argsort(-scores, kind="stable")[:top]:
+        alike = likeness[place]
+        words = relation(alike, view, learned)
+        ranked.append(seen[place]._replace(likeness=alike, relation=words))
+    return ranked + faulty
 
 
 # --- Command line ---------------------------------------------------------------------
@@ -8394,7 +8408,8 @@ def find_all(command: Command) -> list[Pair]:
         which = f"{second} holds"
         pairs = [*pair_with_each(first, second, skip)]
     elif os.path.isdir(first):
-        pairs = [*with_pages(find_pairs(first, second, skip))]
+        found = find_pairs(first, second, skip)
+        pairs = [page for pair in found for page in pair_pages(pair)]
     else:
         pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
     if not pairs:

@@ -1438,9 +1438,23 @@ def test_ignore_leaves_rectangles_out() -> None:
     assert np.count_nonzero(comparison.ignored) == 60 * 30  # clipped to the picture
     assert comparison.different_fraction == comparison.different_pixels / (20000 - 1800)
     assert comparison.score == both.score
-    everything = compare_images(first, second, Options(ignore=((-5, -5, 999, 999),)))
-    assert everything.regions == ()
-    assert everything.different_fraction == 0
+
+
+def test_ignore_must_leave_something_to_compare() -> None:
+    first = np.full((100, 200, 3), 200, np.uint8)
+    halves = (-5, -5, 999, 55), (0, 50, 200, 50)
+    with pytest.raises(ImageDiffError) as caught:
+        compare_images(first, 255 - first, ignore=halves)
+    fault = "the parts to ignore leave nothing of the pictures to compare"
+    assert str(caught.value) == f"{fault}; make them smaller"
+    taller = np.full((130, 200, 3), 200, np.uint8)
+    strip = compare_images(first, taller, align="none", ignore=halves)
+    assert boxes_of(strip.regions) == {(0, 100, 200, 30)}
+    without_values = np.ones((100, 200), bool)
+    assert (
+        compare_images(first, 255 - first, ignored=(without_values, None)).status
+        == "same"
+    )
 
 
 @pytest.mark.parametrize("tolerance", [0, 1])
