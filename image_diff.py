@@ -1425,9 +1425,7 @@ def reduced(image: Image, most: float) -> tuple[Image, Matrix]:
     """`resize` to so many pixels in all; a picture that has fewer keeps its size."""
     height, width = image.shape[:2]
     scale = min(1.0, (most / (height * width)) ** 0.5)
-    new_width = max(1, round(width * scale))
-    new_height = max(1, round(height * scale))
-    return resize(image, new_width, new_height)
+    return resize(image, round(width * scale), round(height * scale))
 
 
 def shrink(mask: Gray8, pixels: int) -> Gray8:
@@ -1437,8 +1435,7 @@ def shrink(mask: Gray8, pixels: int) -> Gray8:
 
 
 # Pixels into which interpolation mixes what is beyond a border; 1: 4 false boxes. The
-# first picture's own border is one: the second has it mixed with what lay behind it,
-# and half a pixel's shift is boxed 3 times where it counts.
+# first picture's own border is one: the second has it mixed with what lay behind it.
 FRINGE = 2
 
 
@@ -1452,41 +1449,15 @@ def completed(first: Image, second: Image, uncovered: Gray8) -> tuple[Image, Gra
     return cv2.copyTo(second, covered, first.copy()), covered
 
 
-def find_corners(image: Gray8, mask: Gray8 | None, most: int, apart: float) -> Points:
-    """At most so many corners, so many pixels apart, inside of the (H, W) mask.
-
-    The strongest first; (n, 2) float32.
-    """
-    corners = cv2.goodFeaturesToTrack(image, most, 0.002, apart, mask=mask)
-    if corners is None:
-        return np.zeros((0, 2), np.float32)
-    return corners.reshape(-1, 2)
-
-
-def follow(
-    first: Gray8, second: Gray8, corners: Points, side: int, levels: int
-) -> tuple[Points, NDArray[Any]]:
-    """Where corners of the first picture are in the second, and which are found.
-
-    They are followed by patches of side x side pixels on so many halved copies (Lucas
-    and Kanade 1981). One that, tracked back, ends more than half a pixel from where it
-    began has changed, or says nothing: it is not found. Returns (n, 2) float32 and (n,)
-    booleans.
-    """
-    if len(corners) == 0:
-        return corners, np.zeros(0, np.bool_)
-    flow = partial(cv2.calcOpticalFlowPyrLK, winSize=(side, side), maxLevel=levels)
-    points, found, _ = flow(first, second, corners, corners.copy())
-    back, found_back, _ = flow(second, first, points, points.copy())
-    returned = np.linalg.norm(back - corners, axis=1) < 0.5
-    return points, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
+PLACE = 16  # pixels
 
 
 def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     """Points in second and in first whose features look alike.
 
     SIFT (Lowe 2004): of 2000 a picture, those at less than 0.8 of the distance to the
-    next best, and no two with the same point of the first.
+    next best. Of each 16 x 16 pixels of the first only the most alike: the letters of
+    a word that both have are no evidence of where the rest lies.
     """
     sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
     targets, target_descriptors = sift.detectAndCompute(first, None)
@@ -1498,49 +1469,50 @@ def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     target_lengths = np.square(target_descriptors).sum(axis=1)
     products = source_descriptors @ target_descriptors.T
     distances = lengths[:, None] + target_lengths - 2 * products
-    every = np.arange(len(distances))
-    nearest = distances.argmin(axis=1)
-    least = distances[every, nearest]
-    distances[every, nearest] = np.inf
-    distinct = np.flatnonzero(least < 0.8**2 * distances.min(axis=1))
-    by_distance = distinct[(-least[distinct]).argsort(kind="stable")]
-    # Of several with one target the most alike comes last, and stays.
-    source_of = dict(zip(nearest[by_distance], by_distance, strict=True))
-    source = [sources[index].pt for index in source_of.values()]
-    target = [targets[index].pt for index in source_of]
-    return np.array(source).reshape(-1, 2), np.array(target).reshape(-1, 2)
+    least, next_best = np.partition(distances, 1, axis=1)[:, :2].T
+    distinct = np.flatnonzero(least < 0.8**2 * next_best)
+    by_distance = distinct[least[distinct].argsort(kind="stable")]
+    nearest = distances.argmin(axis=1)[by_distance]
+    source = np.array(cv2.KeyPoint.convert(sources))[by_distance]
+    target = np.array(cv2.KeyPoint.convert(targets))[nearest]
+    _, most_alike = np.unique(target // PLACE, axis=0, return_index=True)
+    return source[most_alike], target[most_alike]
+
+
+def unregistered(
+    reason: str, remedy: str = "they must show the same thing"
+) -> ImageDiffError:
+    """The error for two pictures of which no transform is right."""
+    return ImageDiffError(f"the pictures cannot be registered: {reason}; {remedy}")
 
 
 # Pixels of the copies that features are matched on, at most. With twice as many, three
 # of 36 pairs of different frames were accepted, and forms told from others worse.
 MATCHED = 0.25e6
+FEW_MATCHES = 16  # say little of a pair
 
 
-class Fit(NamedTuple):
-    """A transform of second to first; how many points agree with it, of how many."""
+def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
+    """The transform of second to first to about a pixel; how many matches agree on it.
 
-    transform: Matrix
-    agreeing: int
-    total: int
-
-
-def match(first: Gray8, second: Gray8, reach: float) -> Fit:
-    """The transform to about a pixel.
-
-    MAGSAC++ (Barath et al. 2020) over matches on copies, which agree within `reach` of
-    their pixels.
+    MAGSAC++ (Barath et al. 2020) over matches on copies. Raises ImageDiffError where
+    few agree: of different forms, cards and frames at most 0.29 did on a sane
+    transform, with the reach of drift once 0.38; of the same ones 0.34 or more. A
+    board that drifted, without features, is nearly in its place.
     """
     small, scale = reduced(first, MATCHED)
     other, other_scale = reduced(second, MATCHED)
     source, target = match_features(small, other)
-    transform = None
+    agreeing = 0
     if len(source) >= 4:
-        method = cv2.USAC_MAGSAC
-        transform, agrees = cv2.findHomography(source, target, method, reach)
-    if transform is None:
-        return Fit(np.eye(3), 0, len(source))
-    transform = np.linalg.inv(scale) @ transform @ other_scale
-    return Fit(transform, cv2.countNonZero(agrees), len(source))
+        reach = 8.0 if elastic else 2.0
+        found, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, reach)
+        agreeing = cv2.countNonZero(agrees)
+    if agreeing >= max(8, 0.3 * len(source)):
+        return np.linalg.inv(scale) @ found @ other_scale, agreeing
+    if elastic and len(source) < FEW_MATCHES and first.shape == second.shape:
+        return np.eye(3), agreeing
+    raise unregistered(f"{agreeing} of {len(source)} matches agree")
 
 
 def laid_over(second: Image, transform: Matrix, shape: Sequence[int]) -> Image:
@@ -1565,14 +1537,12 @@ def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
     return mask_laid_over(whole, transform, shape)
 
 
-def in_light_of(first: Gray8, second: Gray8, transform: Matrix) -> Gray8:
-    """The second picture in the light of the first.
+def in_light_of(first: Gray8, second: Gray8, transform: Matrix, both: Gray8) -> Gray8:
+    """The second picture with the mean and the spread of the first, in what both show.
 
-    Corners are followed by their brightness, and would not be found in the dark. What
-    both show gets the mean and the spread that it has in the first.
+    Corners are followed by their brightness, and would not be found in the dark.
     """
     moved = laid_over(second, transform, first.shape)
-    both = covered_by(second, transform, first.shape)
     mean, spread = cv2.meanStdDev(first, mask=both)
     moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
     gain = spread.item() / max(1.0, moved_spread.item())
@@ -1580,57 +1550,64 @@ def in_light_of(first: Gray8, second: Gray8, transform: Matrix) -> Gray8:
     return cv2.addWeighted(second, gain, second, 0, offset)
 
 
-FEW_CORNERS = 20  # say little of a transform, right or wrong
+def find_corners(image: Gray8, mask: Gray8) -> Points:
+    """At most 4000 corners inside of the (H, W) mask, some pixels apart.
+
+    (n, 2) float32. Raises ImageDiffError for none.
+    """
+    apart = max(3.0, (image.size / 4000) ** 0.5 / 3)
+    corners = cv2.goodFeaturesToTrack(image, 4000, 0.002, apart, mask=mask)
+    if corners is None:
+        raise unregistered("what they share has no corners")
+    return corners[:, 0]
 
 
-def improved(
-    first: Gray8,
-    second: Gray8,
-    transform: Matrix,
-    corners: Points,
-    levels: int,
-    elastic: bool,
-) -> Fit:
-    """The transform by corners of the first picture, tracked on so many halved copies.
+def follow(
+    first: Gray8, second: Gray8, corners: Points, side: int, levels: int
+) -> tuple[Points, NDArray[Any]]:
+    """By how much corners of the first picture moved in the second, if they are found.
+
+    They are followed by patches of side x side pixels on so many halved copies (Lucas
+    and Kanade 1981). One that, tracked back, ends more than half a pixel from where it
+    began has changed, or says nothing: it is not found. Returns (n, 2) float32 and (n,)
+    booleans.
+    """
+    flow = partial(cv2.calcOpticalFlowPyrLK, winSize=(side, side), maxLevel=levels)
+    points, found, _ = flow(first, second, corners, corners.copy())
+    back, found_back, _ = flow(second, first, points, points.copy())
+    returned = np.linalg.norm(back - corners, axis=1) < 0.5
+    return points - corners, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
+
+
+BLAS_BUFFER = 2**27  # bytes, more than OpenBLAS takes, which ends the process without
+
+
+def refine(
+    first: Gray8, second: Gray8, transform: Matrix, corners: Points, elastic: bool
+) -> Matrix:
+    """The transform to some hundredths of a pixel, by corners of the first picture.
 
     The least median of squares, so that half of the corners may have changed; ECC was
     off by 0.2 to 2. Where the picture drifts it is the least squares of all within 8
     pixels: the best half would be one end of the picture, and the transform off by
-    three times the drift at the other. Corners that lay within a pixel already agree.
+    three times the drift at the other. Raises ImageDiffError where few corners lie
+    within a pixel of their likes in the end: of drifted boards without features a tenth
+    did, of different ones 0.02.
     """
-    moved = laid_over(second, transform, first.shape)
-    points, found = follow(first, moved, corners, 15, levels)
-    steps = np.linalg.norm(points - corners, axis=1)
-    agreeing = int((found & (steps < 1)).sum())
-    if found.sum() >= FEW_CORNERS:
-        method, reach = (cv2.RANSAC, 8.0) if elastic else (cv2.LMEDS, 0.0)
-        np.empty(2**27, np.uint8)  # MemoryError here; LAPACK would end the process
-        step, _ = cv2.findHomography(points[found], corners[found], method, reach)
-        if step is not None:
-            transform = step @ transform
-    return Fit(transform / transform[2, 2], agreeing, len(corners))
-
-
-def refine(first: Gray8, second: Gray8, transform: Matrix, elastic: bool) -> Fit:
-    """The transform to some hundredths of a pixel, and how many corners agree with it.
-
-    By up to 4000 corners of the first picture, three times.
-    """
-    covered = covered_by(second, transform, first.shape)
-    apart = max(3.0, (first.size / 4000) ** 0.5 / 3)
-    corners = find_corners(first, shrink(covered, 7), 4000, apart)
-    lit = in_light_of(first, second, transform)
-    fit = Fit(transform, 0, 0)
+    method, reach = (cv2.RANSAC, 8.0) if elastic else (cv2.LMEDS, 0.0)
+    agreeing = 0
     for levels in (1, 0, 0):
-        fit = improved(first, lit, fit.transform, corners, levels, elastic)
-    return fit
-
-
-def unregistered(
-    reason: str, remedy: str = "they must show the same thing"
-) -> ImageDiffError:
-    """The error for two pictures of which no transform is right."""
-    return ImageDiffError(f"the pictures cannot be registered: {reason}; {remedy}")
+        moved = laid_over(second, transform, first.shape)
+        steps, found = follow(first, moved, corners, 15, levels)
+        agreeing = int((found & (np.linalg.norm(steps, axis=1) < 1)).sum())
+        if found.sum() >= 20:
+            points = corners + steps
+            np.empty(BLAS_BUFFER, np.uint8)  # or MemoryError
+            step, _ = cv2.findHomography(points[found], corners[found], method, reach)
+            transform = transform if step is None else step @ transform
+    if agreeing <= 0.05 * len(corners):
+        raise unregistered(f"{agreeing} of {len(corners)} corners agree")
+    return transform
 
 
 def areas_at_corners(transform: Matrix, image: Image) -> NDArray[Any]:
@@ -1663,39 +1640,6 @@ def check_transform(
         raise unregistered(reason, "photograph it from nearer by")
 
 
-FEW_MATCHES = 24  # of features, say little of a pair
-
-
-def find_transform(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
-    """The transform of second to first, and how many matches agree with it.
-
-    Raises ImageDiffError where few matches agree, or few corners then lie within a
-    pixel of their likes. Of different forms, cards and frames 22 of 91 matches agreed
-    at most on a sane transform; of the same ones 23 of 58, and 0.16 of the corners of a
-    blurred photograph. With the wide reach of drift the share of different ones that
-    have a tenth of the corners was 0.14, that of boards 0.15. Corners that are tracked
-    instead of features found nothing but what features find, and laid frames over
-    others; but a board that drifted, without features, is nearly in its place: there
-    0.02 of the corners of different pictures agree, and of such boards a tenth.
-    """
-    found = match(first, second, 8.0 if elastic else 2.0)
-    reason = f"{found.agreeing} of {found.total} matches agree"
-    least_share = 0.15 if elastic else 0.2
-    are_agreed = found.agreeing > 8 + least_share * found.total
-    may_rest = elastic and found.total < FEW_MATCHES and first.shape == second.shape
-    if not are_agreed and not may_rest:
-        raise unregistered(reason)
-    start = found.transform if are_agreed else np.eye(3)
-    check_transform(start, first, second, found.agreeing)
-    fit = refine(first, second, start, elastic)
-    says_little = fit.total < FEW_CORNERS
-    if fit.agreeing < 0.1 * fit.total and not says_little:
-        raise unregistered(f"{reason}, and then {fit.agreeing} of {fit.total} corners")
-    if says_little and not are_agreed:
-        raise unregistered(reason)
-    return fit.transform, found.agreeing
-
-
 STIFFNESS = 15.0  # pixels, sigma of the Gaussian that displacements are averaged by
 
 
@@ -1717,28 +1661,23 @@ def smoothed(
     return cv2.resize(field, None, fx=4, fy=4)[:height, :width]
 
 
-def drift(first: Gray8, second: Gray8, transform: Matrix) -> Image:
+def drift(first: Gray8, second: Gray8, transform: Matrix, corners: Points) -> Image:
     """What the transform leaves: a smooth displacement, in pixels of the first picture.
 
-    (H, W, 2) float32, from up to 8000 corners. Dense flow (DIS), weighted by the
-    gradient's energy, was measured: F1 0.86 on boards with small defects, where this
-    has 0.97.
+    (H, W, 2) float32. Dense flow (DIS), weighted by the gradient's energy, was
+    measured: F1 0.86 on boards with small defects, where this has 0.97.
     """
-    lit = in_light_of(first, second, transform)
-    laid = laid_over(lit, transform, first.shape)
-    covered = covered_by(second, transform, first.shape)
-    corners = find_corners(first, covered, 8000, 3)
+    laid = laid_over(second, transform, first.shape)
     y, x = np.indices(first.shape, np.float32)
     shift = np.zeros((*first.shape, 2), np.float32)
     linear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     # Wide first, as drift goes on where no corners are, along plain paper or a long
     # edge.
     for sigma, levels in ((4 * STIFFNESS, 1), (STIFFNESS, 0), (STIFFNESS, 0)):
-        shifted_x = x + shift[..., 0]
-        shifted_y = y + shift[..., 1]
-        moved = cv2.remap(laid, shifted_x, shifted_y, linear, borderMode=replicate)
-        points, found = follow(first, moved, corners, 21, levels)
-        steps = points - corners
+        moved = cv2.remap(
+            laid, x + shift[..., 0], y + shift[..., 1], linear, borderMode=replicate
+        )
+        steps, found = follow(first, moved, corners, 21, levels)
         near = found & (np.linalg.norm(steps, axis=1) < 8)
         shift += smoothed(steps[near], corners[near], first.shape, sigma)
     return shift
@@ -1761,25 +1700,26 @@ DRIFTED_ROWS = 128  # laid at once; all of 4K took 0.7 s, not 0.3, for fresh mem
 def laid_with_drift(
     image: Image, transform: Matrix, shift: Image
 ) -> tuple[Image, Gray8]:
-    """A picture laid over as by `laid_over`, which drifts by an (H, W, 2) shift."""
+    """A picture laid over as by `laid_over`, which drifts by an (H, W, 2) shift.
+
+    Returns it, and what it covers: (H, W) uint8, 255 there.
+    """
     height, width = image.shape[:2]
     last = width - 0.5, height - 0.5
     cubic, replicate = cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
     inverse = np.linalg.inv(transform)
-    moved = np.empty((*shift.shape[:2], 3), image.dtype)
-    covered = np.empty(shift.shape[:2], np.uint8)
+    moved, covered = [], []
     for top in range(0, len(shift), DRIFTED_ROWS):
-        rows = slice(top, top + DRIFTED_ROWS)
-        row, column = np.indices(shift[rows].shape[:2], np.float32)
-        drifted = np.dstack([column, row + top]) + shift[rows]
+        steps = shift[top : top + DRIFTED_ROWS]
+        row, column = np.indices(steps.shape[:2], np.float32)
+        drifted = np.dstack([column, row + top]) + steps
         points = cv2.perspectiveTransform(drifted, inverse)
         x, y = cv2.split(points)
-        moved[rows] = cv2.remap(image, x, y, cubic, borderMode=replicate)
-        covered[rows] = cv2.inRange(points, (-0.5, -0.5), last)
-    return moved, covered
+        moved.append(cv2.remap(image, x, y, cubic, borderMode=replicate))
+        covered.append(cv2.inRange(points, (-0.5, -0.5), last))
+    return np.vstack(moved), np.vstack(covered)
 
 
-BLAS_BUFFER = 2**27  # bytes, more than OpenBLAS takes
 FOLLOWED = 2e6  # pixels of the copies that corners are followed on, at most
 
 
@@ -1795,22 +1735,25 @@ def register(
     if max(*first.shape, *second.shape) >= 2**15:
         fault = "OpenCV registers up to 32767 pixels a side"
         raise ImageDiffError(f"{fault}; scale or crop them")
-    # OpenBLAS ends the process where it finds no memory at its first use. NumPy, which
-    # raises MemoryError, is asked for as much before.
-    np.empty(BLAS_BUFFER, np.uint8)
+    np.empty(BLAS_BUFFER, np.uint8)  # or MemoryError
     np.linalg.inv(np.eye(3))
+    elastic = method == "elastic"
     low, high = value_range(first, second)
     small, scale = reduced(gray(to_8_bits(first, low, high)), FOLLOWED)
     other, other_scale = reduced(gray(to_8_bits(second, low, high)), FOLLOWED)
-    elastic = method == "elastic"
-    found, agreeing = find_transform(small, other, elastic)
+    start, agreeing = match(small, other, elastic)
+    both = covered_by(other, start, small.shape)
+    corners = find_corners(small, shrink(both, 7))
+    lit = in_light_of(small, other, start, both)
+    found = refine(small, lit, start, corners, elastic)
     transform = np.linalg.inv(scale) @ found @ other_scale
     transform /= transform[2, 2]
     check_transform(transform, first, second, agreeing)
     smooth = antialiased(second, transform)
     if elastic:
         height, width = first.shape[:2]
-        steps = drift(small, other, found) / scale.diagonal()[:2].astype(np.float32)
+        steps = drift(small, lit, found, corners)
+        steps /= scale.diagonal()[:2].astype(np.float32)
         shift = cv2.resize(steps, (width, height))
         moved, covered = laid_with_drift(smooth, transform, shift)
     else:
@@ -1905,10 +1848,11 @@ def weights_of(cells: Gray8) -> NDArray[Any]:
     That is ln(0.9 / p), p being the share of rows that agree with it by chance: blank
     rows weigh almost nothing, rare text much.
     """
-    counts = [np.bincount(column, minlength=256) for column in cells.T]
-    padded = np.pad(counts, ((0, 0), (ALIKE, ALIKE)))
-    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * ALIKE + 1, axis=1)
-    nats = np.log(0.9 * len(cells) / np.maximum(near.sum(axis=2), 1))
+    counts = np.array([np.bincount(column, minlength=256) for column in cells.T], float)
+    near = cv2.boxFilter(
+        counts, -1, (2 * ALIKE + 1, 1), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    nats = np.log(0.9 * len(cells) / np.maximum(near, 1))
     table = np.clip(np.rint(10 * nats), 0, EARNS).astype(np.int8)
     weights: NDArray[Any] = table[np.arange(ACROSS), cells]
     repeats = cv2.absdiff(cells[:, 1:], cells[:, :-1]) <= ALIKE
@@ -1932,13 +1876,12 @@ def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     return earned
 
 
-def best_origins(
+def path_of_strips(
     scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
-) -> tuple[int, NDArray[Any]]:
-    """The best path, strip by strip, from offset 0 to the last of them (Viterbi 1967).
+) -> tuple[int, list[Switch]]:
+    """What the best path from offset 0 to the last earns (Viterbi 1967); its switches.
 
-    scores: (K, H). Returns what it earns, and (strips + 1, K): the offset, by its place
-    among the K, that the best path to each has above the strip.
+    scores: (K, H). It is known to the strip; the switches are from top to bottom.
     """
     starts = np.arange(0, scores.shape[1] - STRIP + 1, STRIP)  # the last may be longer
     strips = np.add.reduceat(scores, starts, axis=1).T
@@ -1949,29 +1892,25 @@ def best_origins(
     padding = int(skipped.max())  # above the pictures, where no path leads
     # Most earned above a strip at an offset, before a switch there.
     arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
-    origins = np.zeros((len(strips) + 1, len(offsets)), np.intp)
+    origins = []
     best = np.where(offsets == 0, 0, UNREACHED)
     for strip, earned in enumerate([np.zeros_like(best), *strips]):
         stays = best + earned
         arrived[padding + strip] = stays
         switched = arrived[padding + strip - skipped, states[:, None]] - costs
         best = np.maximum(stays, switched.max(axis=0))
-        origins[strip] = np.where(best > stays, switched.argmax(axis=0), states)
-    return int(best[-1]), origins
-
-
-def traced(origins: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Switch]:
-    """The switches of the best path, to the strip, from bottom to top."""
-    state = len(offsets) - 1
-    strip = len(origins) - 1
+        origins.append(np.where(best > stays, switched.argmax(axis=0), states))
+    switches: list[Switch] = []
+    state, strip = len(offsets) - 1, len(strips)
     while strip >= 0:
-        origin = int(origins[strip, state])
+        origin = int(origins[strip][state])
         if origin != state:
+            strip -= int(skipped[origin, state])
             before, after = offsets[[origin, state]].tolist()
-            strip += min(0, (after - before) // STRIP)
-            yield Switch(strip * STRIP, before, after)
+            switches.insert(0, Switch(strip * STRIP, before, after))
         state = origin
         strip -= 1
+    return int(best[-1]), switches
 
 
 def sharpened(
@@ -2005,8 +1944,7 @@ def best_path(
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    most, origins = best_origins(scores, offsets, row_cost)
-    switches = [*traced(origins, offsets)][::-1]
+    most, switches = path_of_strips(scores, offsets, row_cost)
     return most, tuple(sharpened(switches, scores, offsets))
 
 
@@ -2082,7 +2020,7 @@ def in_one_shade(a: Gray8, b: Gray8) -> Gray8:
     lighter_alike = np.minimum(levels_a, np.roll(levels_b, darker)).sum()
     if abs(darker) > LARGEST_SHADE or lighter_alike <= alike:
         return b
-    return np.clip(b.astype(np.int16) + darker, 0, 255).astype(np.uint8)
+    return cv2.addWeighted(b, 1, b, 0, darker)
 
 
 def align_rows(first: Gray8, second: Gray8) -> list[Column]:
@@ -2359,8 +2297,11 @@ def ignored_in(
         return None
     ignored = np.zeros((height, width), np.uint8)
     for x, y, wide, high in rectangles:
-        bottom, right = max(y + high, 0), max(x + wide, 0)
-        part = ignored[max(y, 0) : bottom, max(x, 0) : right]
+        rows, columns = (
+            slice(max(y, 0), max(y + high, 0)),
+            slice(max(x, 0), max(x + wide, 0)),
+        )
+        part = ignored[rows, columns]
         if not part.size:
             fault = f"{x},{y},{wide},{high} lies outside of the {width}x{height} pixels"
             remedy = "give X,Y,WIDTH,HEIGHT of a part to leave out"
@@ -2372,9 +2313,7 @@ def ignored_in(
 def union(*masks: Gray8 | None) -> Gray8 | None:
     """Where any of the (H, W) masks is set; None for none."""
     given = [mask for mask in masks if mask is not None]
-    if not given:
-        return None
-    return given[0] if len(given) == 1 else np.bitwise_or.reduce(given)
+    return np.bitwise_or.reduce(given) if given else None
 
 
 def laid_ignored(ignored: Gray8 | None, laid: Laid, of_second: bool) -> Gray8 | None:
@@ -2405,15 +2344,14 @@ def find_ignored(
     beyond its edges lies on what the second has there. masks: what is ignored in each
     picture, (H, W) uint8.
     """
-    width, height = size
-    if laid.lanes:
-        in_rectangles = ignored_in(rectangles, height, width)
-        in_rectangles = laid_ignored(in_rectangles, laid, of_second=False)
-    else:
-        in_rectangles = ignored_in(rectangles, *laid.first.shape[:2])
-    in_first = laid_ignored(masks[0], laid, of_second=False)
-    in_second = laid_ignored(masks[1], laid, of_second=True)
-    return union(in_rectangles, in_first, in_second, laid.uncounted)
+    width, height = size if laid.lanes else laid.first.shape[1::-1]
+    in_rectangles = ignored_in(rectangles, height, width)
+    return union(
+        laid_ignored(in_rectangles, laid, of_second=False),
+        laid_ignored(masks[0], laid, of_second=False),
+        laid_ignored(masks[1], laid, of_second=True),
+        laid.uncounted,
+    )
 
 
 # --- SSIM -----------------------------------------------------------------------------

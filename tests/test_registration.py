@@ -19,6 +19,9 @@ ALIKE = [
     ("perspective", frames("dev 1", 0), frames("dev 0", 1)),
     ("perspective", card("dev 0", 0), card("dev 1", 1)),
     ("elastic", card("dev 0", 0), card("dev 1", 1)),
+    # A word in the title, and another at the foot, outvoted all else.
+    ("perspective", card("fresh7 3", 0), card("more 2", 1)),
+    ("elastic", frames("fresh7 2", 0), frames("more 1", 1)),
 ]
 
 
