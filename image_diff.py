@@ -7466,7 +7466,7 @@ def likenesses(known: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:
         known[:, part] @ (every if part < WHOLES else whole).T
         for part in range(known.shape[1])
     ]
-    return np.asarray(np.concatenate(scores, axis=1).max(axis=1))
+    return np.asarray(np.concatenate(scores, axis=1).max(axis=1), float)
 
 
 # Cosines above which pictures are a copy, or similar: of unrelated pictures, logos,
@@ -7474,9 +7474,9 @@ def likenesses(known: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:
 # what of them is looked at, and whether it was learned.
 LIMITS_OF_LIKENESS = {
     ("whole", False): (0.78, 0.63),
-    ("inside", False): (0.82, 0.7),
-    ("whole", True): (0.78, 0.68),
-    ("inside", True): (0.79, 0.71),
+    ("inside", False): (0.83, 0.72),
+    ("whole", True): (0.77, 0.67),
+    ("inside", True): (0.8, 0.71),
 }
 
 
@@ -7518,15 +7518,15 @@ def remove_leftovers(folder: str) -> None:
     """Remove what killed runs have left of files that they were writing."""
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):  # another run may be removing it, too
-            is_old = time.time() - entry.stat().st_mtime > OLD
-            if is_old and entry.name.endswith(".part"):
+            age = time.time() - entry.stat().st_mtime
+            if ".npy." in entry.name and age > OLD:
                 os.remove(entry)
 
 
 def keep_features(path: str, features: NDArray[Any]) -> None:
     """Keep features for `kept_features`, in a file that is whole or not there."""
     folder = os.path.dirname(path)
-    part = f"{path}.{os.getpid()}.part"
+    part = f"{path}.{os.getpid()}"
     try:
         os.makedirs(folder, exist_ok=True)
         remove_leftovers(folder)

@@ -391,7 +391,7 @@ def test_what_is_known_is_not_looked_at_again(
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     """Not what another run may be writing."""
-    for name, age in ("old.npy.1.part", 4000), ("new.npy.2.part", 10), ("a.npy", 9000):
+    for name, age in ("old.npy.1", 4000), ("new.npy.2", 10), ("a.npy", 9000):
         (tmp_path / name).write_bytes(b"")
         at = time.time() - age
         os.utime(tmp_path / name, (at, at))
@@ -399,7 +399,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     image_diff.keep_features(path, image_diff.as_features([("s", np.ones((1, 2)))]))
     assert image_diff.kept_features(path)["state"].tolist() == ["s"]
     left = sorted(file.name for file in tmp_path.iterdir())
-    assert left == ["a.npy", "b.npy", "new.npy.2.part"]
+    assert left == ["a.npy", "b.npy", "new.npy.2"]
 
 
 @pytest.mark.usefixtures("sent")
