@@ -1,8 +1,10 @@
 """Ranking: what a network sees, what is learned, kept and told, and what is refused."""
 
 import json
+import os
 import pickle
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from skimage import data
 
 import image_diff
@@ -213,36 +216,84 @@ def test_a_model_is_shown_pictures_of_the_size_that_it_states(
 # ------------------------------------------------------------------ parts and learning
 
 
+def bounds_of(part: NDArray[Any]) -> tuple[int, ...]:
+    """Where a part is in a picture whose first channels are its columns and rows."""
+    return (*part[0, 0, :2].tolist(), *part.shape[1::-1])
+
+
 def test_the_windows_of_a_picture() -> None:
-    rows, columns = np.mgrid[:60, :100].astype(np.uint8)
-    picture = cv2.merge([columns, rows, rows])
-    boxes = [
-        (*part[0, 0, :2].tolist(), *part.shape[1::-1])
-        for part in image_diff.PARTS["windows"](picture)
+    """A frame around a disc and two bars, near to one another, and dust."""
+    picture = np.full((200, 250, 3), 255, np.uint8)
+    cv2.rectangle(picture, (20, 10), (230, 180), (0, 0, 0), 1)
+    cv2.circle(picture, (80, 60), 20, (0, 0, 255), -1)
+    picture[100:110, 50:59] = picture[100:110, 62:70] = 0  # 3 apart
+    picture[150, 150] = 0
+    steps = np.zeros((200, 250), np.uint8)
+    steps[picture.min(axis=2) < 255] = 1
+    frame, disc = (20, 10, 211, 171), (60, 40, 41, 41)
+    assert image_diff.things_alone(steps) == [
+        frame,
+        disc,
+        (50, 100, 20, 10),
     ]
-    small = [(x, y, 50, 30) for y in (0, 15, 30) for x in (0, 25, 50)]
-    large = [(x, y, 60, 36) for y in (0, 24) for x in (0, 40)]
-    assert boxes == [(0, 0, 100, 60), *large, *small]
+    places = np.indices((200, 250)).astype(np.uint8)
+    parts = [*image_diff.windows(cv2.merge([places[1], places[0], steps * 255]))]
+    large = [(x, y, 150, 120) for y in (0, 80) for x in (0, 100)]
+    found = [bounds_of(part) for part in parts]
+    assert found[0] == (0, 0, 250, 200)
+    assert found[2:6] == large
+    assert (55, 35, 51, 51) in found[6:]  # the disc, its edge, and a tenth around
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 7), (64, 64)])
 def test_copies_follow_from_the_pixels(shape: tuple[int, int]) -> None:
     picture = random_picture(2, *shape, 3)
-    first, again = ([*image_diff.PARTS["copies"](picture)] for _ in range(2))
+    first, again = ([*image_diff.copies(picture)] for _ in range(2))
     assert len(first) == 6
     assert first[0] is picture
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert len([*image_diff.PARTS["windows"](picture)]) == 14
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 7), (64, 64)])
+def test_any_picture_has_windows(shape: tuple[int, int]) -> None:
+    for picture in (random_picture(2, *shape, 3), np.zeros((*shape, 3), np.uint8)):
+        parts = [*image_diff.windows(picture)]
+        assert 6 <= len(parts) <= image_diff.PARTS["inside"][1]
+        assert all(part.size for part in parts)
+
+
+def test_fewer_parts_than_others_have_begin_anew(means: str) -> None:
+    image_diff.load_network.cache_clear()
+    picture = np.full((40, 50, 3), 90, np.uint8)
+    picture[:, 25:] = 30
+    features = image_diff.features_of(picture, View(means, "inside"))
+    assert features.shape == (image_diff.PARTS["inside"][1], 6)
+    np.testing.assert_array_equal(features[:6], features[-6:])
 
 
 def test_likeness_is_the_best_of_a_whole_beside_a_part() -> None:
-    """A window beside a window does not count: plain ground is everywhere."""
-    axes = np.eye(4)
-    query = axes[[0, 1]]
-    known = np.stack([axes[[0, 2]], axes[[2, 0]], axes[[1, 3]], axes[[3, 1]]])
-    assert image_diff.likenesses(known, query).tolist() == [1, 1, 1, 0]
-    assert image_diff.likenesses(known[:, :1], query[:1]).tolist() == [1, 0, 0, 0]
+    """A part beside a part does not count; a negative does, as what is asked for."""
+    axes = np.eye(8)
+    query = axes[[[0, 1, 2], [3, 4, 5]]]
+    beside = [[0, 6, 6], [6, 6, 1], [6, 2, 6], [6, 6, 2], [6, 5, 6], [6, 6, 4]]
+    known = axes[beside]
+    assert image_diff.likenesses(known, query).tolist() == [1, 1, 1, 0, 1, 1]
+    whole = image_diff.likenesses(known[:, :1], query[:, :1])
+    assert whole.tolist() == [1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("level", [20, 128])
+def test_what_is_asked_for_is_looked_at_as_its_negative_too(
+    tmp_path: Path, means: str, level: int
+) -> None:
+    write(tmp_path / "light.png", np.full((9, 9, 3), 255 - level, np.uint8))
+    dark = np.full((9, 9, 3), level, np.uint8)
+    image_diff.load_network.cache_clear()
+    features = image_diff.features_of_query(str(tmp_path / "light.png"), View(means), 1)
+    assert features.shape == (2, 1, 6)
+    expected = image_diff.features_of(dark, View(means))
+    np.testing.assert_array_equal(features[1], expected)
 
 
 def test_what_copies_differ_in_is_unlearned() -> None:
@@ -258,7 +309,7 @@ def test_what_copies_differ_in_is_unlearned() -> None:
 LIKENESS = [
     ((None, "whole"), False, 1.0, "a copy or an edit"),
     ((None, "whole"), False, 0.0, "unrelated"),
-    ((None, "windows"), True, 1.0, "a copy or an edit"),
+    ((None, "inside"), True, 1.0, "a copy or an edit"),
     (("a.onnx", "whole"), False, 1.0, None),
 ]
 
@@ -338,12 +389,22 @@ def test_what_is_known_is_not_looked_at_again(
     assert len(list(cache.iterdir())) == 2
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    """Not what another run may be writing."""
+    for name, age in ("old.npy.1", 4000), ("new.npy.2", 10), ("a.npy", 9000):
+        (tmp_path / name).write_bytes(b"")
+        at = time.time() - age
+        os.utime(tmp_path / name, (at, at))
+    path = str(tmp_path / "b.npy")
+    image_diff.keep_features(path, image_diff.as_features([("s", np.ones((1, 2)))]))
+    assert image_diff.kept_features(path)["state"].tolist() == ["s"]
+    left = sorted(file.name for file in tmp_path.iterdir())
+    assert left == ["a.npy", "b.npy", "new.npy.2"]
+
+
+@pytest.mark.usefixtures("sent")
 def test_features_that_cannot_be_kept_are_told(
-    pair: list[str],
-    means: str,
-    cache: Path,
-    sent: list[str],
-    capsys: pytest.CaptureFixture[str],
+    pair: list[str], means: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache.parent.write_bytes(b"")
     records, error = ranked(capsys, *pair, "--model", means)
