@@ -2761,7 +2761,7 @@ def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
 
 
 DRAWN = 0.2  # of the cells are flat where text is drawn; with JPEG 50 0.45
-WEAK = 8.0  # levels, below which a difference is weak
+WEAK_LEVELS = 8.0  # below which a difference is weak
 
 
 def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
@@ -2774,7 +2774,7 @@ def are_drawn_anew(a: Image, b: Image, spread: Spread) -> bool:
     difference = largest_channel(cv2.absdiff(a, b))
     flat = float(np.mean(np.maximum(spread.x, spread.y) == 0))
     unequal = np.count_nonzero(difference)
-    weak = unequal - np.count_nonzero(difference >= WEAK)
+    weak = unequal - np.count_nonzero(difference >= WEAK_LEVELS)
     return bool(flat > DRAWN and weak < unequal / 3)
 
 
@@ -4044,14 +4044,20 @@ def patch_of(contour: NDArray[Any], mask: Gray8) -> tuple[Span, Gray8]:
     return span, patch
 
 
+def largest_part(mask: Gray8) -> int:
+    """How many pixels the largest connected part of an (H, W) mask has."""
+    _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
+    return int(parts[1:, cv2.CC_STAT_AREA].max(initial=0))
+
+
 def find_mask(
     evidence: Gray8, threshold: float, faint_threshold: float | None, min_area: int
 ) -> Gray8:
     """What differs: what is strong, and faint patches that hold no strong region.
 
-    A patch holds none if fewer than `min_area` of its pixels are strong. So a large
-    change hides no faint one, and a strong one keeps its bounds. evidence: (H, W)
-    uint8. Returns (H, W) uint8, 255 = differs.
+    A patch holds none if no strong part of it has `min_area` pixels. So a large change
+    hides no faint one, and a strong one keeps its bounds. evidence: (H, W) uint8.
+    Returns (H, W) uint8, 255 = differs.
     """
     mask = at_most(evidence, threshold)
     if faint_threshold is None or faint_threshold <= threshold:
@@ -4061,7 +4067,7 @@ def find_mask(
     for contour in contours:
         span, patch = patch_of(contour, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
-        if cv2.countNonZero(strong) < max(1, min_area):
+        if largest_part(strong) < max(1, min_area):
             span.of(mask)[patch > 0] = 255
     return mask
 
@@ -4279,7 +4285,7 @@ NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
 ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
 AS_VARIED = 4.0  # times the variance of ground: two standard deviations
 EVEN = 0.1  # of its square: by so much a change varies that is one and the same
-UNLIKE = 0.1  # of its distance to ground: less far from a thing is the thing
+THE_SAME = 0.1  # of its distance to ground: less far from a thing is the thing
 APART = 0.3  # of its size: what is found further apart is found anywhere
 MADE_UP = 0.8  # of a thing, or as much more: so large are the pieces that it went to
 LIKELIEST = 4  # things that are compared with it pixel by pixel
@@ -4455,10 +4461,10 @@ def is_found(thing: Thing, other: Thing) -> bool:
     below, right = (int(side) for side in np.maximum(0, sides - other.field.shape[:2]))
     field = cv2.copyMakeBorder(other.field, 0, below, 0, right, cv2.BORDER_REPLICATE)
     errors = cv2.matchTemplate(field, thing.pixels, cv2.TM_SQDIFF, mask=thing.weight)
-    places = errors < UNLIKE * float((thing.weight**4).sum())
+    places = errors < THE_SAME * float((thing.weight**4).sum())
     _, _, across, down = cv2.boundingRect(places.view(np.uint8))
     is_in_one_place = ((down, across) <= APART * sides + 1).all()
-    is_as_large = (abs(sides - others) <= UNLIKE * np.maximum(sides, others)).all()
+    is_as_large = (abs(sides - others) <= THE_SAME * np.maximum(sides, others)).all()
     return bool(across and (is_in_one_place or is_as_large))
 
 

@@ -3,9 +3,11 @@
 Load has test_load.py and test_formats.py; what prints and saves has test_command.py.
 """
 
+import ast
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
@@ -97,6 +99,21 @@ def edited(picture: Picture) -> Picture:
 def drawn(comparison: Comparison) -> dict[str, Picture]:
     """The four pictures by title."""
     return {title: image_diff.draw(comparison, title) for title in image_diff.TITLES}
+
+
+def test_no_name_of_the_program_is_given_twice() -> None:
+    names: list[str] = []
+    for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append(name)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                names.append(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.append(name)
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    assert names
+    assert twice == []
 
 
 # --- Words ----------------------------------------------------------------------------
@@ -798,7 +815,7 @@ def test_a_pair_of_one_texture_has_noise_though_what_stands_out_has_changed() ->
     texture = np.random.default_rng(0).normal(128, 30, (320, 320, 3))
     grass = np.clip(texture, 0, 255).astype(np.uint8)
     first, second = noisy(grass, 2, 1), noisy(grass, 2, 2)
-    stripes = np.uint8(255 * (np.arange(40) // 4 % 2))
+    stripes = (255 * (np.arange(40) // 4 % 2)).astype(np.uint8)
     first[96:128, 64:104] = stripes[None, :, None]
     second[96:128, 64:104] = 255 - stripes[None, :, None]
     (region,) = compare_images(first, second).regions
@@ -1320,6 +1337,28 @@ def test_what_is_faint_and_holds_nothing_strong_is_added_to_the_mask() -> None:
     assert find_mask(evidence, 165 / 255, 165 / 255, 1).tolist() == all_alike
     # One strong pixel is no region of two: what is around it is not lost for it.
     assert find_mask(evidence, 0.5, 165 / 255, 2).tolist() == all_alike
+    # Nor are two that lie apart.
+    specks = np.array([[255, 20, 160, 20, 255]], np.uint8)
+    assert find_mask(specks, 0.5, 165 / 255, 2).tolist() == [[0, 255, 255, 255, 0]]
+
+
+@pytest.mark.parametrize("size", [12, 18, 24])
+def test_a_digit_counts_beside_a_chart_that_has_changed(size: int) -> None:
+    def report(value: str, seed: int) -> Picture:
+        image = Image.new("RGB", (500, 300), "white")
+        draw = ImageDraw.Draw(image)
+        for index, height in enumerate(
+            np.random.default_rng(seed).integers(20, 180, 16)
+        ):
+            draw.rectangle(
+                (20 + index * 30, 290 - height, 38 + index * 30, 290), "blue"
+            )
+        font = ImageFont.load_default(size)
+        draw.text((18, 40), f"Total {value}", "#222222", font, anchor="lm")
+        return bgr(np.asarray(image))
+
+    comparison = compare_images(report("1,304.20", 0), report("1,384.20", 1))
+    assert len([region for region in comparison.regions if region.y < 60]) == 1
 
 
 def test_a_threshold_that_is_asked_for_is_the_only_one() -> None:
