@@ -4044,6 +4044,9 @@ def patch_of(contour: NDArray[Any], mask: Gray8) -> tuple[Span, Gray8]:
     return span, patch
 
 
+STRONG_PART = 0.25  # of a patch that is strong; less is the core of a faint change
+
+
 def largest_part(mask: Gray8) -> int:
     """How many pixels the largest connected part of an (H, W) mask has."""
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
@@ -4067,7 +4070,8 @@ def find_mask(
     for contour in contours:
         span, patch = patch_of(contour, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
-        if largest_part(strong) < max(1, min_area):
+        least = max(1, min_area, STRONG_PART * cv2.countNonZero(patch))
+        if largest_part(strong) < least:
             span.of(mask)[patch > 0] = 255
     return mask
 
