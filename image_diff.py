@@ -2706,7 +2706,8 @@ def spread_of(x: Image, y: Image) -> Spread:
 # --- Evidence: noise ------------------------------------------------------------------
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
-TELLING = 0.02  # of the cells: what has structure there may all have changed
+STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
+TELLING = 0.02  # of the cells: fewer that stand out may all have changed
 
 
 def show_the_same(spread: Spread) -> bool:
@@ -2718,18 +2719,18 @@ def show_the_same(spread: Spread) -> bool:
     """
     least = spread.least()
     likeness = spread.likeness()
-    structured = least > 10 * max(4.0, float(quantile(least, 0.2)))
-    if np.count_nonzero(structured) >= max(10, TELLING * structured.size):
-        return bool(quantile(likeness[structured], 0.75) > LIKE)
-    # All may be noise or one texture. Noise is as often like as unlike; a negative is
-    # not.
-    return bool(quantile(likeness, 0.75) > -0.5)
+    structured = least > 10 * max(STRUCTURE, float(quantile(least, 0.2)))
+    count = np.count_nonzero(structured)
+    if count < 10:  # all may be noise: as often like as unlike; a negative is not
+        return bool(quantile(likeness, 0.75) > -0.5)
+    if count < TELLING * structured.size:  # one texture all over, or a plain ground
+        structured = least > STRUCTURE
+    return bool(quantile(likeness[structured], 0.75) > LIKE)
 
 
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
 FAINT = 0.3  # of what is unequal
-STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
 
 
 def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
