@@ -422,7 +422,7 @@ def test_an_arrow_leads_to_where_a_thing_moved(page: Page, tmp_path: Path) -> No
     for picture, centre in ((first, (80, 80)), (second, (280, 220))):
         cv2.circle(picture, centre, 15, (0, 0, 0), -1)
         cv2.circle(picture, centre, 6, (90, 90, 90), -1)
-    second[20:50, 300:330] = 0
+    second[20:30, 300:390] = 0
     page.open(written(tmp_path, first, second))
     page.press("0")
     middle = page.seen(".one .sheet")[148:153, 178:183]

@@ -323,7 +323,7 @@ def test_the_overview_of_a_ranking_begins_with_the_likest(
 ) -> None:
     logo = random_picture(3, 90, 120, 3)
     write(tmp_path / "logo.png", logo)
-    write(tmp_path / "second/a.png", 255 - logo)
+    write(tmp_path / "second/a.png", random_picture(4, 90, 120, 3))
     write(tmp_path / "second/b.png", changed(logo))
     write(tmp_path / "second/c.png", logo)
     pair = ["-f", str(tmp_path / "logo.png"), "-s", str(tmp_path / "second")]
