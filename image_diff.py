@@ -1735,6 +1735,7 @@ def register(
     if max(*first.shape, *second.shape) >= 2**15:
         fault = "OpenCV registers up to 32767 pixels a side"
         raise ImageDiffError(f"{fault}; scale or crop them")
+    # OpenBLAS takes its buffer when it is first used: now, as it is known to be there.
     np.empty(BLAS_BUFFER, np.uint8)  # or MemoryError
     np.linalg.inv(np.eye(3))
     elastic = method == "elastic"
@@ -2634,6 +2635,11 @@ def least_in_cells(image: Image) -> Image:
     return cv2.erode(image, cell, anchor=(0, 0))[::CELL, ::CELL]
 
 
+def all_in_cells(flags: Flags) -> Flags:
+    """The cells of an (H, W) array of bool of which all pixels are set."""
+    return least_in_cells(flags.view(np.uint8)) > 0
+
+
 def cell_means(image: Image) -> Image:
     """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
     rows, columns = image.shape[0] // LIT_CELL, image.shape[1] // LIT_CELL
@@ -2742,7 +2748,7 @@ def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
     those in which all that differs is faint, or by those that differ and show the same.
     """
     structured = spread.least() > STRUCTURE
-    structured &= least_in_cells(counted.view(np.uint8)) > 0
+    structured &= all_in_cells(counted)
     if np.count_nonzero(structured) < 10:
         return False
     across = spread.across()
@@ -2933,7 +2939,7 @@ def grain_of(d: Image, counted: Image) -> float:
     d = d.astype(np.float64)
     mean = mean_of_cells(d)
     variance = mean_of_cells(d * d) - mean * mean
-    noisy = (least_in_cells(counted.view(np.uint8)) > 0) & (variance > OWN_NOISE)
+    noisy = all_in_cells(counted) & (variance > OWN_NOISE)
     if np.count_nonzero(noisy) < 100:
         return 1.0
     off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
@@ -3166,7 +3172,7 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
         return None
-    keeps = in_cells(((a == b) & unclipped).all(axis=2)).all(axis=2)
+    keeps = all_in_cells(((a == b) & unclipped).all(axis=2))
     if keeps.mean() > 0.02:
         return None
     values = np.unique(x[conforms])
@@ -4072,7 +4078,8 @@ def find_mask(
         span, patch = patch_of(contour, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
         least = max(1, min_area, STRONG_PART * cv2.countNonZero(patch))
-        if largest_part(strong) < least:
+        # Most patches have few strong pixels, and their parts need not be told apart.
+        if cv2.countNonZero(strong) < least or largest_part(strong) < least:
             span.of(mask)[patch > 0] = 255
     return mask
 
