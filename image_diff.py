@@ -2664,11 +2664,12 @@ def sampled_bands(height: int, width: int) -> list[Span]:
 
 
 class Spread(NamedTuple):
-    """The second moments of two gray images in each cell: (h, w) float32, levels^2."""
+    """The moments of two gray images in each cell: (h, w) float32, levels^2."""
 
     x: Image  # variance of the first
     y: Image  # variance of the second
     both: Image  # their covariance
+    shift: Image  # in levels, of the mean, from the first to the second
 
     def across(self) -> Image:
         """The variance across the line on which most of (x, y) lies.
@@ -2705,6 +2706,7 @@ def spread_of(x: Image, y: Image) -> Spread:
         mean_xx - mean_x * mean_x,
         mean_yy - mean_y * mean_y,
         mean_xy - mean_x * mean_y,
+        mean_y - mean_x,
     )
     return Spread(*(moment.astype(np.float32) for moment in moments))
 
@@ -2734,21 +2736,28 @@ def show_the_same(spread: Spread) -> bool:
     return bool(quantile(likeness[structured], 0.75) > LIKE)
 
 
+def have_changed(spread: Spread) -> Flags:
+    """Cells that show something else: not alike, with a mean that noise does not move."""
+    variance = spread.x + spread.y - 2 * spread.both
+    moved = np.square(spread.shift) > 9 * variance / CELL**2
+    return np.asarray(moved & (spread.likeness() < LIKE))
+
+
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
 FAINT = 0.3  # of what is unequal
 
 
-def have_own_noise(spread: Spread, difference: Image, counted: Image) -> bool:
+def have_own_noise(
+    spread: Spread, structured: Flags, difference: Image, counted: Image
+) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
-    difference: (H, W), the largest of any channel, in levels. counted: (H, W) bool.
-    Cells that have structure in both tell it, and a fifth of them is enough, as the
-    others may have changed. Compression leaves many cells equal: there it is told by
+    structured: (h, w), the cells that tell it, of which a fifth is enough, as the
+    others may have changed. difference: (H, W), the largest of any channel, in levels.
+    counted: (H, W) bool. Compression leaves many cells equal: there it is told by
     those in which all that differs is faint, or by those that differ and show the same.
     """
-    structured = spread.least() > STRUCTURE
-    structured &= all_in_cells(counted)
     if np.count_nonzero(structured) < 10:
         return False
     across = spread.across()
@@ -3221,11 +3230,20 @@ def may_be_lit(
 def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
     difference = largest_channel(cv2.absdiff(a, b))
-    noisy = have_own_noise(spread, difference, counted)
+    inside = all_in_cells(counted)
+    structured = inside & (spread.least() > STRUCTURE)
+    telling = structured & ~have_changed(spread)
+    told = np.count_nonzero(telling) >= 10
+    if told:
+        structured = telling
+    noisy = have_own_noise(spread, structured, difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
         colours = zip(colours_of(a), colours_of(b), strict=True)
-        spreads = [spread_of(x, y) for x, y in colours]
-        noisy = any(have_own_noise(s, difference, counted) for s in spreads)
+        for x, y in colours:
+            of_colour = spread_of(x, y)
+            if not told:
+                structured = inside & (of_colour.least() > STRUCTURE)
+            noisy |= have_own_noise(of_colour, structured, difference, counted)
     if not noisy:
         return False
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
