@@ -2731,49 +2731,66 @@ def show_the_same(spread: Spread) -> bool:
     count = np.count_nonzero(structured)
     if count < 10:  # all may be noise: as often like as unlike; a negative is not
         return bool(quantile(likeness, 0.75) > -0.5)
-    if count < TELLING * structured.size:  # one texture all over, or a plain ground
-        structured = least > STRUCTURE
-    return bool(quantile(likeness[structured], 0.75) > LIKE)
+    if quantile(likeness[structured], 0.75) > LIKE:
+        return True
+    if count > TELLING * structured.size:
+        return False
+    # One texture all over, in which the few that stand out may all have changed.
+    return bool(quantile(likeness[least > STRUCTURE], 0.75) > LIKE)
 
 
-def have_changed(spread: Spread) -> Flags:
-    """Cells that show something else: not alike, with a mean that noise does not move."""
-    variance = spread.x + spread.y - 2 * spread.both
-    moved = np.square(spread.shift) > 9 * variance / CELL**2
-    return np.asarray(moved & (spread.likeness() < LIKE))
+FEWEST_CELLS = 10  # that tell of noise
+
+
+def telling_cells(spread: Spread, inside: Flags) -> Flags:
+    """The cells inside that tell of noise: structured in both, and not changed.
+
+    Where something else is shown, the mean differs by more than noise moves it, and
+    nothing is alike. If nearly all is so, all cells that are structured tell.
+    """
+    structured = inside & (spread.least() > STRUCTURE)
+    variance = spread.x + spread.y - 2 * spread.both  # of the difference
+    is_other = np.square(spread.shift) > 9 * variance / CELL**2
+    is_other &= spread.likeness() < LIKE
+    unchanged = structured & ~is_other
+    enough = np.count_nonzero(unchanged) >= FEWEST_CELLS
+    return np.asarray(unchanged if enough else structured)
 
 
 # levels^2. Rounding to whole levels leaves 1/12; noise of sigma 1 in one picture 0.17.
 OWN_NOISE = 0.12
+UNROUNDED = 0.24  # of a gain, the channels' and the gray's rounding leave 0.13
 FAINT = 0.3  # of what is unequal
 
 
-def have_own_noise(
-    spread: Spread, structured: Flags, difference: Image, counted: Image
-) -> bool:
-    """Whether each of two gray pictures has noise of its own, as those of a camera.
+def is_faint(difference: Image, counted: Image) -> bool:
+    """Whether much of what differs is as faint as what compression leaves.
 
-    structured: (h, w), the cells that tell it, of which a fifth is enough, as the
-    others may have changed. difference: (H, W), the largest of any channel, in levels.
-    counted: (H, W) bool. Compression leaves many cells equal: there it is told by
-    those in which all that differs is faint, or by those that differ and show the same.
+    difference: (H, W), the largest of any channel, in levels. counted: (H, W) bool.
     """
-    if np.count_nonzero(structured) < 10:
-        return False
-    across = spread.across()
     d = difference * counted
     largest = most_in_cells(d)
     unequal = largest > 0.01
     faint = np.count_nonzero((largest < 3) & (largest - least_in_cells(d) > 0.01))
-    if faint > 0.05 * unequal.size and faint > FAINT * np.count_nonzero(unequal):
-        return True
-    if quantile(across[structured], 0.2) > OWN_NOISE:
-        return True
-    differ = structured & (across > 0.01)
-    if np.count_nonzero(differ) < 0.3 * np.count_nonzero(structured):
+    least = max(0.05 * unequal.size, FAINT * np.count_nonzero(unequal))
+    return bool(faint > least)
+
+
+def have_own_noise(spread: Spread, telling: Flags) -> bool:
+    """Whether each of two gray pictures has noise of its own, as those of a camera.
+
+    A fifth of the cells that tell it may have changed. Compression leaves many equal:
+    there it is told by those that differ, if they show the same.
+    """
+    across = spread.across()[telling]
+    if len(across) < FEWEST_CELLS:
         return False
-    alike = quantile(spread.likeness()[differ], 0.5) > 0.9
-    return bool(alike and quantile(across[differ], 0.2) > OWN_NOISE)
+    if quantile(across, 0.2) > OWN_NOISE:
+        return True
+    differ = across > 0.01
+    if np.mean(differ) < 0.3 or np.median(across[differ]) < UNROUNDED:
+        return False
+    return bool(np.median(spread.likeness()[telling][differ]) > 0.9)
 
 
 DRAWN = 0.2  # of the cells are flat where text is drawn; with JPEG 50 0.45
@@ -3231,19 +3248,16 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
     difference = largest_channel(cv2.absdiff(a, b))
     inside = all_in_cells(counted)
-    structured = inside & (spread.least() > STRUCTURE)
-    telling = structured & ~have_changed(spread)
-    told = np.count_nonzero(telling) >= 10
-    if told:
-        structured = telling
-    noisy = have_own_noise(spread, structured, difference, counted)
+    telling = telling_cells(spread, inside)
+    enough = np.count_nonzero(telling) >= FEWEST_CELLS
+    noisy = have_own_noise(spread, telling)
+    if enough and not noisy:
+        noisy = is_faint(difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
-        colours = zip(colours_of(a), colours_of(b), strict=True)
-        for x, y in colours:
+        for x, y in zip(colours_of(a), colours_of(b), strict=True):
             of_colour = spread_of(x, y)
-            if not told:
-                structured = inside & (of_colour.least() > STRUCTURE)
-            noisy |= have_own_noise(of_colour, structured, difference, counted)
+            cells = telling if enough else telling_cells(of_colour, inside)
+            noisy = noisy or have_own_noise(of_colour, cells)
     if not noisy:
         return False
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
@@ -4072,10 +4086,34 @@ def patch_of(contour: NDArray[Any], mask: Gray8) -> tuple[Span, Gray8]:
 STRONG_PART = 0.25  # of a patch that is strong; less is the core of a faint change
 
 
-def largest_part(mask: Gray8) -> int:
-    """How many pixels the largest connected part of an (H, W) mask has."""
+def parts_of(mask: Gray8) -> list[tuple[int, Span]]:
+    """The connected parts of an (H, W) mask: pixels and bounds, largest first."""
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
-    return int(parts[1:, cv2.CC_STAT_AREA].max(initial=0))
+    spans = [
+        (area, Span(top, top + height, left, left + width))
+        for left, top, width, height, area in parts[1:].tolist()
+    ]
+    return sorted(spans, reverse=True)
+
+
+def what_differs_in(patch: Gray8, strong: Gray8, min_area: int) -> Gray8:
+    """What differs in a faint patch: all of it, if no part of it is strong enough.
+
+    Else its strong pixels. What is faint between its largest strong part and others
+    within the bounds of that belongs to these: a picture that was replaced is one
+    change, though it looks like the old one here and there. (H, W) uint8 each.
+    """
+    least = max(1, min_area, STRONG_PART * cv2.countNonZero(patch))
+    if cv2.countNonZero(strong) < least:  # most patches; parts cost more to tell
+        return patch
+    (area, largest), *others = parts_of(strong)
+    if area < least:
+        return patch
+    if not any(part.overlap(largest) == part for _, part in others):
+        return strong
+    joined = strong.copy()
+    largest.of(joined)[:] = largest.of(patch)
+    return joined
 
 
 def find_mask(
@@ -4095,10 +4133,7 @@ def find_mask(
     for contour in contours:
         span, patch = patch_of(contour, faint)
         strong = cv2.bitwise_and(patch, span.of(mask))
-        least = max(1, min_area, STRONG_PART * cv2.countNonZero(patch))
-        # Most patches have few strong pixels, and their parts need not be told apart.
-        if cv2.countNonZero(strong) < least or largest_part(strong) < least:
-            span.of(mask)[patch > 0] = 255
+        span.of(mask)[what_differs_in(patch, strong, min_area) > 0] = 255
     return mask
 
 

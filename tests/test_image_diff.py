@@ -718,9 +718,24 @@ def with_colour_noise(picture: Picture) -> Picture:
     return cv2.cvtColor(cv2.merge([luma, *noisy_colours]), cv2.COLOR_YCrCb2BGR)
 
 
+def with_picture(picture: Picture, lines: Sequence[str] = PAGE_LINES) -> Picture:
+    """A picture as wide as a page, and two of its lines below."""
+    return np.vstack([picture, page(lines[WORD : WORD + 2])[:72]])
+
+
+def with_caption(picture: Picture) -> Picture:
+    """A picture with the name of its camera, as the camera writes it."""
+    shown = picture.copy()
+    face = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(shown, "CAMERA 3", (10, 20), face, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    return shown
+
+
 PAGE = page()
 CUP = photo("coffee")[80:320, 120:480]
+CAT = photo("chelsea")[20:260, 60:420]
 GRAINED = noisy(CUP, 3, 1)
+WALL = np.full((480, 640, 3), 120, np.uint8)
 
 # Pairs, and whether both pictures have noise of their own.
 ORIGINS: dict[str, tuple[Picture, Picture, bool]] = {
@@ -743,6 +758,12 @@ ORIGINS: dict[str, tuple[Picture, Picture, bool]] = {
         True,
     ),
     "noise in the dark": (GRAINED, times(noisy(CUP, 3, 2), 0.3), True),
+    "another picture on a page": (with_picture(CUP), with_picture(CAT), False),
+    "a plain wall": (
+        with_caption(noisy(WALL, 3, 1)),
+        with_caption(noisy(WALL, 3, 2)),
+        True,
+    ),
     "another focus": (CUP, cv2.GaussianBlur(CUP, (0, 0), 1.5), False),
     "noise of colours": (CUP, with_colour_noise(CUP), True),
 }
@@ -1370,6 +1391,14 @@ def test_a_digit_counts_beside_a_chart_that_has_changed(
     before, after = values
     comparison = compare_images(report(before, 0), report(after, 1))
     assert len([region for region in comparison.regions if region.y < 60]) == 1
+
+
+def test_a_picture_that_was_replaced_and_a_digit_below_it_are_two_regions() -> None:
+    first, second = with_picture(CUP), with_picture(CAT, reworded("67", "61"))
+    of_picture, of_digit = compare_images(first, second).regions
+    assert np.abs(np.subtract(of_picture[:4], (0, 0, 360, 240))).max() <= 4
+    assert of_digit.y > 245
+    assert of_digit.area < 15 * 20
 
 
 def test_a_threshold_that_is_asked_for_is_the_only_one() -> None:
