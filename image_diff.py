@@ -3678,7 +3678,9 @@ def local_range(image: Image, reach: float) -> tuple[Image, Image]:
 def clip_to_range(image: Image, other: Image, reach: float) -> Image:
     """The image, with every value clipped to the local range of the other."""
     least, most = local_range(other, reach)
-    return cv2.min(cv2.max(image, least), most)
+    # To fill a new picture costs more than to compute it.
+    raised = cv2.max(image, least, dst=least)
+    return cv2.min(raised, most, dst=most)
 
 
 def noise_left(
@@ -4026,7 +4028,6 @@ def find_evidence(
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
-    keep_freed_memory()  # only now: before the decoders it costs 100 ms
     if alignment is None or alignment.transform is None:  # nothing was interpolated
         measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
@@ -4816,6 +4817,7 @@ def compare_images(
     masks = as_mask(ignored[0], first), as_mask(ignored[1], second)
     first, second = of_one_depth(first, second)
 
+    keep_freed_memory()  # only now: before the decoders it costs 100 ms
     laid = align(first, second, options)
     all_ignored = find_ignored(laid, rectangles, masks, sizes[0])
     check_what_is_left(all_ignored, rectangles)
