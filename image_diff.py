@@ -4097,12 +4097,20 @@ def parts_of(mask: Gray8) -> list[tuple[int, Span]]:
     return sorted(spans, reverse=True)
 
 
+def is_mostly_within(inner: Span, outer: Span) -> bool:
+    """Whether half of a span or more lies in another."""
+    both = inner.overlap(outer)
+    shared = (both.bottom - both.top) * (both.right - both.left)
+    whole = (inner.bottom - inner.top) * (inner.right - inner.left)
+    return 2 * shared >= whole
+
+
 def what_differs_in(patch: Gray8, strong: Gray8, min_area: int) -> Gray8:
     """What differs in a faint patch: all of it, if no part of it is strong enough.
 
-    Else its strong pixels. What is faint between its largest strong part and others
-    within the bounds of that belongs to these: a picture that was replaced is one
-    change, though it looks like the old one here and there. (H, W) uint8 each.
+    Else its strong pixels. If the bounds of its largest strong part hold most of
+    another, what is faint within them belongs to these: a picture that was replaced is
+    one change, though it looks like the old one here and there. (H, W) uint8 each.
     """
     least = max(1, min_area, STRONG_PART * cv2.countNonZero(patch))
     if cv2.countNonZero(strong) < least:  # most patches; parts cost more to tell
@@ -4110,7 +4118,7 @@ def what_differs_in(patch: Gray8, strong: Gray8, min_area: int) -> Gray8:
     (area, largest), *others = parts_of(strong)
     if area < least:
         return patch
-    if not any(part.overlap(largest) == part for _, part in others):
+    if not any(is_mostly_within(part, largest) for _, part in others):
         return strong
     joined = strong.copy()
     largest.of(joined)[:] = largest.of(patch)
@@ -4122,9 +4130,8 @@ def find_mask(
 ) -> Gray8:
     """What differs: what is strong, and faint patches that hold no strong region.
 
-    A patch holds none if no strong part of it has `min_area` pixels. So a large change
-    hides no faint one, and a strong one keeps its bounds. evidence: (H, W) uint8.
-    Returns (H, W) uint8, 255 = differs.
+    So a large change hides no faint one, and a strong one keeps its bounds. evidence:
+    (H, W) uint8. Returns (H, W) uint8, 255 = differs.
     """
     mask = at_most(evidence, threshold)
     if faint_threshold is None or faint_threshold <= threshold:

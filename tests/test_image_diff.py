@@ -1364,6 +1364,20 @@ def test_what_is_faint_and_holds_nothing_strong_is_added_to_the_mask() -> None:
     assert find_mask(specks, 0.5, 165 / 255, 2).tolist() == [[0, 255, 255, 255, 0]]
 
 
+def test_strong_parts_of_a_patch_are_one_if_one_lies_in_the_bounds_of_the_other() -> (
+    None
+):
+    strong, faint, equal = 20, 160, 255
+    corner = np.full((5, 6), faint, np.uint8)
+    corner[0], corner[:, 0], corner[:, 5] = strong, strong, equal
+    beside = corner.copy()
+    corner[3, 3] = beside[4, 5] = strong
+    corner_mask = find_mask(corner, 0.5, 165 / 255, 1)
+    assert (corner_mask > 0).tolist() == (corner < equal).tolist()
+    beside_mask = find_mask(beside, 0.5, 165 / 255, 1)
+    assert (beside_mask > 0).tolist() == (beside == strong).tolist()
+
+
 @pytest.mark.parametrize(
     ("size", "values"),
     [
