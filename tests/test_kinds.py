@@ -176,7 +176,8 @@ def test_what_is_hidden_in_part_by_its_own_colour_has_moved(
 
 @pytest.mark.parametrize("ground", GROUNDS)
 def test_in_a_jpeg_it_is_told_where_the_thing_is(ground: Callable[[], Picture]) -> None:
-    here, there = compare_images(*map(jpeg, pair_of("moved", ground))).regions
+    first, second = pair_of("moved", ground)
+    here, there = compare_images(jpeg(first), jpeg(second)).regions
     assert here.moved == pytest.approx((153, 103, True), abs=2)
     assert there.moved == pytest.approx((43, 43, False), abs=2)
 
