@@ -70,7 +70,7 @@ import threading
 import time
 import warnings
 from bisect import bisect_left, bisect_right
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property, lru_cache, partial
@@ -310,7 +310,7 @@ KINDS = "added", "removed", "moved", "recoloured", "changed"  # the last if in d
 
 
 class Move(NamedTuple):
-    """Where a thing that moved is in the other picture: the corner of its region."""
+    """Where a thing that moved is in the other picture: the corner of its box there."""
 
     x: int  # pixels, on the canvas
     y: int
@@ -4352,21 +4352,21 @@ RIM = 10  # pixels around a region, which show what is ground there
 LARGEST_LOOK = 256  # pixels a side; a larger region is looked at from further away
 MOST_LOOKS = 500  # regions, at about 1 ms each; nobody reads more one by one
 LEAST_CHANGE = 4.0  # levels; pixels that change by less count as equal
-ROUGH = 36.0  # levels^2 by which what is plain varies; JPEG leaves that around text
 ONE_STRUCTURE = 0.9  # correlation from which on structure is the same
 NEAR = 0.02  # of the pixels around one that are rim: it is at the outline
-ENDS = 0.5  # of an outline: so much more of it is the end of a thing than of ground
-AS_VARIED = 4.0  # times the variance of ground: two standard deviations
+ENDS = 0.5  # of an outline: so much of it at least is the end of a thing
+FURTHEST = 0.1  # of the rim: what is further from its mean than the rest
 EVEN = 0.1  # of its square: by so much a change varies that is one and the same
 THE_SAME = 0.1  # of its distance to ground: less far from a thing is the thing
 APART = 0.3  # of its size: what is found further apart is found anywhere
-MADE_UP = 0.8  # of a thing, or as much more: so large are the pieces that it went to
 LIKELIEST = 4  # things that are compared with it pixel by pixel
 
 
 class Patch(NamedTuple):
     """A region and its rim in both pictures, in one light and in levels of 255."""
 
+    corner: NDArray[Any]  # the row and column on the canvas where the rim begins
+    times: int  # pixels of the canvas that a pixel is wide
     first: Image  # (h, w, 3) float32
     second: Image
     change: Image  # (h, w) float32: the largest of its three channels
@@ -4375,13 +4375,13 @@ class Patch(NamedTuple):
 
 
 def look_at(
-    box: Span,
     laid: Laid | Comparison,
     mask: Gray8,
     ignored: Gray8 | None,
     scale: Scale,
     is_lit: bool,
     is_gray: bool,
+    box: Span,
 ) -> Patch:
     """The patch of a region's box; is_lit: the pair is lit otherwise.
 
@@ -4419,7 +4419,9 @@ def look_at(
     changed = change > max(LEAST_CHANGE, typical / 4)
     # The pixels beside are half of a thing.
     beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8))
-    return Patch(first, second, change, changed & own, (beside == 0) & counted)
+    rim = (beside == 0) & counted
+    corner = np.array([around.top, around.left])
+    return Patch(corner, times, first, second, change, changed & own, rim)
 
 
 def has_one_structure(patch: Patch) -> bool:
@@ -4432,10 +4434,10 @@ def has_one_structure(patch: Patch) -> bool:
     sums = cv2.blur(moments * patch.inside[..., None], (7, 7))[patch.inside]
     mean_a, mean_b, product, square_a, square_b = (sums[:, :5] / sums[:, 5:]).T
     covariance = abs(float((product - mean_a * mean_b).mean()))
-    variance_a = np.maximum(square_a - mean_a * mean_a, 0) + ROUGH
-    variance_b = np.maximum(square_b - mean_b * mean_b, 0) + ROUGH
+    variance_a = np.maximum(square_a - mean_a * mean_a, 0)
+    variance_b = np.maximum(square_b - mean_b * mean_b, 0)
     most = float(np.sqrt(variance_a * variance_b).mean())
-    return covariance > ROUGH and covariance + ROUGH > ONE_STRUCTURE * most
+    return covariance > max(LEAST_CHANGE**2, ONE_STRUCTURE * most)
 
 
 def ending(patch: Patch) -> list[float]:
@@ -4462,16 +4464,20 @@ def ending(patch: Patch) -> list[float]:
 def on_ground(patch: Patch, ends: Sequence[float]) -> str:
     """What is "added" to ground, or "removed" and leaves ground; else "changed".
 
-    Two things must say so: less ends in one picture, and there the inside is no further
-    from the mean of the rim than the rim itself.
+    Two things must say so: the outline ends in one picture, in the other half as much
+    of it at most; and there hardly more of the inside than of the rim is as far from
+    the mean of the rim as its furthest tenth.
     """
-    ground = patch.first if ends[0] < ends[1] else patch.second
-    mean, deviation = cv2.meanStdDev(ground, mask=patch.rim.view(np.uint8))
-    off = np.square(ground[patch.inside] - mean.ravel()).mean() + ROUGH
-    is_ground = off <= AS_VARIED * (np.square(deviation).mean() + ROUGH)
-    if abs(ends[0] - ends[1]) < ENDS or not is_ground:
+    is_first = ends[0] < ends[1]
+    if max(ends) < max(ENDS, 2 * min(ends)):
         return "changed"
-    return "added" if ends[0] < ends[1] else "removed"
+    ground = patch.first if is_first else patch.second
+    mean = cv2.mean(ground, patch.rim.view(np.uint8))[:3]
+    off = largest_channel(np.abs(np.subtract(ground, mean)))
+    is_far = off > np.quantile(off[patch.rim], 1 - FURTHEST) + LEAST_CHANGE
+    if is_far[patch.inside].mean() > is_far[patch.rim].mean() + FURTHEST:
+        return "changed"
+    return "added" if is_first else "removed"
 
 
 def is_even(patch: Patch) -> bool:
@@ -4503,48 +4509,92 @@ class Thing(NamedTuple):
 
     number: int  # of the region
     in_first: bool  # else in the second picture
-    field: Image  # (h, w, 3) float32 in levels: the region with its rim
-    pixels: Image  # what differs alone
+    patch: Patch
+    corner: NDArray[Any]  # row and column of its pixels on the canvas
+    pixels: Image  # (h, w, 3) float32 in levels: what differs alone
     weight: Image  # (h, w): how far from ground each pixel is, in levels; 0 beside it
     form: Image  # (64,) float32 of length 1: the weight from far away
-    area: int  # pixels that are not 0 there
 
 
 def thing_in(number: int, patch: Patch, in_first: bool) -> Thing:
-    """What a patch shows in one of its pictures."""
-    x, y, across, down = cv2.boundingRect(patch.inside.view(np.uint8))
+    """What a patch shows in one of its pictures.
+
+    It ends where half of it has changed: what compression spoils around it is less.
+    """
+    change = patch.change[patch.inside]
+    half = np.average(change, weights=change) / 2
+    strong = patch.inside & (patch.change > half)
+    x, y, across, down = cv2.boundingRect(strong.view(np.uint8))
     box = Span(y, y + down, x, x + across)
-    distance = np.linalg.norm(box.of(patch.first) - box.of(patch.second), axis=2)
-    weight = distance * box.of(patch.inside)
+    first, second = box.of(patch.first), box.of(patch.second)
+    weight = np.linalg.norm(first - second, axis=2) * box.of(patch.inside)
     form = cv2.resize(weight, (8, 8), interpolation=cv2.INTER_AREA).ravel()
     form /= np.linalg.norm(form)
-    field = patch.first if in_first else patch.second
-    area = np.count_nonzero(weight)
-    return Thing(number, in_first, field, box.of(field), weight, form, int(area))
+    corner = patch.corner + patch.times * np.array([y, x])
+    pixels = first if in_first else second
+    return Thing(number, in_first, patch, corner, pixels, weight, form)
 
 
-def is_found(thing: Thing, other: Thing) -> bool:
-    """Whether a thing is found in another one: in one place of it, or as large as it.
+def seek(thing: Thing, patch: Patch, in_first: bool) -> NDArray[Any]:
+    """Where a thing is in one picture of a patch: (n, 2) rows and columns, best first.
 
-    There the squared distance to its pixels, as a share of that to ground, is small.
-    What changed most counts most, as outlines are half ground. What is found in many
-    places is no evidence: a plain thing in any larger one.
+    There the squared distance to its pixels is small: as a share of theirs to ground,
+    and of that in the other picture, where the thing must not be. What changed most
+    counts most, as outlines are half ground.
     """
-    sides, others = np.array(thing.weight.shape), np.array(other.weight.shape)
-    below, right = (int(side) for side in np.maximum(0, sides - other.field.shape[:2]))
-    field = cv2.copyMakeBorder(other.field, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    errors = cv2.matchTemplate(field, thing.pixels, cv2.TM_SQDIFF, mask=thing.weight)
-    places = errors < THE_SAME * float((thing.weight**4).sum())
-    _, _, across, down = cv2.boundingRect(places.view(np.uint8))
-    is_in_one_place = ((down, across) <= APART * sides + 1).all()
-    is_as_large = (abs(sides - others) <= THE_SAME * np.maximum(sides, others)).all()
-    return bool(across and (is_in_one_place or is_as_large))
+    if np.greater(thing.weight.shape, patch.inside.shape).any():
+        return np.empty((0, 2))
+    pictures = patch.first, patch.second
+    here, other = pictures if in_first else pictures[::-1]
+    how = cv2.TM_SQDIFF
+    limit = THE_SAME * float((thing.weight**4).sum())
+    errors = cv2.matchTemplate(here, thing.pixels, how, mask=thing.weight)
+    if errors.min() < limit:  # few are: spares a third of the time
+        others = cv2.matchTemplate(other, thing.pixels, how, mask=thing.weight)
+        limit = np.minimum(limit, THE_SAME * others)
+    excess = errors - limit
+    places = np.argwhere(excess < 0)
+    return patch.corner + patch.times * places[np.argsort(excess[excess < 0])]
 
 
-Match = tuple[Thing, Thing]  # the smaller one is found in the larger one
+def move_by(thing: Thing, step: NDArray[Any]) -> Move:
+    """Where the box of a thing is in the other picture, rows and columns away."""
+    y, x = np.maximum(0, thing.corner + step - MARGIN).tolist()
+    return Move(x, y, thing.in_first)
 
 
-def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]:
+Match = dict[int, Move | None]  # two regions; where else their thing is, if for sure
+
+
+def find_match(thing: Thing, other: Thing, look: Callable[[Span], Patch]) -> Match:
+    """Where two things went or came from, if they are one; empty if they are not alike.
+
+    They are one if the smaller is found in the larger, and the larger as a whole where
+    the smaller is: what is hidden by ground of its colour is there, too. Else a smaller
+    one may be a part: None for both. It is found in one place; what is found in many,
+    as a plain thing in a larger one, is no evidence.
+    """
+    small, large = sorted((thing, other), key=lambda thing: thing.weight.size)
+    places = seek(small, large.patch, large.in_first)
+    if not len(places):
+        return {}
+    size = large.patch.times * np.array(large.weight.shape)
+    corner = small.corner + large.corner - places[0]
+    top, left = np.clip(corner, small.corner + 1 - size, small.corner).tolist()
+    around = look(Span(top, top + size[0], left, left + size[1]))
+    wholes = seek(large, around, small.in_first)
+    if len(wholes):
+        step = wholes[0] - large.corner
+        return {large.number: move_by(large, step), small.number: move_by(small, -step)}
+    sides = np.array(small.weight.shape)
+    is_smaller = (sides < (1 - THE_SAME) * np.array(large.weight.shape)).any()
+    is_part = is_smaller and (np.ptp(places, axis=0) <= APART * sides).all()
+    return {small.number: None, large.number: None} if is_part else {}
+
+
+def find_matches(
+    kinds: Sequence[str], patches: dict[int, Patch], look: Callable[[Span], Patch]
+) -> list[Match]:
     """Where what left ground, or came on it, is found in another region.
 
     kinds, patches: by the number of the region. Letters that were replaced are too much
@@ -4567,46 +4617,30 @@ def find_matches(kinds: Sequence[str], patches: dict[int, Patch]) -> list[Match]
         others = [o for o in come if is_sure or kinds[o.number] == "added"]
         likeness = [float(other.form @ thing.form) for other in others]
         for i in np.argsort(likeness)[::-1][:LIKELIEST]:
-            small, large = sorted((thing, others[i]), key=attrgetter("area"))
-            if is_found(small, large):
-                matches.append((small, large))
+            matches.append(find_match(thing, others[i], look))
     return matches
-
-
-def where_moved(matches: Sequence[Match]) -> dict[int, Thing | None]:
-    """For the number of each region that is matched, what it moved to or came from.
-
-    That is what it was found in, or the largest of the pieces that make it up. None
-    where that is in doubt: a part of what moved, or one of two that are alike.
-    """
-    found = Counter(small.number for small, _ in matches)
-    partners: dict[int, Thing | None] = {
-        thing.number: None for match in matches for thing in match
-    }
-    matches = sorted(matches, key=lambda match: match[1].number)
-    for number, group in groupby(matches, key=lambda match: match[1].number):
-        pieces, (large, *_) = zip(*group, strict=True)
-        area = sum(piece.area for piece in pieces)
-        is_made_up = MADE_UP * large.area <= area <= large.area / MADE_UP
-        is_only = all(found[piece.number] == 1 for piece in pieces)
-        if is_made_up and is_only and not found[number]:
-            partners[number] = max(pieces, key=attrgetter("area"))
-            partners |= {piece.number: large for piece in pieces}
-    return partners
 
 
 def with_moves(regions: Sequence[Region], matches: Sequence[Match]) -> list[Region]:
     """The regions with what moved; where that is in doubt they are "changed".
 
-    A part of what moved has neither been added nor removed for certain.
+    So are one of several that are alike, and what may be a part: it has neither been
+    added nor removed for certain.
     """
     told = list(regions)
-    for number, partner in where_moved(matches).items():
-        kind, move = "changed", None
-        if partner:
-            there = regions[partner.number]
-            kind, move = "moved", Move(there.x, there.y, not partner.in_first)
-        told[number] = told[number]._replace(kind=kind, moved=move)
+    moves: dict[int, list[Move]] = defaultdict(list)
+    for match in matches:
+        for number, move in match.items():
+            if move:
+                moves[number].append(move)
+    for match in matches:
+        known = [moves[number] for number in match if moves[number]]
+        if known and not all(match.values()):
+            continue  # one of them is another thing
+        is_one = known and all(np.ptp(each, axis=0).max() <= MARGIN for each in known)
+        for number, move in match.items():
+            kind, move = ("moved", move) if is_one else ("changed", None)
+            told[number] = told[number]._replace(kind=kind, moved=move)
     return told
 
 
@@ -4644,10 +4678,11 @@ def find_kinds(
     """
     if not regions:
         return ()
-    scale = scale_of(laid.first, laid.second)
     strips = {strip[1:5]: strip.kind for strip in laid.strips}
     by_area = sorted(range(len(regions)), key=lambda i: regions[i].area, reverse=True)
     looked_at = set(by_area[:MOST_LOOKS])
+    scale = scale_of(laid.first, laid.second)
+    look = partial(look_at, laid, mask, ignored, scale, light is not None, is_gray)
     named, patches = [], {}
     for number, region in enumerate(regions):
         x, y, width, height = region[:4]
@@ -4658,16 +4693,15 @@ def find_kinds(
             kind = "added" if strips[region[:4]] == "inserted" else "removed"
             contrast = evident = 1
         elif number in looked_at:
-            patch = look_at(box, laid, mask, ignored, scale, light is not None, is_gray)
-            patches[number], inside = patch, patch.inside
+            patches[number] = patch = look(box)
             kind = kind_of(patch)
-            contrast = cv2.mean(patch.change, inside.view(np.uint8))[0] / 255
+            contrast = cv2.mean(patch.change, patch.inside.view(np.uint8))[0] / 255
             if kind == "recoloured":
                 colours = colours_in(patch)
         attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
-    return tuple(with_moves(named, find_matches(kinds, patches)))
+    return tuple(with_moves(named, find_matches(kinds, patches, look)))
 
 
 # --- Compare --------------------------------------------------------------------------

@@ -28,6 +28,7 @@ KINDS = "added", "removed", "moved", "recoloured", "changed"
 APART = 30  # pixels between two things
 LEAST = 9  # pixels of a thing that make it a part of a region
 LIKE_GROUND = 60  # levels that the ground may be other where a thing has moved to
+BESIDE = 4  # pixels beside a thing where it may be said to have gone
 VISIBLE = 30  # levels by which a thing stands out from its ground, in the mean
 
 # ------------------------------------------------------------------------------- things
@@ -629,14 +630,15 @@ def named(recipe: Recipe, script: str, others: Namer | None = None) -> list[Name
 
 
 def is_partner(region: Any, box: Box, changes: Sequence[Change]) -> bool:
-    """Whether the partner that a region names is where its thing went or came from."""
-    x, y = region.moved[:2]
-    partner = Box(max(0, x), max(0, y), box.width, box.height)
+    """Whether the corner that a region names is where its thing went or came from."""
+    x, y, onward = region.moved
     for change in changes:
         here = change.first[box.window].any(), change.second[box.window].any()
-        there = change.first[partner.window].any(), change.second[partner.window].any()
         if change.kind == "moved" and any(here):
-            return here == there[::-1]
+            there = change.second if here[0] else change.first
+            place = Box(*cv2.boundingRect(there.astype(np.uint8)))
+            is_there = place.grown(BESIDE).touches(Box(x, y, 1, 1))
+            return is_there and onward == here[0]
     return False
 
 
