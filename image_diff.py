@@ -7141,18 +7141,16 @@ def read_weights(path: str) -> dict[str, NDArray[Any]]:
             raise ImageDiffError(f"{fault}; {INSTALL} --force-reinstall")
         file.seek(0)
         # A number, a version, facts of the machine, the tensors, the storages in order.
-        *_, tensors, names = (WeightsUnpickler(file).load() for _ in range(5))
-        kinds = dict(storage for storage, *_ in tensors.values())
-        storages = {}
-        for name in names:
+        *_, tensors, storages = (WeightsUnpickler(file).load() for _ in range(5))
+        # Each tensor has a storage of its own.
+        names = {storage: name for name, ((storage, _), *_) in tensors.items()}
+        weights = {}
+        for storage in storages:
+            (_, kind), _, shape, strides = tensors[names[storage]]
             (size,) = np.fromfile(file, "<i8", 1)
-            storages[name] = np.fromfile(file, kinds[name], size)
-    weights = {}
-    for name, ((storage, kind), offset, shape, strides) in tensors.items():
-        size = np.dtype(kind).itemsize
-        steps = [size * stride for stride in strides]
-        numbers = storages[storage]
-        weights[name] = np.ndarray(shape, kind, numbers, size * offset, steps)
+            numbers = np.fromfile(file, kind, size)
+            steps = [numbers.itemsize * stride for stride in strides]
+            weights[names[storage]] = np.ndarray(shape, kind, numbers, strides=steps)
     return weights
 
 
@@ -7312,8 +7310,7 @@ def look(image: Image, network: Network) -> NDArray[Any]:
     blob = (rgb - network.mean) / network.deviation
     network.net.setInput(np.ascontiguousarray(blob.transpose(2, 0, 1)[np.newaxis]))
     seen = network.net.forward()
-    features: NDArray[Any] = seen.reshape(seen.shape[1], -1).mean(axis=1)
-    return features
+    return np.asarray(seen.reshape(seen.shape[1], -1).mean(axis=1))
 
 
 @lru_cache(maxsize=1)
@@ -7447,37 +7444,27 @@ class View(NamedTuple):
 def unit(vectors: NDArray[Any]) -> NDArray[Any]:
     """The vectors, (..., n), at length 1; those of length 0 as they are."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: NDArray[Any] = vectors / np.where(lengths == 0, 1, lengths)
-    return scaled
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
 
 
 def features_of(image: Image, view: View) -> NDArray[Any]:
     """The features of parts of a picture: (most parts, n) float32, each of length 1.
 
-    Of each the square root is taken, so that a few large ones do not decide: Perronnin,
-    Sanchez, Mensink 2010, https://doi.org/10.1007/978-3-642-15561-1_11.
+    image: (H, W, 3) uint8. Of each the square root is taken, so that a few large ones
+    do not decide: Perronnin, Sanchez, Mensink 2010,
+    https://doi.org/10.1007/978-3-642-15561-1_11.
     """
     network = load_network(view.model)
     parts_of, most = PARTS[view.parts]
-    seen = np.stack([look(part, network) for part in parts_of(in_8_bits(image))])
+    seen = np.stack([look(part, network) for part in parts_of(image)])
     roots = np.sign(seen) * np.sqrt(np.abs(seen))
     return np.resize(unit(roots), (most, seen.shape[1]))  # fewer begin anew
 
 
-def features_of_file(path: str, view: View, dpi: float) -> NDArray[Any]:
-    """`features_of` a picture, or the first page of a document."""
+def picture_to_rank(path: str, dpi: float) -> Image:
+    """A picture, or the first page of a document, as it is looked at: uint8."""
     check_file(path)
-    return features_of(read_image(path, dpi=dpi).pixels, view)
-
-
-def features_of_query(path: str, view: View, dpi: float) -> NDArray[Any]:
-    """`features_of_file`, and those of its negative, as dark modes show it: (2, ...).
-
-    Only what is asked for is looked at twice, so that all others cost what they did.
-    """
-    check_file(path)
-    image = in_8_bits(read_image(path, dpi=dpi).pixels)
-    return np.stack([features_of(image, view), features_of(255 - image, view)])
+    return in_8_bits(read_image(path, dpi=dpi).pixels)
 
 
 FEWEST = 60  # pictures that can be learned from; of fewer what is learned is chance
@@ -7516,7 +7503,40 @@ def likenesses(known: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.concatenate(scores, axis=1).max(axis=1), float)
 
 
-# Cosines above which pictures are a copy, or similar: of unrelated pictures, logos,
+VERIFIED = 10  # pictures, the most alike, of which the geometry is asked, too
+COMPARED = 4e4  # pixels of the copies that are laid on one another, at most
+HALVING = 10  # matches, which halve what a likeness lacks to 1; 3 to 20 rank alike
+
+
+def agreeing_matches(first: Image, second: Image) -> int:
+    """How many features of two (H, W, 3) pictures agree on how one lies on the other.
+
+    Raises ImageDiffError where too few do.
+    """
+    one, other = (gray(reduced(image, COMPARED)[0]) for image in (first, second))
+    transform, agreeing = match(one, other, elastic=False)
+    check_transform(transform, one, other, agreeing)
+    return agreeing
+
+
+def verified(
+    cosines: NDArray[Any], asked: Image, known: Callable[[int], Image]
+) -> NDArray[Any]:
+    """The likeness of pictures to one: (pictures,), at most 1.
+
+    Of the first few the cosine is raised where the pictures can be laid on one another,
+    as Philbin et al. 2007 do, https://doi.org/10.1109/CVPR.2007.383172; all others keep
+    theirs. known: gives a picture by its place.
+    """
+    likeness = cosines.copy()
+    for place in np.argsort(-cosines, kind="stable")[:VERIFIED]:
+        with contextlib.suppress(ImageDiffError):
+            agreeing = agreeing_matches(asked, known(place))
+            likeness[place] = 1 - (1 - cosines[place]) / (1 + agreeing / HALVING)
+    return likeness
+
+
+# Likenesses above which pictures are a copy, or similar: of unrelated pictures, logos,
 # photographs, boards and pages, 1 % and 10 % are above (tests/tools/ranking.py), by
 # what of them is looked at, and whether it was learned.
 LIMITS_OF_LIKENESS = {
@@ -7546,45 +7566,30 @@ def as_features(rows: Sequence[tuple[str, NDArray[Any]]]) -> NDArray[Any]:
     return np.array(rows, [("state", "U24"), ("features", "<f4", shape)])
 
 
-def kept_features(path: str) -> NDArray[Any]:
-    """The features in a file, as `as_features` gives them; none where it is not there.
+FEATURES_FILE = "features.npy"  # in a folder of its own, which a run holds to write it
+
+
+def kept_features(folder: str) -> NDArray[Any]:
+    """The features in a folder, as `as_features` gives them; none where it has none.
 
     They are read as they are needed.
     """
     with contextlib.suppress(OSError, ValueError, EOFError):
-        kept: NDArray[Any] = np.load(path, mmap_mode="r")
+        kept: NDArray[Any] = np.load(os.path.join(folder, FEATURES_FILE), mmap_mode="r")
         if kept.dtype.names == ("state", "features"):
             return kept
     return as_features([])
 
 
-OLD = 3600  # seconds, in which no run is still writing features
-
-
-def remove_leftovers(folder: str) -> None:
-    """Remove what killed runs have left of files that they were writing."""
-    for entry in os.scandir(folder):
-        with contextlib.suppress(OSError):  # another run may be removing it, too
-            age = time.time() - entry.stat().st_mtime
-            if ".npy." in entry.name and age > OLD:
-                os.remove(entry)
-
-
-def keep_features(path: str, features: NDArray[Any]) -> None:
+def keep_features(folder: str, features: NDArray[Any]) -> None:
     """Keep features for `kept_features`, in a file that is whole or not there."""
-    folder = os.path.dirname(path)
-    part = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(folder, exist_ok=True)
-        remove_leftovers(folder)
-        with open(part, "wb") as file:
-            np.save(file, features)
-        os.replace(part, path)
-    except OSError as problem:
-        tell(f"features are not kept: {problem.strerror}; free or allow {part}")
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(part)
+        with locked(folder), writing(folder), staging(folder) as beside:
+            whole = os.path.join(beside, FEATURES_FILE)
+            np.save(whole, features)
+            os.replace(whole, os.path.join(folder, FEATURES_FILE))
+    except ImageDiffError as problem:
+        tell(f"features are not kept: {problem}")
 
 
 # --- Run ------------------------------------------------------------------------------
@@ -7699,7 +7704,7 @@ def compare_pair(
         return failed(pair, pair.error)
     try:
         if view is not None and pair.second is not None:
-            features = features_of_file(pair.second, view, options.dpi)
+            features = features_of(picture_to_rank(pair.second, options.dpi), view)
             return uncompared(pair)._replace(features=features)
         if pair.first is None or pair.second is None:
             return tell_alone(pair, options, beside)
@@ -8283,13 +8288,13 @@ def compare_many(
 
 
 def features_path(plan: Plan) -> str:
-    """The file in the user's cache folder that keeps the features of a folder."""
+    """The place in the user's cache folder that keeps the features of a folder."""
     from hashlib import blake2b
 
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     key = repr((os.path.realpath(plan.second), plan.view)).encode()
     name = blake2b(key, digest_size=12).hexdigest()
-    return os.path.join(home, "image_diff", f"{name}.npy")
+    return os.path.join(home, "image_diff", name)
 
 
 def look_at_many(
@@ -8370,18 +8375,23 @@ def rank(
     the folder; raises ImageDiffError where it holds too few pictures for that.
     """
     view = cast("View", plan.view)
-    query = features_of_query(plan.first, view, plan.options.dpi)
+    dpi = plan.options.dpi
+    asked = picture_to_rank(plan.first, dpi)
+    # Of what is asked for alone its negative is looked at, as dark modes show it.
+    query = np.stack([features_of(asked, view), features_of(255 - asked, view)])
     features, seen, faulty = look_at_many(plan, pairs, stopped, progress)
     turned = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
     if turned is not None:
         features, query = unit(features @ turned), unit(query @ turned)
-    scores = likenesses(features, query) if seen else np.zeros(0)
-    likeness = scores.clip(0, 1).round(4).tolist()
+    cosines = likenesses(features, query) if seen else np.zeros(0)
+    likeness = verified(
+        cosines, asked, lambda place: picture_to_rank(str(seen[place].second), dpi)
+    )
     ranked = []
-    for place in np.argsort(-scores, kind="stable")[:top]:
-        alike = likeness[place]
+    for place in np.argsort(-likeness, kind="stable")[:top]:
+        alike = round(float(likeness[place].clip(0, 1)), 4)
         words = relation(alike, view, learned)
         ranked.append(seen[place]._replace(likeness=alike, relation=words))
     return ranked + faulty

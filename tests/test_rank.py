@@ -1,10 +1,8 @@
 """Ranking: what a network sees, what is learned, kept and told, and what is refused."""
 
 import json
-import os
 import pickle
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,17 +281,55 @@ def test_likeness_is_the_best_of_a_whole_beside_a_part() -> None:
     assert whole.tolist() == [1, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize("level", [20, 128])
 def test_what_is_asked_for_is_looked_at_as_its_negative_too(
-    tmp_path: Path, means: str, level: int
+    tmp_path: Path, means: str, level: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "light.png", np.full((9, 9, 3), 255 - level, np.uint8))
-    dark = np.full((9, 9, 3), level, np.uint8)
+    write(tmp_path / "all/dark.png", np.full((9, 9, 3), level, np.uint8))
+    words = [str(tmp_path / "light.png"), str(tmp_path / "all"), "--model", means]
     image_diff.load_network.cache_clear()
-    features = image_diff.features_of_query(str(tmp_path / "light.png"), View(means), 1)
-    assert features.shape == (2, 1, 6)
-    expected = image_diff.features_of(dark, View(means))
-    np.testing.assert_array_equal(features[1], expected)
+    records, _ = ranked(capsys, *words)
+    assert records["dark.png"]["likeness"] == 1.0
+
+
+def turned(picture: NDArray[Any]) -> NDArray[Any]:
+    """A picture turned by 20 degrees, less some of its sides, in half the light."""
+    matrix = cv2.getRotationMatrix2D((128, 128), 20, 1.2)
+    return cv2.warpAffine(picture, matrix, (256, 256))[20:, :230] // 2
+
+
+def test_matches_that_agree_raise_a_likeness() -> None:
+    """What a likeness lacks to 1 is halved by the first ten of them."""
+    cat = np.ascontiguousarray(data.cat()[:256, 100:356, ::-1])
+    pictures = [random_picture(1, 90, 60, 3), turned(cat), cat[:, ::-1], cat[:1, :1]]
+    agreeing = image_diff.agreeing_matches(cat, pictures[1])
+    assert agreeing > 50
+    scores = np.array([0.9, 0.6, 0.7, 0.5])
+    raised = image_diff.verified(scores, cat, pictures.__getitem__)
+    expected = [0.9, 1 - 0.4 / (1 + agreeing / 10), 0.7, 0.5]
+    np.testing.assert_allclose(raised, expected)
+
+
+def test_the_first_ten_alone_are_verified() -> None:
+    asked_for: list[int] = []
+
+    def known(place: int) -> NDArray[Any]:
+        asked_for.append(place)
+        raise image_diff.ImageDiffError("it is gone")
+
+    scores = np.linspace(0, 1, 30)
+    picture = random_picture(1, 20, 20, 3)
+    assert image_diff.verified(scores, picture, known).tolist() == scores.tolist()
+    assert asked_for == [*range(29, 19, -1)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (500, 7), (64, 64)])
+def test_any_picture_may_be_verified(shape: tuple[int, int]) -> None:
+    for picture in (random_picture(2, *shape, 3), np.zeros((*shape, 3), np.uint8)):
+        likeness = image_diff.verified(np.ones(1), picture, [picture].__getitem__)
+        assert likeness.tolist() == [1]
 
 
 def test_what_copies_differ_in_is_unlearned() -> None:
@@ -383,23 +419,11 @@ def test_what_is_known_is_not_looked_at_again(
     write(Path(pair[1], "new.png"), changed(random_picture(1, 40, 60, 3)))
     assert looked_at() == {"broken.png", "new.png"}
     every = every - {"tinted.png"} | {"new.png"}
-    kept.write_bytes(kept.read_bytes()[:-1])
+    (file,) = kept.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
     assert looked_at() == every
     assert looked_at("--inside") == every
     assert len(list(cache.iterdir())) == 2
-
-
-def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
-    """Not what another run may be writing."""
-    for name, age in ("old.npy.1", 4000), ("new.npy.2", 10), ("a.npy", 9000):
-        (tmp_path / name).write_bytes(b"")
-        at = time.time() - age
-        os.utime(tmp_path / name, (at, at))
-    path = str(tmp_path / "b.npy")
-    image_diff.keep_features(path, image_diff.as_features([("s", np.ones((1, 2)))]))
-    assert image_diff.kept_features(path)["state"].tolist() == ["s"]
-    left = sorted(file.name for file in tmp_path.iterdir())
-    assert left == ["a.npy", "b.npy", "new.npy.2"]
 
 
 @pytest.mark.usefixtures("sent")
@@ -409,7 +433,9 @@ def test_features_that_cannot_be_kept_are_told(
     cache.parent.write_bytes(b"")
     records, error = ranked(capsys, *pair, "--model", means)
     assert len(records) == 4
-    assert error.startswith("features are not kept: Not a directory; free or allow ")
+    (fault,) = error.splitlines()[:1]
+    assert fault.startswith(f"features are not kept: cannot write to {cache}")
+    assert fault.endswith(": Not a directory; free or name another folder")
 
 
 @pytest.mark.usefixtures("sent")

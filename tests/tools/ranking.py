@@ -440,13 +440,13 @@ def seen(pictures: Sequence[Picture], parts: str) -> NDArray[Any]:
     return np.stack(rows)
 
 
-def by_network(
+def by_features(
     pictures: Sequence[Picture],
     copies: Sequence[Picture],
     parts: str = "whole",
     learned: bool = False,
 ) -> Likeness:
-    """As the program ranks."""
+    """By what the network sees alone."""
     known = seen(pictures, parts)
     negatives = [255 - copy for copy in copies]
     asked = np.stack([seen(copies, parts), seen(negatives, parts)], axis=1)
@@ -456,10 +456,27 @@ def by_network(
     return np.stack([image_diff.likenesses(known, one) for one in asked])
 
 
+def by_network(
+    pictures: Sequence[Picture],
+    copies: Sequence[Picture],
+    parts: str = "whole",
+    learned: bool = False,
+) -> Likeness:
+    """As the program ranks."""
+    cosines = by_features(pictures, copies, parts, learned)
+    return np.stack(
+        [
+            image_diff.verified(scores, copy, pictures.__getitem__)
+            for scores, copy in zip(cosines, copies, strict=True)
+        ]
+    )
+
+
 METHODS: dict[str, Method] = {
     "SSIM": by_ssim,
     "pHash": by_hash,
     "SIFT": by_sift,
+    "features alone": by_features,
     "network": by_network,
     "`--learn`": partial(by_network, learned=True),
 }
@@ -541,10 +558,9 @@ def speed(pictures: Sequence[Picture]) -> None:
         table = np.zeros(100_000, kinds)
         for row in table["features"]:
             row[:] = random.random(1280, np.float32)
-        path = f"{folder}/features.npy"
-        image_diff.keep_features(path, table)
+        image_diff.keep_features(folder, table)
         for _ in range(3):
-            known = image_diff.kept_features(path)["features"]
+            known = image_diff.kept_features(folder)["features"]
             start = time.perf_counter()
             image_diff.likenesses(known, known[5:7])
             print(f"100,000 known pictures: {time.perf_counter() - start:.3f} s")
