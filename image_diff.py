@@ -4767,6 +4767,7 @@ def evidence_of(
     """
     keep_freed_memory()  # only now: before the decoders it costs 100 ms
     if laid.alignment is None and have_equal_pixels(laid.first, laid.second):
+        value_range(laid.first, laid.second)  # refuses what is not finite
         size = laid.first.shape[:2]
         loss, evidence = np.zeros(size, np.uint8), np.full(size, 255, np.uint8)
         return Measured(1.0, loss, evidence, 0, 0.0), Explanation()
@@ -7020,7 +7021,7 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
         yield row if of_first else None, column if of_second else None
 
 
-AROUND = 8  # equal pages before and behind the others, for what is common to all
+PAGES_AROUND = 8  # equal pages before and behind the others, for what is common to all
 # A page of each of two documents, from 1, and whether all their pixels are equal.
 PageMatch = tuple[int | None, int | None, bool]
 
@@ -7041,7 +7042,7 @@ def match_pages(first: str, second: str, dpi: int) -> list[PageMatch]:
     start, end = equal_ends((first, second), counts, dpi)
     head = [(number, number) for number in range(1, start + 1)]
     tail = [(counts[0] - left, counts[1] - left) for left in reversed(range(end))]
-    before, behind = max(0, start - AROUND), max(0, end - AROUND)
+    before, behind = max(0, start - PAGES_AROUND), max(0, end - PAGES_AROUND)
     ours, theirs = (
         [*pages_from_afar(path, range(before, count - behind))]
         for path, count in zip((first, second), counts, strict=True)
