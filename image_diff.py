@@ -7021,7 +7021,7 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
         yield row if of_first else None, column if of_second else None
 
 
-PAGES_AROUND = 8  # equal pages before and behind the others, for what is common to all
+PAGES_AROUND = 4  # equal pages before and behind the others, for what is common to all
 # A page of each of two documents, from 1, and whether all their pixels are equal.
 PageMatch = tuple[int | None, int | None, bool]
 
