@@ -1066,14 +1066,28 @@ def count_pdf(source: Source) -> int:
 
 
 def decode_pdf(source: Source, page: int) -> Picture:
-    """A page of a PDF as it is printed, with what was filled into forms."""
+    """A page of a PDF as it is printed, with what was filled into forms.
+
+    It is drawn into a white array, as PDFium itself makes a page white pixel by pixel:
+    that is a sixth of the time of a page of text.
+    """
+    from pypdfium2 import raw
+
     with PDFIUM:
-        source.pdf.init_forms()
-        sheet = source.pdf[page]
-        scale = source.dpi / 72
-        width, height = sheet.get_size()
-        check_size(width * scale, height * scale)
-        return source.picture(sheet.render(scale=scale).to_numpy())
+        document = source.pdf
+        document.init_forms()
+        sheet = document[page]
+        width, height = (math.ceil(side * source.dpi / 72) for side in sheet.get_size())
+        check_size(width, height)
+        pixels = np.full((height, width, 3), 255, np.uint8)
+        layout = raw.FPDFBitmap_BGR, pixels.ctypes.data, pixels.strides[0]
+        bitmap = raw.FPDFBitmap_CreateEx(width, height, *layout)
+        place = bitmap, sheet, 0, 0, width, height, 0, raw.FPDF_ANNOT
+        raw.FPDF_RenderPageBitmap(*place)
+        if document.formenv:
+            raw.FPDF_FFLDraw(document.formenv, *place)
+        raw.FPDFBitmap_Destroy(bitmap)
+    return source.picture(pixels)
 
 
 PROFILE, NODATA = 34675, 42113  # tags of TIFF
@@ -4831,6 +4845,33 @@ def check_what_is_left(ignored: Gray8 | None, rectangles: Sequence[Rectangle]) -
         raise ImageDiffError(f"{fault}; make them smaller")
 
 
+def have_equal_pixels(first: Image, second: Image) -> bool:
+    """Whether two images are equal; no is told at the first rows that are not."""
+    if (first.shape, first.dtype) != (second.shape, second.dtype):
+        return False
+    tops = range(0, len(first), TILE[0])
+    rows = [slice(top, top + TILE[0]) for top in tops]
+    return all(cv2.norm(first[row], second[row], cv2.NORM_INF) == 0 for row in rows)
+
+
+def evidence_of(
+    laid: Laid, unseen: Gray8 | None, options: Options
+) -> tuple[Measured, Explanation]:
+    """`find_evidence` of two pictures that are laid on one another.
+
+    Equal ones are told at once: of an A4 page that takes 0.3 ms in place of 4.
+    """
+    keep_freed_memory()  # only now: before the decoders it costs 100 ms
+    if laid.alignment is None and have_equal_pixels(laid.first, laid.second):
+        value_range(laid.first, laid.second)  # refuses what is not finite
+        size = laid.first.shape[:2]
+        loss, evidence = np.zeros(size, np.uint8), np.full(size, 255, np.uint8)
+        return Measured(1.0, loss, evidence, 0, 0.0), Explanation()
+    return find_evidence(
+        laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
+    )
+
+
 def compare_images(
     first: Any,
     second: Any,
@@ -4864,9 +4905,7 @@ def compare_images(
     check_what_is_left(all_ignored, rectangles)
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(all_ignored, laid.uncovered)
-    measured, explanation = find_evidence(
-        laid.first, laid.second, laid.uncovered, unseen, laid.alignment, options
-    )
+    measured, explanation = evidence_of(laid, unseen, options)
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     mask, regions = regions_on(laid, mask, measured.ssim_loss, all_ignored, options)
@@ -6803,6 +6842,7 @@ class Pair(NamedTuple):
     second_page: int | None = None
     likeness: float | None = None  # 0 to 1, how alike they are, where they are ranked
     relation: str | None = None  # what that means, in words
+    equal: bool = False  # all their pixels are, as was seen when they were paired
 
 
 MASK_ENDING = ".ignore.png"  # in any case; home.ignore.png beside home.png is its mask
@@ -6939,6 +6979,20 @@ def check_file(path: str) -> None:
         raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
+def has_one_page(path: str) -> bool:
+    """Whether the beginning of a file tells that it is one picture.
+
+    That is known in a tenth of the time of `count_pages`. Raises OSError, or
+    ImageDiffError for what is no picture.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(HEAD)
+    kind = format_of(path, head)
+    before, pixels, _ = head.partition(b"IDAT")
+    is_still = kind.name == "PNG" and pixels != b"" and b"acTL" not in before
+    return is_still or kind.pages is None
+
+
 def same_bytes(first: str, second: str) -> bool:
     """Whether two files are equal; no, where one cannot be read: decoding tells why."""
     import filecmp
@@ -6965,20 +7019,54 @@ def from_afar(page: Picture) -> Gray8:
     return means.ravel()
 
 
-def pages_from_afar(path: str, pages: int) -> Iterator[Gray8]:
-    """`from_afar` of each of so many pages of a document.
+def pages_from_afar(path: str, numbers: Iterable[int]) -> Iterator[Gray8]:
+    """`from_afar` of pages of a document, which are counted from 0.
 
     White, where one cannot be read: comparing it tells why.
     """
     with contextlib.ExitStack() as stack:
         source = open_source(stack, path, dpi=FAR)
-        for number in range(pages):
+        for number in numbers:
             try:
                 (page,) = read_sources([(source, number)])
             except ImageDiffError:
                 yield np.full(SIDE * SIDE, 255, np.uint8)
             else:
                 yield from_afar(page)
+
+
+def are_equal_pages(pages: Iterable[tuple[Source, int]]) -> bool:
+    """Whether two pages, counted from 0, are equal; no, where one cannot be read."""
+    try:
+        first, second = (read_sources([page])[0].pixels for page in pages)
+    except ImageDiffError:
+        return False
+    return have_equal_pixels(first, second)
+
+
+SHEETS = "PDF", "TIFF"  # of these any page is read without those before it
+
+
+def equal_ends(
+    paths: Sequence[str], counts: Sequence[int], dpi: int
+) -> tuple[int, int]:
+    """How many pages are equal at the beginning of two documents, and at their end.
+
+    counts: how many pages each has. No page counts twice.
+    """
+    keep_freed_memory()  # which spares a fifth of the time of pages
+    with contextlib.ExitStack() as stack:
+        sources = [open_source(stack, path, dpi) for path in paths]
+        most = min(counts)
+        heads = ([(source, n) for source in sources] for n in range(most))
+        start = sum(1 for _ in takewhile(are_equal_pages, heads))
+        if any(source.format.name not in SHEETS for source in sources):
+            return start, 0
+        tails = (
+            [(source, count - n) for source, count in zip(sources, counts, strict=True)]
+            for n in range(1, most - start + 1)
+        )
+        return start, sum(1 for _ in takewhile(are_equal_pages, tails))
 
 
 def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
@@ -7030,37 +7118,58 @@ def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
         yield row if of_first else None, column if of_second else None
 
 
-def match_pages(first: str, second: str) -> list[tuple[int | None, int | None]]:
-    """Which pages of two documents belong together; ImageDiffError if one is cut."""
-    check_file(first)
-    check_file(second)
+PAGES_AROUND = 4  # equal pages before and behind the others, for what is common to all
+# A page of each of two documents, from 1, and whether all their pixels are equal.
+PageMatch = tuple[int | None, int | None, bool]
+
+
+def match_pages(first: str, second: str, dpi: int) -> list[PageMatch]:
+    """Which pages of two documents belong together; ImageDiffError if one is cut.
+
+    What is equal at their ends is found first, at full resolution, and not rendered
+    again: where few pages differ that spares a third of the time.
+    """
+    for path in (first, second):
+        check_file(path)
+    if has_one_page(first) and has_one_page(second):
+        return [(1, 1, False)]
     counts = count_pages(first), count_pages(second)
     if max(counts) == 1 or same_bytes(first, second):
-        return [(number, number) for number in range(1, counts[0] + 1)]
+        return [(number, number, False) for number in range(1, counts[0] + 1)]
+    start, end = equal_ends((first, second), counts, dpi)
+    head = [(number, number) for number in range(1, start + 1)]
+    tail = [(counts[0] - left, counts[1] - left) for left in reversed(range(end))]
+    before, behind = max(0, start - PAGES_AROUND), max(0, end - PAGES_AROUND)
     ours, theirs = (
-        [*pages_from_afar(path, number)]
-        for path, number in zip((first, second), counts, strict=True)
+        [*pages_from_afar(path, range(before, count - behind))]
+        for path, count in zip((first, second), counts, strict=True)
     )
-    return list(align_pages(unlikeness(ours, theirs)))
+    others = [
+        (one and one + before, two and two + before)
+        for one, two in align_pages(unlikeness(ours, theirs))
+    ]
+    matches = [*head[:before], *others, *tail[end - behind :]]
+    equal = {*head, *tail}
+    return [(one, two, (one, two) in equal) for one, two in matches]
 
 
-def pair_pages(pair: Pair) -> Iterator[Pair]:
+def pair_pages(pair: Pair, dpi: int) -> Iterator[Pair]:
     """A pair a page of two documents.
 
     The pair itself where they have but one page, or one cannot be read: comparing tells
     why, unless both files are equal.
     """
     first, second = pair.first, pair.second
-    matches: list[tuple[int | None, int | None]] = []
+    matches: list[PageMatch] = []
     if first is not None and second is not None:
-        with contextlib.suppress(ImageDiffError):
-            matches = match_pages(first, second)
-    if matches in ([], [(1, 1)]):
+        with contextlib.suppress(ImageDiffError, OSError):
+            matches = match_pages(first, second, dpi)
+    if matches in ([], [(1, 1, False)]):
         yield pair
         return
     other = os.path.join(os.path.dirname(pair.name), os.path.basename(str(second)))
     whose = " of the second" if other == pair.name else ""
-    for one, two in matches:
+    for one, two, equal in matches:
         name = f"{pair.name}, page {one}"
         if one is None:
             name = f"{other}, page {two}{whose}"
@@ -7070,6 +7179,7 @@ def pair_pages(pair: Pair) -> Iterator[Pair]:
             second=None if two is None else second,
             first_page=one,
             second_page=two,
+            equal=equal,
         )
 
 
@@ -7617,7 +7727,7 @@ class Outcome(NamedTuple):
     features: NDArray[Any] | None = None  # of a picture that was looked at
 
 
-EQUAL: Record = {  # of files that are identical
+EQUAL: Record = {  # of files, or pages, that are identical
     "status": "same",
     "ssim": 1.0,
     "unequal_pixels": 0,
@@ -7674,6 +7784,8 @@ def compare_both(
     Where they differ, what is saved of them waits in a folder of its own inside of
     `beside`. Raises ImageDiffError where they cannot be compared.
     """
+    if pair.equal:
+        return uncompared(pair, **EQUAL)
     if pair.mask is not None:
         options = replace(options, ignore=(*options.ignore, pair.mask))
     for path in (first, second, *masks_and_rectangles(options)[0]):
@@ -8520,8 +8632,11 @@ def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
     return whole, replace(options, ignore=ignore)
 
 
-def find_all(command: Command) -> list[Pair]:
-    """All the pairs. Raises ImageDiffError where there is none."""
+def find_all(command: Command, dpi: int) -> list[Pair]:
+    """All the pairs. Raises ImageDiffError where there is none.
+
+    dpi: what pages of PDFs are rendered at.
+    """
     first, second = command.first, command.second
     paths = first, second, command.output
     skip = [os.path.realpath(path) for path in paths if path is not None]
@@ -8531,9 +8646,9 @@ def find_all(command: Command) -> list[Pair]:
         pairs = [*pair_with_each(first, second, skip)]
     elif os.path.isdir(first):
         found = find_pairs(first, second, skip)
-        pairs = [page for pair in found for page in pair_pages(pair)]
+        pairs = [page for pair in found for page in pair_pages(pair, dpi)]
     else:
-        pairs = [*pair_pages(Pair(os.path.basename(first), first, second))]
+        pairs = [*pair_pages(Pair(os.path.basename(first), first, second), dpi)]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         kinds = ", ".join(kind.name for kind in FORMATS)
@@ -8775,7 +8890,7 @@ def run_many(command: Command, options: Options) -> ExitStatus:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name of any bytes is told
     begun = time.monotonic()
     with told_if_slow(f"reading {first} and {second} ..."):
-        pairs = find_all(command)
+        pairs = find_all(command, options.dpi)
     plan = Plan(first, second, options, output, command.jobs, command.scheduler)
     if is_ranking(first, second):
         pairs, stopped = rank_many(plan, pairs, command)

@@ -1383,7 +1383,7 @@ def test_pages_are_paired_by_likeness_in_order(
 ) -> None:
     one = str(save_pages(tmp_path / "old.tif", *map(int, first.split())))
     two = str(save_pages(tmp_path / "new.tif", *map(int, second.split())))
-    pairs = list(image_diff.pair_pages(image_diff.Pair("old.tif", one, two)))
+    pairs = list(image_diff.pair_pages(image_diff.Pair("old.tif", one, two), 150))
     assert [(pair.first_page, pair.second_page) for pair in pairs] == expected
     for pair in pairs:
         assert pair.first == (one if pair.first_page else None)
@@ -1393,6 +1393,45 @@ def test_pages_are_paired_by_likeness_in_order(
             if pair.first_page
             else f"new.tif, page {pair.second_page}"
         )
+
+
+@pytest.mark.parametrize(("extension", "tail"), [("tif", 9), ("gif", 0)])
+def test_pages_that_are_equal_at_the_ends_are_known_to_be(
+    tmp_path: Path, extension: str, tail: int
+) -> None:
+    """Not of an animation at its end: there each frame needs those before it."""
+    numbers = [*range(1, 23)]
+    old = str(save_pages(tmp_path / f"old.{extension}", *numbers))
+    numbers[12] *= -1
+    numbers.insert(11, 99)
+    new = str(save_pages(tmp_path / f"new.{extension}", *numbers))
+    pair = image_diff.Pair(old, old, new)
+    pages = [*image_diff.pair_pages(pair, 150)]
+    assert [page.second_page for page in pages if page.first_page is None] == [12]
+    known = [(page.first_page, page.second_page) for page in pages if page.equal]
+    tails = [(number, number + 1) for number in range(23 - tail, 23)]
+    assert known == [(number, number) for number in range(1, 12)] + tails
+    outcome = image_diff.compare_pair(pages[0], Options(), None)
+    assert outcome.record["status"] == "same"
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "expected"),
+    [
+        ("a.png", 1, True),
+        ("a.jpg", 1, True),
+        ("a.bmp", 1, True),
+        ("a.png", 2, False),
+        ("a.tif", 1, False),  # it has to be counted
+    ],
+)
+def test_that_a_file_has_one_page_is_seen_at_its_beginning(
+    tmp_path: Path, name: str, count: int, expected: bool
+) -> None:
+    page, *others = pages(*range(count))
+    more: Any = {"save_all": True, "append_images": others} if others else {}
+    page.save(tmp_path / name, **more)
+    assert image_diff.has_one_page(str(tmp_path / name)) == expected
 
 
 def test_scans_are_paired_though_noisy_moved_and_of_other_exposure() -> None:

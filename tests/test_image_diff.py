@@ -621,6 +621,24 @@ def test_negative_ssim_is_dark_in_the_diff() -> None:
     assert (diff[ssim_map <= 0] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("ignore", [(), ((5, 8, 20, 30),)])
+@pytest.mark.parametrize("changes", [{}, {"gray": True}, {"tolerance": 1.5}])
+def test_evidence_of_equal_pictures_is_what_their_windows_would_tell(
+    dtype: Any, ignore: tuple[Any, ...], changes: Any
+) -> None:
+    image = random_picture(13, 90, 70).astype(dtype)
+    options = Options(ignore=ignore, **changes)
+    laid = image_diff.align(image, image.copy(), options)
+    ignored = image_diff.ignored_in(ignore, 90, 70)
+    told = image_diff.evidence_of(laid, ignored, options)
+    other = image_diff.find_evidence(*laid[:3], ignored, laid.alignment, options)
+    assert told[1] == other[1]
+    for one, two in zip(told[0], other[0], strict=True):
+        assert np.array_equal(one, two)
+        assert type(one) is type(two)
+
+
 def test_an_equal_pair_scores_exactly_1() -> None:
     picture = random_picture(11, 300, 700, 3)
     score, diff = plain(picture, picture.copy())

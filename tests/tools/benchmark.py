@@ -182,6 +182,51 @@ def write_folders(
     return first, second
 
 
+TEXT = "payment shall be made within thirty days of the notice by either party"
+
+
+def text_pdf(pages: Iterable[Sequence[str]]) -> bytes:
+    """A PDF of A4 pages of lines of text."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"",  # the list of the pages, once their numbers are known
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Times-Roman >>",
+    ]
+    kids = []
+    for lines in pages:
+        shown = " ".join(f"({line}) Tj T*" for line in lines)
+        text = f"BT /F1 11 Tf 60 780 Td 14 TL {shown} ET"
+        objects.append(f"<< /Length {len(text)} >>\nstream\n{text}\nendstream".encode())
+        contents = f"/Contents {len(objects)} 0 R /MediaBox [0 0 595 842]"
+        font = "/Resources << /Font << /F1 3 0 R >> >>"
+        page = f"<< /Type /Page /Parent 2 0 R {contents} {font} >>"
+        objects.append(page.encode())
+        kids.append(f"{len(objects)} 0 R")
+    listed = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>"
+    objects[1] = listed.encode()
+    data, table = b"%PDF-1.4\n", b"0000000000 65535 f \n"
+    for number, content in enumerate(objects, 1):
+        table += b"%010d 00000 n \n" % len(data)
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    size = len(objects) + 1
+    trailer = b"trailer << /Size %d /Root 1 0 R >>\n" % size
+    start = b"startxref\n%d\n%%%%EOF\n" % len(data)
+    return b"%sxref\n0 %d\n%s%s%s" % (data, size, table, trailer, start)
+
+
+def write_documents(folder: Path) -> Pair:
+    """Write two PDFs of 200 pages; page 57 is inserted, of page 120 a word changed."""
+    rng = np.random.default_rng(5)
+    pages = [
+        [" ".join(rng.choice(TEXT.split(), 14)) for _ in range(50)] for _ in range(201)
+    ]
+    first, second = folder / "old.pdf", folder / "new.pdf"
+    first.write_bytes(text_pdf(pages[:56] + pages[57:]))
+    pages[119] = [*pages[119][:20], f"CHANGED {pages[119][20]}", *pages[119][21:]]
+    second.write_bytes(text_pdf(pages))
+    return first, second
+
+
 CASES: Mapping[str, tuple[str, Callable[[Path], Pair]]] = {
     "card": ("500x314 card, PNG", lambda folder: write_pair(folder, "card", card())),
     "photo": (
@@ -240,6 +285,14 @@ for contour in imutils.grab_contours(found):
     x, y, width, height = cv2.boundingRect(contour)
     for image in (first, second):
         cv2.rectangle(image, (x, y), (x + width, y + height), (0, 0, 255), 2)
+"""
+RENDERING = """
+import sys
+import pypdfium2
+for file in sys.argv[1:]:
+    document = pypdfium2.PdfDocument(file)
+    for page in document:
+        page.render(scale=150 / 72)
 """
 SKIMAGE = """
 import sys
@@ -561,6 +614,11 @@ def race(
     return samples
 
 
+def processor_of(command: Command) -> float:
+    """The seconds of processors that a command takes, the least of three."""
+    return min(measure(command).processor for _ in range(3))
+
+
 def medians(
     rounds: int, ours: Callable[[], float], other: Callable[[], float]
 ) -> tuple[float, float]:
@@ -832,6 +890,11 @@ def print_folders(rounds: int, folder: Path) -> None:
     ]
     name = "10,000 pairs in folders, memory beyond that of 100, MB"
     row(name, f"{peaks[0]:.0f} MB", f"{peaks[1]:.0f} MB", peaks[0] - peaks[1], "<=50")
+    documents = write_documents(folder)
+    a = processor_of(image_diff(*documents))
+    b = processor_of(python(RENDERING, *documents))
+    name = "200 pages of PDF, two changed / rendering both, processor time"
+    row(name, milliseconds(a), milliseconds(b), a / b, "<=1.5")
 
 
 def slider_milliseconds() -> float:
