@@ -4861,7 +4861,6 @@ def evidence_of(
 
     Equal ones are told at once: of an A4 page that takes 0.3 ms in place of 4.
     """
-    keep_freed_memory()  # only now: before the decoders it costs 100 ms
     if laid.alignment is None and have_equal_pixels(laid.first, laid.second):
         value_range(laid.first, laid.second)  # refuses what is not finite
         size = laid.first.shape[:2]
