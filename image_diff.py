@@ -7596,23 +7596,23 @@ def learn(features: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.linalg.cholesky(np.linalg.inv(within)))
 
 
-def likenesses(known: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:
-    """How alike each known picture is to one: (pictures,) cosines, at most 1.
+def likenesses(known: NDArray[Any], queries: NDArray[Any]) -> NDArray[Any]:
+    """How alike each known picture is to each query: (queries, pictures), at most 1.
 
-    known: (pictures, parts, n); query: (2, parts, n). The whole of one picture is laid
-    beside each part of the other, and the best counts. Parts beside parts would find
-    fields and buttons in fields and buttons.
+    known: (pictures, parts, n); queries: (queries, parts, n). The whole of one picture
+    is laid beside each part of the other, and the best cosine counts. Parts beside
+    parts would find fields and buttons in fields and buttons.
     """
-    size = query.shape[2]
-    every, whole = query.reshape(-1, size), query[:, :WHOLES].reshape(-1, size)
-    scores = [
-        known[:, part] @ (every if part < WHOLES else whole).T
-        for part in range(known.shape[1])
-    ]
-    return np.asarray(np.concatenate(scores, axis=1).max(axis=1), float)
+    size = queries.shape[2]
+    best = []
+    for part in range(known.shape[1]):
+        beside = queries if part < WHOLES else queries[:, :WHOLES]
+        cosines = known[:, part] @ beside.reshape(-1, size).T
+        best.append(cosines.reshape(len(known), len(queries), -1).max(axis=2).T)
+    return np.asarray(np.max(best, axis=0), float)
 
 
-VERIFIED = 10  # pictures, the most alike, of which the geometry is asked, too
+VERIFIED = 20  # pictures, the most alike, of which the geometry is asked, too
 COMPARED = 4e4  # pixels of the copies that are laid on one another, at most
 HALVING = 10  # matches, which halve what a likeness lacks to 1; 3 to 20 rank alike
 
@@ -7620,11 +7620,14 @@ HALVING = 10  # matches, which halve what a likeness lacks to 1; 3 to 20 rank al
 def agreeing_matches(first: Image, second: Image) -> int:
     """How many features of two (H, W, 3) pictures agree on how one lies on the other.
 
-    Raises ImageDiffError where too few do.
+    None do where one cannot be laid on the other.
     """
     one, other = (gray(reduced(image, COMPARED)[0]) for image in (first, second))
-    transform, agreeing = match(one, other, elastic=False)
-    check_transform(transform, one, other, agreeing)
+    try:
+        transform, agreeing = match(one, other, elastic=False)
+        check_transform(transform, one, other, agreeing)
+    except ImageDiffError:
+        return 0
     return agreeing
 
 
@@ -7633,15 +7636,20 @@ def verified(
 ) -> NDArray[Any]:
     """The likeness of pictures to one: (pictures,), at most 1.
 
-    Of the first few the cosine is raised where the pictures can be laid on one another,
-    as Philbin et al. 2007 do, https://doi.org/10.1109/CVPR.2007.383172; all others keep
-    theirs. known: gives a picture by its place.
+    cosines: (2, pictures), to the picture that is asked for, (H, W, 3) uint8, and to
+    its negative. Of the first few the best is raised where the pictures can be laid on
+    one another, as Philbin et al. 2007 do, https://doi.org/10.1109/CVPR.2007.383172;
+    the negative, too, where that is more alike. known: gives a picture by its place.
     """
-    likeness = cosines.copy()
-    for place in np.argsort(-cosines, kind="stable")[:VERIFIED]:
+    likeness: NDArray[Any] = cosines.max(axis=0)
+    for place in np.argsort(-likeness, kind="stable")[:VERIFIED]:
+        plain, negative = cosines[:, place]
         with contextlib.suppress(ImageDiffError):
-            agreeing = agreeing_matches(asked, known(place))
-            likeness[place] = 1 - (1 - cosines[place]) / (1 + agreeing / HALVING)
+            found = known(place)
+            agreeing = agreeing_matches(asked, found)
+            if negative > plain:
+                agreeing = max(agreeing, agreeing_matches(255 - asked, found))
+            likeness[place] = 1 - (1 - likeness[place]) / (1 + agreeing / HALVING)
     return likeness
 
 
@@ -8489,14 +8497,14 @@ def rank(
     dpi = plan.options.dpi
     asked = picture_to_rank(plan.first, dpi)
     # Of what is asked for alone its negative is looked at, as dark modes show it.
-    query = np.stack([features_of(asked, view), features_of(255 - asked, view)])
+    queries = np.stack([features_of(asked, view), features_of(255 - asked, view)])
     features, seen, faulty = look_at_many(plan, pairs, stopped, progress)
     turned = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
     if turned is not None:
-        features, query = unit(features @ turned), unit(query @ turned)
-    cosines = likenesses(features, query) if seen else np.zeros(0)
+        features, queries = unit(features @ turned), unit(queries @ turned)
+    cosines = likenesses(features, queries) if seen else np.zeros((2, 0))
     likeness = verified(
         cosines, asked, lambda place: picture_to_rank(str(seen[place].second), dpi)
     )

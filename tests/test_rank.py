@@ -276,9 +276,10 @@ def test_likeness_is_the_best_of_a_whole_beside_a_part() -> None:
     query = axes[[[0, 1, 2], [3, 4, 5]]]
     beside = [[0, 6, 6], [6, 6, 1], [6, 2, 6], [6, 6, 2], [6, 5, 6], [6, 6, 4]]
     known = axes[beside]
-    assert image_diff.likenesses(known, query).tolist() == [1, 1, 1, 0, 1, 1]
+    likeness = image_diff.likenesses(known, query)
+    assert likeness.tolist() == [[1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 1]]
     whole = image_diff.likenesses(known[:, :1], query[:, :1])
-    assert whole.tolist() == [1, 0, 0, 0, 0, 0]
+    assert whole.tolist() == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]
 
 
 @pytest.mark.usefixtures("sent")
@@ -301,34 +302,43 @@ def turned(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def test_matches_that_agree_raise_a_likeness() -> None:
-    """What a likeness lacks to 1 is halved by the first ten of them."""
+    """What a likeness lacks to 1 is halved by the first ten of them.
+
+    A negative is laid as such where that is more alike.
+    """
     cat = np.ascontiguousarray(data.cat()[:256, 100:356, ::-1])
     pictures = [random_picture(1, 90, 60, 3), turned(cat), cat[:, ::-1], cat[:1, :1]]
     agreeing = image_diff.agreeing_matches(cat, pictures[1])
     assert agreeing > 50
-    scores = np.array([0.9, 0.6, 0.7, 0.5])
-    raised = image_diff.verified(scores, cat, pictures.__getitem__)
+    cosines = np.array([[0.9, 0.6, 0.7, 0.5], [0, 0.5, 0, 0]])
+    raised = image_diff.verified(cosines, cat, pictures.__getitem__)
     expected = [0.9, 1 - 0.4 / (1 + agreeing / 10), 0.7, 0.5]
     np.testing.assert_allclose(raised, expected)
+    pictures[1] = 255 - pictures[1]
+    as_negative = image_diff.verified(cosines[::-1], cat, pictures.__getitem__)
+    np.testing.assert_allclose(as_negative, expected, atol=0.02)
+    as_it_is = image_diff.verified(cosines, cat, pictures.__getitem__)
+    np.testing.assert_allclose(as_it_is, cosines.max(axis=0))
 
 
-def test_the_first_ten_alone_are_verified() -> None:
+def test_the_first_twenty_alone_are_verified() -> None:
     asked_for: list[int] = []
 
     def known(place: int) -> NDArray[Any]:
         asked_for.append(place)
         raise image_diff.ImageDiffError("it is gone")
 
-    scores = np.linspace(0, 1, 30)
+    cosines = np.linspace([0, 0.2], [1, 0.8], 40).T
     picture = random_picture(1, 20, 20, 3)
-    assert image_diff.verified(scores, picture, known).tolist() == scores.tolist()
-    assert asked_for == [*range(29, 19, -1)]
+    likeness = image_diff.verified(cosines, picture, known)
+    assert likeness.tolist() == cosines.max(axis=0).tolist()
+    assert asked_for == [*range(39, 19, -1)]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (500, 7), (64, 64)])
 def test_any_picture_may_be_verified(shape: tuple[int, int]) -> None:
     for picture in (random_picture(2, *shape, 3), np.zeros((*shape, 3), np.uint8)):
-        likeness = image_diff.verified(np.ones(1), picture, [picture].__getitem__)
+        likeness = image_diff.verified(np.ones((2, 1)), picture, [picture].__getitem__)
         assert likeness.tolist() == [1]
 
 

@@ -440,13 +440,13 @@ def seen(pictures: Sequence[Picture], parts: str) -> NDArray[Any]:
     return np.stack(rows)
 
 
-def by_features(
+def cosines_of(
     pictures: Sequence[Picture],
     copies: Sequence[Picture],
     parts: str = "whole",
     learned: bool = False,
-) -> Likeness:
-    """By what the network sees alone."""
+) -> NDArray[Any]:
+    """How alike copies, and their negatives, are to each: (copies, 2, pictures)."""
     known = seen(pictures, parts)
     negatives = [255 - copy for copy in copies]
     asked = np.stack([seen(copies, parts), seen(negatives, parts)], axis=1)
@@ -456,6 +456,11 @@ def by_features(
     return np.stack([image_diff.likenesses(known, one) for one in asked])
 
 
+def by_features(pictures: Sequence[Picture], copies: Sequence[Picture]) -> Likeness:
+    """By what the network sees alone."""
+    return np.asarray(cosines_of(pictures, copies).max(axis=1))
+
+
 def by_network(
     pictures: Sequence[Picture],
     copies: Sequence[Picture],
@@ -463,11 +468,11 @@ def by_network(
     learned: bool = False,
 ) -> Likeness:
     """As the program ranks."""
-    cosines = by_features(pictures, copies, parts, learned)
+    cosines = cosines_of(pictures, copies, parts, learned)
     return np.stack(
         [
-            image_diff.verified(scores, copy, pictures.__getitem__)
-            for scores, copy in zip(cosines, copies, strict=True)
+            image_diff.verified(each, copy, pictures.__getitem__)
+            for each, copy in zip(cosines, copies, strict=True)
         ]
     )
 
