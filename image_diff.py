@@ -7617,12 +7617,21 @@ COMPARED = 4e4  # pixels of the copies that are laid on one another, at most
 HALVING = 10  # matches, which halve what a likeness lacks to 1; 3 to 20 rank alike
 
 
+def in_full_contrast(image: Image) -> Gray8:
+    """A small gray copy of an (H, W, 3) picture, from black to white.
+
+    In a faint one, on other ground, features are not found.
+    """
+    small = gray(reduced(image, COMPARED)[0])
+    return cv2.normalize(small, np.empty_like(small), 0, 255, cv2.NORM_MINMAX)
+
+
 def agreeing_matches(first: Image, second: Image) -> int:
     """How many features of two (H, W, 3) pictures agree on how one lies on the other.
 
     None do where one cannot be laid on the other.
     """
-    one, other = (gray(reduced(image, COMPARED)[0]) for image in (first, second))
+    one, other = in_full_contrast(first), in_full_contrast(second)
     try:
         transform, agreeing = match(one, other, elastic=False)
         check_transform(transform, one, other, agreeing)
