@@ -3222,10 +3222,12 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if shifts.min() < 0 < shifts.max():
         return None
-    flat = [in_cells(channel)[contrast <= 2, 0] for channel in cv2.split(a)]
-    colours = np.bincount(np.concatenate(flat), minlength=256) > contrast.size / 500
+    flat = x[contrast <= 2, 0]
+    colours = np.bincount(flat, minlength=256) > contrast.size / 500
     moved = np.count_nonzero(colours & (tone.forward != VALUES))
-    return tone if np.ptp(shifts) <= 1 or moved >= 3 else None
+    # One ink on white that is another is a change: its rim does not shift as it does.
+    is_uniform = len(shifts) >= 3 and np.ptp(shifts) <= 1
+    return tone if is_uniform or moved >= 3 else None
 
 
 # --- Evidence: what explains a pair ---------------------------------------------------
@@ -3872,18 +3874,33 @@ def are_slight(x: Image, y: Image, differences: Differences, reach: float) -> Im
     return before < SLIGHT * most
 
 
-LINES = 65  # pixels: a few lines of text
-AGREE = 0.7  # of the busy pixels around differ where all text is drawn anew
 BEYOND = 0.15  # of the squared difference may be beyond the other's range; 0.2: a
 # paragraph that moved by 3 pixels is lost, 0.1: public pages of two systems get 10
 # boxes for 8
 
 
-def are_redrawn(x: Image, y: Image, differences: Differences, reach: float) -> Image:
-    """Which differences are of letters that another system has drawn: (k,) bool.
+def are_in_range(x: Image, y: Image, differences: Differences, reach: float) -> Image:
+    """Which differences are of values that both have within `reach` pixels: (k,) bool.
 
-    There all that is busy around differs too, and little of it is beyond the range of
-    the other picture within `reach` pixels. Of one changed digit the neighbours agree.
+    Another shade is none, however little it is beside what a shift makes of the letters
+    on it.
+    """
+    own = differences.own
+    beyond_y = differences.energy(x, clip_to_range(x, y, reach), own)
+    beyond_x = differences.energy(y, clip_to_range(y, x, reach), own)
+    beyond = np.maximum(beyond_x, beyond_y)
+    return np.asarray(beyond < BEYOND * differences.energy(x, y, own))
+
+
+LINES = 65  # pixels: a few lines of text
+AGREE = 0.7  # of the busy pixels around differ where all text is drawn anew
+
+
+def are_redrawn(x: Image, y: Image, differences: Differences) -> Image:
+    """Which differences are among letters that another system has drawn: (k,) bool.
+
+    There all that is busy around differs too. Of one changed digit the neighbours
+    agree.
     """
     gradient = cv2.morphologyEx(cv2.min(x, y), cv2.MORPH_GRADIENT, np.ones((3, 3)))
     busy = (gradient > 32).astype(np.float32)
@@ -3896,10 +3913,7 @@ def are_redrawn(x: Image, y: Image, differences: Differences, reach: float) -> I
     own, labels = differences.own, differences.labels
     pixels = np.maximum(np.bincount(labels, own), 1)
     share = np.bincount(labels, own & agrees[differences.near]) / pixels
-    beyond_y = differences.energy(x, clip_to_range(x, y, reach), own)
-    beyond_x = differences.energy(y, clip_to_range(y, x, reach), own)
-    beyond = np.maximum(beyond_x, beyond_y)
-    return (share > 0.5) & (beyond < BEYOND * differences.energy(x, y, own))
+    return share > 0.5
 
 
 EXPLAINED = 0.5  # of its squared difference a shift may leave
@@ -3914,9 +3928,10 @@ def unexplained_by_shifts(a: Image, b: Image, seen: Image, reach: float) -> Imag
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
     differences = find_differences(seen)
     fit = fit_shifts(x, y, differences, reach)
-    explained = fit.left < EXPLAINED
-    explained |= are_slight(x, y, differences, reach)
-    explained |= are_redrawn(x, y, differences, reach)
+    drawn_otherwise = are_slight(x, y, differences, reach)
+    drawn_otherwise |= are_redrawn(x, y, differences)
+    explained = drawn_otherwise & are_in_range(x, y, differences, reach)
+    explained |= fit.left < EXPLAINED
     remains = ~explained[differences.labels]
     moved_well = fit.left < WELL
     remains |= not_moved_alike(x, y, differences, fit, moved_well)
@@ -4074,7 +4089,7 @@ def find_threshold(evidence: Gray8, options: Options) -> tuple[float, float | No
     otsu, _ = cv2.threshold(evidence, 0, 255, flags)
     if otsu == 0:  # Otsu gives 0 where all values are alike, too
         least = int(evidence.min())
-        otsu = 0 if least == 255 else least
+        otsu = faint if least == 255 else least
     return min(int(otsu), faint) / 255, faint / 255
 
 

@@ -983,6 +983,26 @@ def shaded(picture: Picture) -> Picture:
     return np.rint(picture * gain).astype(np.uint8)
 
 
+@pytest.mark.parametrize("tolerance", [0, 1, 2])
+def test_another_shade_below_letters_counts_with_tolerance(tolerance: float) -> None:
+    """Beside what a shift makes of the letters it is slight."""
+    first, second = (
+        np.vstack([PAGE[:100], page(ink=255, ground=ground)[:60]])
+        for ground in ((166, 86, 36), (171, 92, 42))
+    )
+    (region,) = compare_images(first, second, tolerance=tolerance).regions
+    assert np.abs(np.subtract(region[:4], (0, 100, 360, 60))).max() <= 4
+
+
+def test_an_ink_alone_on_white_that_is_another_is_a_change() -> None:
+    first = np.full((300, 400, 3), 255, np.uint8)
+    first[50:150, 40:200] = 36, 86, 166
+    second = first.copy()
+    second[50:150, 40:200] += 14
+    (region,) = compare_images(first, second).regions
+    assert np.abs(np.subtract(region[:4], (40, 50, 160, 100))).max() <= 6
+
+
 @pytest.mark.parametrize(
     "lit",
     [*(partial(times, gain=gain) for gain in (0.8, 1.1, 1.25)), shaded],
