@@ -4,8 +4,10 @@ The figures of tests/RESULTS.md come from the long form and from the other half,
 is drawn here once, to see that it is another one, and never measured.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import peers
 from camera import LIGHTS
 from cases import FACES, SCENES, Case, Verdict, covered, hit, one_each
 from detection import (
@@ -314,3 +317,76 @@ def test_lights_are_gains_that_vary_slowly() -> None:
         lit = LIGHTS[light](values, random)
         assert np.ptp(lit) > 20
         assert np.abs(np.diff(lit, axis=1)).max() < 3
+
+
+# ----------------------------------------------------------------------- other programs
+
+MARK = Box(50, 40, 10, 10)
+
+
+def test_parts_that_a_window_spans_are_one_and_yellow_is_no_difference(
+    tmp_path: Path,
+) -> None:
+    picture = BLANK.copy()
+    picture[:5] = 0, 255, 255
+    for x in (20, 36, 53):  # 6 pixels apart, and 7
+        picture[30:40, x : x + 10] = 0, 0, 255
+    cv2.imwrite(str(tmp_path / "out.png"), picture)
+    boxes = peers.painted(tmp_path / "out.png")
+    assert sorted(boxes) == [Box(20, 30, 26, 10), Box(53, 30, 10, 10)]
+    with pytest.raises(FileNotFoundError):
+        peers.painted(tmp_path / "missing.png")
+
+
+def test_a_status_that_says_neither_is_no_answer(tmp_path: Path) -> None:
+    def ends(status: int) -> list[str | Path]:
+        return [sys.executable, "-S", "-c", f"raise SystemExit({status})"]
+
+    assert peers.run(ends(0), 22, tmp_path) == peers.Answer(False, [])
+    with pytest.raises(RuntimeError, match="status 3 of: "):
+        peers.run(ends(3), 22, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "where", "whether"),
+    [
+        ([MARK], peers.Answer(True, [MARK]), True, True),
+        ([MARK], peers.Answer(True, [Box(0, 0, 9, 9)]), False, True),
+        ([MARK], peers.Answer(False, []), False, False),
+        ([], peers.Answer(False, []), True, True),
+        ([], peers.Answer(True, [MARK]), False, False),
+        ([], peers.Answer(None, []), False, False),
+    ],
+)
+def test_an_answer_is_right_about_where_and_about_whether(
+    changes: list[Box], answer: peers.Answer, where: bool, whether: bool
+) -> None:
+    case = Case(BLANK, with_marks(*changes), changes)
+    row = f"light, {'changed' if changes else 'nothing changed'}"
+    assert peers.counted("light", case, {"odiff": answer}) == {
+        (row, "", "cases"): 1,
+        (row, "odiff", "where"): where,
+        (row, "odiff", "whether"): whether,
+    }
+
+
+def test_others_are_given_files_of_8_bits_and_nothing_to_register() -> None:
+    case = Case(BLANK, with_marks(MARK), [MARK])
+    (answer,) = peers.ask(case, ["the article's script"], redrawn=False).values()
+    assert answer.differs
+    assert hit(case, answer.boxes).right
+    deep = Case(BLANK.astype(np.uint16), BLANK.astype(np.uint16))
+    slanted = Case(BLANK, BLANK, options={"align": "perspective"})
+    for other in (deep, slanted):
+        assert peers.ask(other, ["the article's script"], redrawn=False) == {}
+
+
+def test_the_table_has_a_dash_where_a_program_was_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_PATH", str(tmp_path))
+    counts = {("deep", "", "cases"): 3}
+    counts |= {("deep", "image_diff", "where"): 1, ("deep", "image_diff", "whether"): 2}
+    lines = list(peers.table(counts))
+    assert "| deep | 3 | 1, 2 | - | - | - | - |" in lines
+    assert any(line.startswith("odiff is not installed: `npm ") for line in lines)

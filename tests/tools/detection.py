@@ -3,7 +3,8 @@
     python tests/tools/detection.py [--half dev|held-out] [--short]
                                     [--gray | --geometry | --boards | --parts |
                                      --changes]
-    python tests/tools/detection.py --kind light digits [--half dev|held-out] [--list]
+    python tests/tools/detection.py --kind light digits [--half dev|held-out]
+                                    [--list | --beside]
 
 base -> edited (boxes known) -> disturbed (noise, JPEG, ...) -> boxes found -> scores
 
@@ -30,7 +31,9 @@ import changes
 import checkout
 import image_diff
 import kinds
+import peers
 from article import article as tutorial
+from cases import MissingFontError
 from geometry import RIGID, SMOOTH, Geometry, Matrix, Size, Warp, mapped, moved
 from line_art import DEFECTS, FINE, LineArt, board, line_art, part, plan
 from truth import (
@@ -661,6 +664,22 @@ def add_kinds(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="each case that is wrong, and why"
     )
     group.add_argument("--save", metavar="DIR", help="draw each case that is wrong")
+    group.add_argument(
+        "--beside",
+        action="store_true",
+        help="beside other programs: how often each is right about where, and whether",
+    )
+
+
+def beside(kinds_asked: Sequence[str], task: kinds.Task, jobs: int) -> Iterator[str]:
+    """The table of the programs that are installed, line by line."""
+    shares = [slice(i, None, jobs) for i in range(jobs)]
+    tasks = [
+        task._replace(kind=kind, share=share)
+        for kind in kinds_asked
+        for share in shares
+    ]
+    return peers.table(add_up(in_processes(peers.measure, tasks, jobs), int))
 
 
 def of_kinds(options: argparse.Namespace) -> Iterator[str]:
@@ -676,7 +695,13 @@ def of_kinds(options: argparse.Namespace) -> Iterator[str]:
         short=options.short,
         share=slice(None),
     )
-    return kinds.reports(chosen, task, options.jobs, options.list)
+    try:
+        if options.beside:
+            yield from beside(chosen, task, options.jobs)
+        else:
+            yield from kinds.reports(chosen, task, options.jobs, options.list)
+    except MissingFontError as problem:
+        raise SystemExit(f"error: {problem}") from problem
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import camera
 import fine
 import pages
-from cases import Case, MissingFontError, Recipe, Verdict
+from cases import Case, Recipe, Verdict
 from truth import Box
 
 KINDS: dict[str, Callable[[str], Iterable[Recipe]]] = {
@@ -82,18 +82,23 @@ def recipes(task: Task) -> list[Recipe]:
     return every[:: 11 if task.short else 1][task.share]
 
 
-def judged(recipe: Recipe, task: Task) -> Result:
-    """The result of one case; a picture of it is saved if it is wrong."""
-    case, module = recipe.draw(), program(task.script)
+def found(case: Case, task: Task) -> tuple[list[Box], str | None]:
+    """The boxes of a case, and the error in place of an answer."""
+    module = program(task.script)
     options = {**case.options, **({"gray": True} if task.gray else {})}
-    boxes, error = [], None
     try:
-        found = module.compare_images(
+        comparison = module.compare_images(
             case.first, case.second, module.Options(**options)
         )
-        boxes = [Box(r.x, r.y, r.width, r.height) for r in found.regions]
     except module.ImageDiffError as problem:
-        error = str(problem)
+        return [], str(problem)
+    return [Box(r.x, r.y, r.width, r.height) for r in comparison.regions], None
+
+
+def judged(recipe: Recipe, task: Task) -> Result:
+    """The result of one case; a picture of it is saved if it is wrong."""
+    case = recipe.draw()
+    boxes, error = found(case, task)
     verdict = case.judge(case, boxes)
     if task.save and (error or not verdict.right):
         save(case, boxes, Path(task.save), f"{task.kind} {recipe.row} {recipe.name}")
@@ -185,10 +190,7 @@ def complaint(kind: str, result: Result) -> str:
 def report(task: Task, jobs: int, listed: bool) -> Iterator[str]:
     """The table of a kind and, if asked, a line for each case that is not right."""
     started = time.monotonic()
-    try:
-        found = measure_kind(task, jobs)
-    except MissingFontError as problem:
-        raise SystemExit(f"error: {problem}") from problem
+    found = measure_kind(task, jobs)
     if listed:
         for result in found:
             if result.error or not result.verdict.right:
