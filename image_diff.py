@@ -2261,12 +2261,16 @@ def lay_corners(first: Image, second: Image) -> Laid:
 def check_pair(first: Image, second: Image, options: Options) -> None:
     """Raise ImageDiffError, with sizes or depths, where they cannot be compared."""
     size, other = size_of(first), size_of(second)
+    is_scaled = options.resize or options.align in ("perspective", "elastic")
+    compared = [first] if is_scaled else [first, second]
     if first.dtype != second.dtype:
         remedy = "convert one to the depth of the other"
         problem = f"{first.dtype} and {second.dtype}; {remedy}"
-    elif min(first.shape[:2]) < WINDOW:
+    elif min(min(image.shape[:2]) for image in compared) < WINDOW:
         remedy = "use larger pictures"
-        problem = f"{size} pixels, and SSIM needs {WINDOW} a side; {remedy}"
+        if min(first.shape[:2]) >= WINDOW:
+            remedy = "--resize scales the second"
+        problem = f"{size} and {other} pixels, and SSIM needs {WINDOW} a side; {remedy}"
     elif options.align == "rows" and first.shape[1] != second.shape[1]:
         remedy = "--align rows needs one width; --align none compares the common part"
         problem = f"{size} and {other} pixels; {remedy}"
@@ -2286,8 +2290,6 @@ def align(first: Image, second: Image, options: Options) -> Laid:
     if options.align in ("perspective", "elastic"):
         moved, uncovered, alignment = register(first, second, options.align)
         return Laid(first, moved, uncovered, uncovered, alignment)
-    # Of 15 rows to 4 there is no path in whole strips.
-    has_rows = first.shape[1] == second.shape[1] and len(second) >= WINDOW
     if first.shape == second.shape and options.align != "rows":
         return Laid(first, second, None, None, None)
     if options.resize:
@@ -2295,7 +2297,7 @@ def align(first: Image, second: Image, options: Options) -> Laid:
         scaled, transform = resize(second, width, height)
         alignment = Alignment("resize", transform.tolist(), None, 1.0)
         return Laid(first, scaled, None, None, alignment)
-    if has_rows and options.align != "none":
+    if first.shape[1] == second.shape[1] and options.align != "none":
         return lay_rows(first, second)
     return lay_corners(first, second)
 
@@ -3986,12 +3988,15 @@ def find_plain_evidence(
 
 
 def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
-    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1."""
+    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1.
+
+    -1 at least, as windows of the rest that reach into what both have count, too.
+    """
     if uncovered is None:
         return score
     inner = uncovered[MARGIN:-MARGIN, MARGIN:-MARGIN]
     covered = max(1, inner.size - cv2.countNonZero(inner))
-    return 1 - (1 - score) * inner.size / covered
+    return max(-1.0, 1 - (1 - score) * inner.size / covered)
 
 
 def find_resampled_evidence(

@@ -483,7 +483,7 @@ def test_every_pair_has_its_record_in_text_json_and_files(
         f"{tree}/second/cut.png is a damaged or truncated PNG; save or copy it again"
     )
     assert errors[1].startswith(
-        "the first and the second picture are 60x5 pixels, and SSIM needs 7 a side; "
+        "the first and the second picture are 60x5 and 60x5 pixels, and SSIM needs 7 "
     )
     summary, last = err.splitlines()
     assert summary.startswith(
