@@ -5431,6 +5431,15 @@ def registration(alignment: Alignment) -> str:
     return f"alignment {alignment.method}: {agreement}, {covered}"
 
 
+def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether both sides differ by one factor, or one of them beyond 2x."""
+    across, down = other[0] / size[0], other[1] / size[1]
+    is_near = partial(math.isclose, rel_tol=0.02)  # sides are rounded, or cut by a few
+    if is_near(across, down) and not is_near(across, 1):
+        return True
+    return max(across, down) > 2 or min(across, down) < 1 / 2
+
+
 def layout_text(comparison: Comparison) -> Iterator[str]:
     """How pictures whose rows or sizes differ were laid on one another, a line each."""
     sizes = [
@@ -5459,8 +5468,7 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
             yield f"spacing differs by up to {SPACING - 1} rows in {where}"
     elif comparison.strips:
         line = f"{prefix}compared from the top left"
-        sides = zip(comparison.first_size, comparison.second_size, strict=True)
-        if any(max(pair) > 2 * min(pair) for pair in sides):
+        if may_be_scaled(comparison.first_size, comparison.second_size):
             line += "; --align perspective or --resize may be meant"
         yield line
 

@@ -518,6 +518,24 @@ def test_the_text_tells_how_both_were_laid(name: str) -> None:
     assert text_of(first, second, align=align)[: len(lines_told)] == lines_told
 
 
+@pytest.mark.parametrize(
+    ("size", "other", "may_be"),
+    [
+        ((512, 512), (256, 256), True),
+        ((640, 427), (960, 640), True),
+        ((960, 640), (640, 427), True),
+        ((640, 427), (960, 700), False),
+        ((640, 427), (640, 427 * 2), False),
+        ((640, 427), (640, 427 * 2 + 1), True),
+        ((640, 427), (636, 425), False),  # cropped rather than scaled
+    ],
+)
+def test_sizes_tell_whether_a_picture_may_be_scaled(
+    size: tuple[int, int], other: tuple[int, int], may_be: bool
+) -> None:
+    assert image_diff.may_be_scaled(size, other) == may_be
+
+
 def test_pictures_show_what_one_has_tinted_and_hatched_on_the_other() -> None:
     first, second, _ = ROWS["inserted"]
     comparison = compare_images(first, second)
