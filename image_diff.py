@@ -8595,7 +8595,7 @@ def check_inputs(command: Command, options: Options) -> None:
     if os.path.isdir(command.first) and files:
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
-        remedy = "give two folders, or the picture as --first"
+        remedy = "give two folders, or the picture first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
     masks, _ = masks_and_rectangles(options)
@@ -9000,7 +9000,8 @@ def check_command(command: Command, many: bool) -> None:
         if getattr(command, option) == "":
             raise UsageError(f"--{option} takes a name that is not empty")
     misplaced: dict[str, str] = {}
-    if not is_ranking(command.first, command.second):
+    # That a folder comes before a picture is told where inputs are looked at.
+    if os.path.isdir(command.first) == os.path.isdir(command.second):
         which = "ranking, which takes a picture and a folder"
         misplaced |= dict.fromkeys(("top", "inside", "learn", "model"), which)
     if many:

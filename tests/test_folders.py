@@ -745,7 +745,7 @@ REFUSALS = [  # the words, paths being of the tree, and what the message begins 
     (
         f"first {PICTURE}",
         f"first is a folder and {PICTURE} is no folder; "
-        "give two folders, or the picture as --first",
+        "give two folders, or the picture first",
     ),
     ("first none", "first is a folder and none is not there; give two folders"),
     ("none second", "none cannot be read: No such file or directory; "),

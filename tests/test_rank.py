@@ -581,6 +581,11 @@ REFUSED = [
     ("logo.png logo.png --inside", f"--inside {ONLY}"),
     ("all all --learn", f"--learn {ONLY}"),
     ("all all --model a.onnx", f"--model {ONLY}"),
+    (
+        "all logo.png --top 3 --learn",
+        "all is a folder and logo.png is no folder; "
+        "give two folders, or the picture first",
+    ),
     ("logo.png all --model=", "--model takes a name that is not empty; see --help"),
     (
         "logo.png all --top 0",
