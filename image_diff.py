@@ -8014,8 +8014,10 @@ def connected(address: str) -> Iterator[Any]:
             client.register_plugin(this_file, name="image_diff")
         except (ImportError, OSError, ValueError) as problem:
             fault = f"no worker at {address} can compare: {problem}"
-            install = f"{sys.executable} -m pip install distributed"
-            remedy = f"{install}; dask scheduler; dask worker {address}"
+            start = f"dask scheduler; dask worker {address}"
+            remedy = f"correct the address, or start them: {start}"
+            if isinstance(problem, ImportError):
+                remedy = f"{sys.executable} -m pip install distributed; {start}"
             raise ImageDiffError(f"{fault}; {remedy}") from problem
         yield client
 
