@@ -6317,8 +6317,10 @@ def writing(folder: PathLike) -> Iterator[None]:
     except (OSError, ValueError) as problem:  # ValueError: a name has a null byte
         reason = getattr(problem, "strerror", None) or problem
         place = getattr(problem, "filename2", None) or folder  # what is to be replaced
+        is_full = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free space" if is_full else "make it writable"
         fault = f"cannot write to {os.fsdecode(place)}: {reason}"
-        raise ImageDiffError(f"{fault}; free or name another folder") from problem
+        raise ImageDiffError(f"{fault}; {remedy}, or name another folder") from problem
 
 
 def try_lock(descriptor: int) -> bool:

@@ -757,7 +757,7 @@ REFUSALS = [  # the words, paths being of the tree, and what the message begins 
     ("first second -o first/nested/..", f"first/nested/.. {IS_INPUT}"),
     (
         f"first second -o {PICTURE}",
-        f"cannot write to {PICTURE}: File exists; free or name another folder",
+        f"cannot write to {PICTURE}: File exists; make it writable, or name another ",
     ),
     (
         "first second --jobs 2 --scheduler tcp://a:1",
@@ -1924,7 +1924,9 @@ def test_a_full_disk_keeps_whole_lines(many: Path) -> None:
         out, err = run.communicate(timeout=PATIENCE)
         assert run.returncode == 2
         assert "Traceback" not in err
-        assert "No space left on device; free or name another folder" in out + err
+        assert (
+            "No space left on device; free space, or name another folder" in out + err
+        )
         told = (output / "results.jsonl").read_text()
         assert out.startswith(told)
         assert told == "" or told.endswith("\n")

@@ -445,7 +445,7 @@ def test_features_that_cannot_be_kept_are_told(
     assert len(records) == 4
     (fault,) = error.splitlines()[:1]
     assert fault.startswith(f"features are not kept: cannot write to {cache}")
-    assert fault.endswith(": Not a directory; free or name another folder")
+    assert fault.endswith(": Not a directory; make it writable, or name another folder")
 
 
 @pytest.mark.usefixtures("sent")

@@ -115,7 +115,7 @@ def test_a_folder_that_is_removed_in_the_middle(
     assert main([*PAIR, "-o", str(folder)]) == 2
     assert capsys.readouterr().err == (
         f"error: cannot write to {folder}: No such file or directory; "
-        "free or name another folder\n"
+        "make it writable, or name another folder\n"
     )
     assert not folder.exists()
 
@@ -142,7 +142,7 @@ raise SystemExit(image_diff.main({[*arguments, str(folder)]}))
         result = processes.run([sys.executable, "-c", code], cwd=ROOT)
         assert result.stderr == (
             f"error: cannot write to {folder}: Permission denied; "
-            "free or name another folder\n"
+            "make it writable, or name another folder\n"
         )
         assert result.returncode == 2
         assert list(folder.iterdir()) == []
