@@ -8484,6 +8484,14 @@ def look_at_many(
     return table["features"], [by_state[state] for state, _ in rows], faulty
 
 
+def check_enough(examples: int, folder: str) -> None:
+    """Raise ImageDiffError where a folder has too few pictures to be learned from."""
+    if examples < FEWEST:
+        fault = f"{folder} holds {quantity(examples, 'picture')}"
+        remedy = f"--learn needs {FEWEST}; leave it out"
+        raise ImageDiffError(f"{fault} that can be learned from, and {remedy}")
+
+
 def learn_from(
     plan: Plan,
     pairs: Sequence[Pair],
@@ -8499,10 +8507,7 @@ def learn_from(
     examples, *_ = look_at_many(plan._replace(view=view), sample, stopped, progress)
     if stopped:
         return None
-    if len(examples) < FEWEST:
-        fault = f"{plan.second} holds {quantity(len(examples), 'picture')}"
-        remedy = f"--learn needs {FEWEST}; leave it out"
-        raise ImageDiffError(f"{fault} that can be learned from, and {remedy}")
+    check_enough(len(examples), plan.second)
     return learn(examples)
 
 
@@ -8521,6 +8526,8 @@ def rank(
     """
     view = cast("View", plan.view)
     dpi = plan.options.dpi
+    if learned:
+        check_enough(len(pairs), plan.second)  # before any of them is looked at
     asked = picture_to_rank(plan.first, dpi)
     # Of what is asked for alone its negative is looked at, as dark modes show it.
     queries = np.stack([features_of(asked, view), features_of(255 - asked, view)])
