@@ -6450,6 +6450,30 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     return files
 
 
+# In the beginning of every page, of whatever version, behind a title of two paths.
+PAGE_MARK = b"img-src 'self' file:;"
+
+
+def has_own_page(folder: str) -> bool:
+    """Whether a folder holds a page that this program has written."""
+    page = os.path.join(folder, "index.html")
+    if not os.path.isfile(page):
+        return False
+    with open(page, "rb") as file:
+        return PAGE_MARK in file.read(2**16)
+
+
+def check_page(folder: str) -> None:
+    """Raise ImageDiffError where a page that another has written would be replaced.
+
+    A link would be replaced alone, and not what it leads to.
+    """
+    page = os.path.join(folder, "index.html")
+    if os.path.isfile(page) and not os.path.islink(page) and not has_own_page(folder):
+        fault = f"{page} is not of an earlier run"
+        raise ImageDiffError(f"{fault}; name another folder for the output")
+
+
 def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
     """Raise ImageDiffError where a file to write is a folder, or one of the inputs."""
     files = comparison.first_file, comparison.second_file
@@ -6489,6 +6513,7 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     with locked(folder), writing(folder), staging(folder) as beside:
         files = write_files(comparison, record, beside)
         places = [os.path.join(folder, file) for file in files]
+        check_page(folder)
         check_targets(comparison, places)
         for file, place in zip(files, places, strict=True):
             os.replace(os.path.join(beside, file), place)
@@ -9050,6 +9075,9 @@ def run_command(command: Command, options: Options) -> ExitStatus:
     inputs = command.first, command.second
     many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
+    if command.output is not None:
+        with writing(command.output):
+            check_page(command.output)
     if many:
         return run_many(command, options)
     return run_pair(command, options)

@@ -839,6 +839,25 @@ def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
         assert sorted(record["name"] for record in records) == sorted(STATUSES)
 
 
+@pytest.mark.parametrize("words", ["first second", BOTH, f"{PICTURE} second"])
+def test_a_page_that_no_run_has_written_stays(
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+) -> None:
+    """It is refused before anything is compared."""
+    monkeypatch.setattr(image_diff, "compare_images", None)
+    monkeypatch.chdir(tree)
+    page = tree / "index.html"
+    page.write_text("mine")
+    before = sorted(tree.iterdir())
+    assert refusal(capsys, *words.split(), "-o", ".") == (
+        "./index.html is not of an earlier run; name another folder for the output"
+    )
+    assert (page.read_text(), sorted(tree.iterdir())) == ("mine", before)
+
+
 # --- What the system refuses ----------------------------------------------------------
 
 

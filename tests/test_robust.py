@@ -331,6 +331,16 @@ def decoded(data: bytes) -> Any:
     return picture
 
 
+def test_arrays_are_not_saved_over_a_page_of_others(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text("mine")
+    comparison = image_diff.compare_images(np.zeros((9, 9)), np.ones((9, 9)))
+    with pytest.raises(image_diff.ImageDiffError, match="is not of an earlier run"):
+        comparison.save(tmp_path)
+    assert page.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [page]
+
+
 def test_arrays_are_saved_without_paths(tmp_path: Path) -> None:
     first, second = (image_diff.read_image(path).pixels for path in (FIRST, SECOND))
     comparison = image_diff.compare_images(first, second)
