@@ -6910,6 +6910,13 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     return is_in(target, top) and not is_in(here, target) and not skipped
 
 
+def is_output(folder: str) -> bool:
+    """Whether a folder is the output of an earlier run of many."""
+    with contextlib.suppress(OSError):
+        return os.path.isfile(os.path.join(folder, "run.json")) and has_own_page(folder)
+    return False
+
+
 def list_folder(
     root: str, top: str, name: str, place: str | None, skip: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -6917,14 +6924,14 @@ def list_folder(
 
     top, place: the real paths of the root and of the folder; None: there is no such
     folder. Pictures are paths by name, folders real paths by name; a name is relative
-    to the root. Left out are the folders whose real paths are to be skipped, and links
-    that are not followed or lie in a linked folder. What is named as a picture and
-    cannot be read, be it a broken link or a pipe, is an error of its pair. Raises
-    OSError where the folder cannot be read.
+    to the root. Left out are outputs of earlier runs below the root, the folders whose
+    real paths are to be skipped, and links that are not followed or lie in a linked
+    folder. What is named as a picture and cannot be read, be it a broken link or a
+    pipe, is an error of its pair. Raises OSError where the folder cannot be read.
     """
     pictures: dict[str, str] = {}
     folders: dict[str, str] = {}
-    if place is None:
+    if place is None or (name and is_output(os.path.join(root, name))):
         return pictures, folders
     is_linked = os.path.join(place, "") != os.path.join(top, name, "")
     for entry in folder_entries(os.path.join(root, name)):

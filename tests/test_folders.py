@@ -837,6 +837,22 @@ def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
         main([*folders(tree), "-o", str(output)])
         records = kept_in(output)
         assert sorted(record["name"] for record in records) == sorted(STATUSES)
+    # A run into another folder does not list it either.
+    found = image_diff.find_pairs(str(tree / "first"), str(tree / "second"))
+    assert sorted(pair.name for pair in found) == sorted(STATUSES)
+
+
+@pytest.mark.parametrize("page", [None, "<title>mine</title>"])
+def test_a_folder_that_no_run_has_written_is_compared(
+    tmp_path: Path, page: str | None
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("run.json", "a.png"):
+        (tmp_path / "mine" / name).touch()
+    if page is not None:
+        (tmp_path / "mine/index.html").write_text(page)
+    (pair,) = image_diff.find_pairs(str(tmp_path), str(tmp_path))
+    assert pair.name == "mine/a.png"
 
 
 @pytest.mark.parametrize("words", ["first second", BOTH, f"{PICTURE} second"])
