@@ -2261,12 +2261,16 @@ def lay_corners(first: Image, second: Image) -> Laid:
 def check_pair(first: Image, second: Image, options: Options) -> None:
     """Raise ImageDiffError, with sizes or depths, where they cannot be compared."""
     size, other = size_of(first), size_of(second)
+    is_scaled = options.resize or options.align in ("perspective", "elastic")
+    compared = [first] if is_scaled else [first, second]
     if first.dtype != second.dtype:
         remedy = "convert one to the depth of the other"
         problem = f"{first.dtype} and {second.dtype}; {remedy}"
-    elif min(first.shape[:2]) < WINDOW:
+    elif min(min(image.shape[:2]) for image in compared) < WINDOW:
         remedy = "use larger pictures"
-        problem = f"{size} pixels, and SSIM needs {WINDOW} a side; {remedy}"
+        if min(first.shape[:2]) >= WINDOW:
+            remedy = "--resize scales the second"
+        problem = f"{size} and {other} pixels, and SSIM needs {WINDOW} a side; {remedy}"
     elif options.align == "rows" and first.shape[1] != second.shape[1]:
         remedy = "--align rows needs one width; --align none compares the common part"
         problem = f"{size} and {other} pixels; {remedy}"
@@ -2286,8 +2290,6 @@ def align(first: Image, second: Image, options: Options) -> Laid:
     if options.align in ("perspective", "elastic"):
         moved, uncovered, alignment = register(first, second, options.align)
         return Laid(first, moved, uncovered, uncovered, alignment)
-    # Of 15 rows to 4 there is no path in whole strips.
-    has_rows = first.shape[1] == second.shape[1] and len(second) >= WINDOW
     if first.shape == second.shape and options.align != "rows":
         return Laid(first, second, None, None, None)
     if options.resize:
@@ -2295,7 +2297,7 @@ def align(first: Image, second: Image, options: Options) -> Laid:
         scaled, transform = resize(second, width, height)
         alignment = Alignment("resize", transform.tolist(), None, 1.0)
         return Laid(first, scaled, None, None, alignment)
-    if has_rows and options.align != "none":
+    if first.shape[1] == second.shape[1] and options.align != "none":
         return lay_rows(first, second)
     return lay_corners(first, second)
 
@@ -4001,12 +4003,15 @@ def find_plain_evidence(
 
 
 def score_of_covered(score: float, uncovered: Gray8 | None) -> float:
-    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1."""
+    """The mean SSIM of what both have; the rest, which is equal, has an SSIM of 1.
+
+    -1 at least, as windows of the rest that reach into what both have count, too.
+    """
     if uncovered is None:
         return score
     inner = uncovered[MARGIN:-MARGIN, MARGIN:-MARGIN]
     covered = max(1, inner.size - cv2.countNonZero(inner))
-    return 1 - (1 - score) * inner.size / covered
+    return max(-1.0, 1 - (1 - score) * inner.size / covered)
 
 
 def find_resampled_evidence(
@@ -5441,6 +5446,15 @@ def registration(alignment: Alignment) -> str:
     return f"alignment {alignment.method}: {agreement}, {covered}"
 
 
+def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether both sides differ by one factor, or one of them beyond 2x."""
+    across, down = other[0] / size[0], other[1] / size[1]
+    is_near = partial(math.isclose, rel_tol=0.02)  # sides are rounded, or cut by a few
+    if is_near(across, down) and not is_near(across, 1):
+        return True
+    return max(across, down) > 2 or min(across, down) < 1 / 2
+
+
 def layout_text(comparison: Comparison) -> Iterator[str]:
     """How pictures whose rows or sizes differ were laid on one another, a line each."""
     sizes = [
@@ -5469,8 +5483,7 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
             yield f"spacing differs by up to {SPACING - 1} rows in {where}"
     elif comparison.strips:
         line = f"{prefix}compared from the top left"
-        sides = zip(comparison.first_size, comparison.second_size, strict=True)
-        if any(max(pair) > 2 * min(pair) for pair in sides):
+        if may_be_scaled(comparison.first_size, comparison.second_size):
             line += "; --align perspective or --resize may be meant"
         yield line
 
@@ -6319,8 +6332,10 @@ def writing(folder: PathLike) -> Iterator[None]:
     except (OSError, ValueError) as problem:  # ValueError: a name has a null byte
         reason = getattr(problem, "strerror", None) or problem
         place = getattr(problem, "filename2", None) or folder  # what is to be replaced
+        is_full = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free space" if is_full else "make it writable"
         fault = f"cannot write to {os.fsdecode(place)}: {reason}"
-        raise ImageDiffError(f"{fault}; free or name another folder") from problem
+        raise ImageDiffError(f"{fault}; {remedy}, or name another folder") from problem
 
 
 def try_lock(descriptor: int) -> bool:
@@ -6450,6 +6465,30 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     return files
 
 
+# In the beginning of every page, of whatever version, behind a title of two paths.
+PAGE_MARK = b"img-src 'self' file:;"
+
+
+def has_own_page(folder: str) -> bool:
+    """Whether a folder holds a page that this program has written."""
+    page = os.path.join(folder, "index.html")
+    if not os.path.isfile(page):
+        return False
+    with open(page, "rb") as file:
+        return PAGE_MARK in file.read(2**16)
+
+
+def check_page(folder: str) -> None:
+    """Raise ImageDiffError where a page that another has written would be replaced.
+
+    A link would be replaced alone, and not what it leads to.
+    """
+    page = os.path.join(folder, "index.html")
+    if os.path.isfile(page) and not os.path.islink(page) and not has_own_page(folder):
+        fault = f"{page} is not of an earlier run"
+        raise ImageDiffError(f"{fault}; name another folder for the output")
+
+
 def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
     """Raise ImageDiffError where a file to write is a folder, or one of the inputs."""
     files = comparison.first_file, comparison.second_file
@@ -6489,6 +6528,7 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     with locked(folder), writing(folder), staging(folder) as beside:
         files = write_files(comparison, record, beside)
         places = [os.path.join(folder, file) for file in files]
+        check_page(folder)
         check_targets(comparison, places)
         for file, place in zip(files, places, strict=True):
             os.replace(os.path.join(beside, file), place)
@@ -6885,6 +6925,13 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     return is_in(target, top) and not is_in(here, target) and not skipped
 
 
+def is_output(folder: str) -> bool:
+    """Whether a folder is the output of an earlier run of many."""
+    with contextlib.suppress(OSError):
+        return os.path.isfile(os.path.join(folder, "run.json")) and has_own_page(folder)
+    return False
+
+
 def list_folder(
     root: str, top: str, name: str, place: str | None, skip: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -6892,14 +6939,14 @@ def list_folder(
 
     top, place: the real paths of the root and of the folder; None: there is no such
     folder. Pictures are paths by name, folders real paths by name; a name is relative
-    to the root. Left out are the folders whose real paths are to be skipped, and links
-    that are not followed or lie in a linked folder. What is named as a picture and
-    cannot be read, be it a broken link or a pipe, is an error of its pair. Raises
-    OSError where the folder cannot be read.
+    to the root. Left out are outputs of earlier runs below the root, the folders whose
+    real paths are to be skipped, and links that are not followed or lie in a linked
+    folder. What is named as a picture and cannot be read, be it a broken link or a
+    pipe, is an error of its pair. Raises OSError where the folder cannot be read.
     """
     pictures: dict[str, str] = {}
     folders: dict[str, str] = {}
-    if place is None:
+    if place is None or (name and is_output(os.path.join(root, name))):
         return pictures, folders
     is_linked = os.path.join(place, "") != os.path.join(top, name, "")
     for entry in folder_entries(os.path.join(root, name)):
@@ -8016,8 +8063,10 @@ def connected(address: str) -> Iterator[Any]:
             client.register_plugin(this_file, name="image_diff")
         except (ImportError, OSError, ValueError) as problem:
             fault = f"no worker at {address} can compare: {problem}"
-            install = f"{sys.executable} -m pip install distributed"
-            remedy = f"{install}; dask scheduler; dask worker {address}"
+            start = f"dask scheduler; dask worker {address}"
+            remedy = f"correct the address, or start them: {start}"
+            if isinstance(problem, ImportError):
+                remedy = f"{sys.executable} -m pip install distributed; {start}"
             raise ImageDiffError(f"{fault}; {remedy}") from problem
         yield client
 
@@ -8482,6 +8531,14 @@ def look_at_many(
     return table["features"], [by_state[state] for state, _ in rows], faulty
 
 
+def check_enough(examples: int, folder: str) -> None:
+    """Raise ImageDiffError where a folder has too few pictures to be learned from."""
+    if examples < FEWEST:
+        fault = f"{folder} holds {quantity(examples, 'picture')}"
+        remedy = f"--learn needs {FEWEST}; leave it out"
+        raise ImageDiffError(f"{fault} that can be learned from, and {remedy}")
+
+
 def learn_from(
     plan: Plan,
     pairs: Sequence[Pair],
@@ -8497,10 +8554,7 @@ def learn_from(
     examples, *_ = look_at_many(plan._replace(view=view), sample, stopped, progress)
     if stopped:
         return None
-    if len(examples) < FEWEST:
-        fault = f"{plan.second} holds {quantity(len(examples), 'picture')}"
-        remedy = f"--learn needs {FEWEST}; leave it out"
-        raise ImageDiffError(f"{fault} that can be learned from, and {remedy}")
+    check_enough(len(examples), plan.second)
     return learn(examples)
 
 
@@ -8519,6 +8573,8 @@ def rank(
     """
     view = cast("View", plan.view)
     dpi = plan.options.dpi
+    if learned:
+        check_enough(len(pairs), plan.second)  # before any of them is looked at
     asked = picture_to_rank(plan.first, dpi)
     # Of what is asked for alone its negative is looked at, as dark modes show it.
     queries = np.stack([features_of(asked, view), features_of(255 - asked, view)])
@@ -8597,7 +8653,7 @@ def check_inputs(command: Command, options: Options) -> None:
     if os.path.isdir(command.first) and files:
         is_there = os.path.exists(command.second)
         fault = "is no folder" if is_there else "is not there"
-        remedy = "give two folders, or the picture as --first"
+        remedy = "give two folders, or the picture first"
         both = f"{command.first} is a folder and {command.second} {fault}"
         raise ImageDiffError(f"{both}; {remedy}")
     masks, _ = masks_and_rectangles(options)
@@ -9002,7 +9058,8 @@ def check_command(command: Command, many: bool) -> None:
         if getattr(command, option) == "":
             raise UsageError(f"--{option} takes a name that is not empty")
     misplaced: dict[str, str] = {}
-    if not is_ranking(command.first, command.second):
+    # That a folder comes before a picture is told where inputs are looked at.
+    if os.path.isdir(command.first) == os.path.isdir(command.second):
         which = "ranking, which takes a picture and a folder"
         misplaced |= dict.fromkeys(("top", "inside", "learn", "model"), which)
     if many:
@@ -9040,6 +9097,9 @@ def run_command(command: Command, options: Options) -> ExitStatus:
     inputs = command.first, command.second
     many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
+    if command.output is not None:
+        with writing(command.output):
+            check_page(command.output)
     if many:
         return run_many(command, options)
     return run_pair(command, options)

@@ -354,14 +354,28 @@ def test_auto_aligns_rows_where_only_the_heights_differ() -> None:
     assert compare_images(first, second[:, 1:]).bands == ()
 
 
-@pytest.mark.parametrize(("rows", "other_rows"), [(15, 4), (39, 1), (14, 2)])
-@pytest.mark.parametrize("align", ["auto", "rows"])
-def test_of_a_few_rows_none_are_aligned(rows: int, other_rows: int, align: str) -> None:
-    random = np.random.default_rng(6)
-    first = random.integers(0, 256, (rows, 30, 3), dtype=np.uint8)
-    comparison = compare_images(first, first[:other_rows], align=align)
-    strip = 0, other_rows, 30, rows - other_rows
-    assert [region[:4] for region in comparison.regions] == [strip]
+@pytest.mark.parametrize("align", ["auto", "none", "rows"])
+@pytest.mark.parametrize(("rows", "other"), [(40, (3, 30)), (6, (40, 30))])
+def test_what_both_have_is_seven_pixels_a_side(
+    rows: int, other: tuple[int, int], align: str
+) -> None:
+    """Or else windows reach beyond it, and SSIM is no longer in [-1, 1]."""
+    pair = np.zeros((rows, 30), np.uint8), np.full(other, 90, np.uint8)
+    sizes = f"are 30x{rows} and 30x{other[0]} pixels, and SSIM needs 7 a side; "
+    remedy = "--resize scales the second" if rows > 6 else "use larger pictures"
+    with pytest.raises(ImageDiffError, match=sizes + remedy):
+        compare_images(*pair, align=align)
+
+
+def test_a_picture_that_is_scaled_may_be_smaller() -> None:
+    comparison = compare_images(WIDER[0], WIDER[1][:3, :3], resize=True)
+    assert (comparison.score, comparison.regions) == (1, ())
+
+
+def test_the_score_of_a_small_part_stays_above_minus_1() -> None:
+    lines = np.zeros((200, 200), np.uint8)
+    lines[::2] = 255
+    assert compare_images(lines, 255 - lines[:7, :7]).score == -1
 
 
 STRIPS: list[
@@ -502,6 +516,24 @@ def test_the_text_tells_how_both_were_laid(name: str) -> None:
     first, second, lines_told = TEXTS[name]
     align = "rows" if first.shape == second.shape else "auto"
     assert text_of(first, second, align=align)[: len(lines_told)] == lines_told
+
+
+@pytest.mark.parametrize(
+    ("size", "other", "may_be"),
+    [
+        ((512, 512), (256, 256), True),
+        ((640, 427), (960, 640), True),
+        ((960, 640), (640, 427), True),
+        ((640, 427), (960, 700), False),
+        ((640, 427), (640, 427 * 2), False),
+        ((640, 427), (640, 427 * 2 + 1), True),
+        ((640, 427), (636, 425), False),  # cropped rather than scaled
+    ],
+)
+def test_sizes_tell_whether_a_picture_may_be_scaled(
+    size: tuple[int, int], other: tuple[int, int], may_be: bool
+) -> None:
+    assert image_diff.may_be_scaled(size, other) == may_be
 
 
 def test_pictures_show_what_one_has_tinted_and_hatched_on_the_other() -> None:

@@ -488,7 +488,8 @@ def test_output_that_is_a_file(
     first, second = map(str, PAIRS[1])
     assert main(["-f", first, "-s", second, "--no-window", "-o", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: cannot write to {path}: File exists; free or name another folder\n"
+        f"error: cannot write to {path}: File exists; "
+        "make it writable, or name another folder\n"
     )
     assert path.read_text() == "kept"
 
@@ -544,7 +545,7 @@ def test_full_disk_leaves_what_was_there(
     assert main([*arguments, "-o", str(small_disk / "out")]) == 2
     assert capsys.readouterr().err == (
         f"error: cannot write to {small_disk}/out: No space left on device; "
-        "free or name another folder\n"
+        "free space, or name another folder\n"
     )
     assert contents(small_disk / "out") == whole
     assert json.loads(whole["result.json"]) == before

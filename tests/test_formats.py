@@ -1166,7 +1166,7 @@ def test_too_small_files(
     path = stored(tmp_path, "a.png", pillow(RGB[:side, :side], "PNG"))
     assert main(["-f", str(path), "-s", str(path), "--no-window"]) == 2
     assert (
-        f"are {side}x{side} pixels, and SSIM needs 7 a side" in capsys.readouterr().err
+        f" and {side}x{side} pixels, and SSIM needs 7 a side" in capsys.readouterr().err
     )
 
 

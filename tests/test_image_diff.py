@@ -287,9 +287,9 @@ def test_importing_has_no_side_effect() -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (6, 6), (6, 100), (100, 6)])
 def test_sides_below_the_window(height: int, width: int) -> None:
     picture = np.zeros((height, width, 3), np.uint8)
-    with pytest.raises(
-        ImageDiffError, match=f"are {width}x{height} pixels, and SSIM needs 7 a"
-    ):
+    size = f"{width}x{height}"
+    fault = f"are {size} and {size} pixels, and SSIM needs 7 a side; use larger"
+    with pytest.raises(ImageDiffError, match=fault):
         compare_images(picture, picture)
 
 

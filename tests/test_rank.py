@@ -445,22 +445,26 @@ def test_features_that_cannot_be_kept_are_told(
     assert len(records) == 4
     (fault,) = error.splitlines()[:1]
     assert fault.startswith(f"features are not kept: cannot write to {cache}")
-    assert fault.endswith(": Not a directory; free or name another folder")
+    assert fault.endswith(": Not a directory; make it writable, or name another folder")
 
 
-@pytest.mark.usefixtures("sent")
 def test_learning_needs_sixty_pictures(
     tmp_path: Path,
     means: str,
+    sent: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Fewer names are refused before one is looked at."""
     folder = tmp_path / "many"
     for number in range(59):
         write(folder / f"{number}.png", random_picture(number, 9, 9, 3))
     words = [str(folder / "7.png"), str(folder), "--model", means, "--learn"]
-    assert main(words) == 2
     fault = f"error: {folder} holds 59 pictures that can be learned from, and --learn "
-    assert capsys.readouterr() == ("", f"{fault}needs 60; leave it out\n")
+    for looked_at in (0, 60 + 59):
+        assert main(words) == 2
+        assert capsys.readouterr() == ("", f"{fault}needs 60; leave it out\n")
+        assert len(sent) == looked_at
+        (folder / "60.png").touch()  # which cannot be read
     write(folder / "60.png", random_picture(60, 9, 9, 3))
     records, _ = ranked(capsys, *words, "--top", "2")
     assert next(iter(records)) == "7.png"
@@ -581,6 +585,11 @@ REFUSED = [
     ("logo.png logo.png --inside", f"--inside {ONLY}"),
     ("all all --learn", f"--learn {ONLY}"),
     ("all all --model a.onnx", f"--model {ONLY}"),
+    (
+        "all logo.png --top 3 --learn",
+        "all is a folder and logo.png is no folder; "
+        "give two folders, or the picture first",
+    ),
     ("logo.png all --model=", "--model takes a name that is not empty; see --help"),
     (
         "logo.png all --top 0",

@@ -115,7 +115,7 @@ def test_a_folder_that_is_removed_in_the_middle(
     assert main([*PAIR, "-o", str(folder)]) == 2
     assert capsys.readouterr().err == (
         f"error: cannot write to {folder}: No such file or directory; "
-        "free or name another folder\n"
+        "make it writable, or name another folder\n"
     )
     assert not folder.exists()
 
@@ -142,7 +142,7 @@ raise SystemExit(image_diff.main({[*arguments, str(folder)]}))
         result = processes.run([sys.executable, "-c", code], cwd=ROOT)
         assert result.stderr == (
             f"error: cannot write to {folder}: Permission denied; "
-            "free or name another folder\n"
+            "make it writable, or name another folder\n"
         )
         assert result.returncode == 2
         assert list(folder.iterdir()) == []
@@ -329,6 +329,16 @@ def decoded(data: bytes) -> Any:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert picture is not None
     return picture
+
+
+def test_arrays_are_not_saved_over_a_page_of_others(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text("mine")
+    comparison = image_diff.compare_images(np.zeros((9, 9)), np.ones((9, 9)))
+    with pytest.raises(image_diff.ImageDiffError, match="is not of an earlier run"):
+        comparison.save(tmp_path)
+    assert page.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [page]
 
 
 def test_arrays_are_saved_without_paths(tmp_path: Path) -> None:
