@@ -4508,7 +4508,7 @@ def on_ground(patch: Patch, ends: Sequence[float]) -> str:
     ground = patch.first if is_first else patch.second
     mean = cv2.mean(ground, patch.rim.view(np.uint8))[:3]
     off = largest_channel(np.abs(np.subtract(ground, mean)))
-    is_far = off > np.quantile(off[patch.rim], 1 - FURTHEST) + LEAST_CHANGE
+    is_far = off > float(quantile(off[patch.rim], 1 - FURTHEST)) + LEAST_CHANGE
     if is_far[patch.inside].mean() > is_far[patch.rim].mean() + FURTHEST:
         return "changed"
     return "added" if is_first else "removed"
