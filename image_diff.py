@@ -480,6 +480,24 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
+THREAD_ADDRESSES = 80 << 20  # bytes: a stack of 8 MB, and the 64 of glibc's arena
+
+
+def check_addresses(threads: int) -> None:
+    """Raise MemoryError where so many threads may lack memory before they have begun.
+
+    Python waits for such a thread for ever.
+    """
+    if sys.platform == "linux":
+        import mmap
+
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        try:  # to have the addresses alone, no memory
+            mmap.mmap(-1, threads * THREAD_ADDRESSES, flags=private, prot=0).close()
+        except OSError as problem:
+            raise MemoryError from problem
+
+
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], late: list[int]
 ) -> list[Future[Result]]:
@@ -490,7 +508,9 @@ def in_threads(
     """
     from concurrent.futures import ThreadPoolExecutor, wait
 
-    with ThreadPoolExecutor(cv2.getNumThreads()) as executor:
+    threads = cv2.getNumThreads()
+    check_addresses(threads)
+    with ThreadPoolExecutor(threads) as executor:
         futures = [executor.submit(function, item) for item in items]
         while wait(futures, 0.1).not_done and not late:
             pass
@@ -2533,6 +2553,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: buffers below it are of the heap
         mallopt(-1, 64 << 20)  # M_TRIM_THRESHOLD: and the heap keeps them
+        mallopt(-8, 1)  # M_ARENA_MAX: all threads have one heap
 
 
 # --- Evidence -------------------------------------------------------------------------
