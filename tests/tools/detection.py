@@ -729,7 +729,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_kinds(parser)
     options = parser.parse_args(argv)
-    if options.script and not (options.changes or options.kind):
+    is_other = options.script != parser.get_default("script")
+    if is_other and not (options.changes or options.kind):
         parser.error("--script is for --kind and --changes")
     if options.changes:
         task = options.half, options.short, options.only, options.script
