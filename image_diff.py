@@ -2752,6 +2752,7 @@ def spread_of(x: Image, y: Image) -> Spread:
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
+FEWEST_CELLS = 10  # that tell of a pair; fewer are chance
 TELLING = 0.02  # of the cells: fewer that stand out may all have changed
 
 
@@ -2766,7 +2767,8 @@ def show_the_same(spread: Spread) -> bool:
     likeness = spread.likeness()
     structured = least > 10 * max(STRUCTURE, float(quantile(least, 0.2)))
     count = np.count_nonzero(structured)
-    if count < 10:  # all may be noise: as often like as unlike; a negative is not
+    # All may be noise, which is as often like as unlike; a negative is not.
+    if count < FEWEST_CELLS:
         return bool(quantile(likeness, 0.75) > -0.5)
     if quantile(likeness[structured], 0.75) > LIKE:
         return True
@@ -2774,9 +2776,6 @@ def show_the_same(spread: Spread) -> bool:
         return False
     # One texture all over, in which the few that stand out may all have changed.
     return bool(quantile(likeness[least > STRUCTURE], 0.75) > LIKE)
-
-
-FEWEST_CELLS = 10  # that tell of noise
 
 
 def telling_cells(spread: Spread, inside: Flags) -> Flags:
@@ -3293,10 +3292,12 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     if enough and not noisy:
         noisy = is_faint(difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
-        for x, y in zip(colours_of(a), colours_of(b), strict=True):
-            of_colour = spread_of(x, y)
-            cells = telling if enough else telling_cells(of_colour, inside)
-            noisy = noisy or have_own_noise(of_colour, cells)
+        colours = zip(colours_of(a), colours_of(b), strict=True)
+        spreads = (spread_of(x, y) for x, y in colours)
+        noisy = any(
+            have_own_noise(s, telling if enough else telling_cells(s, inside))
+            for s in spreads
+        )
     if not noisy:
         return False
     x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
