@@ -6567,6 +6567,8 @@ BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
 ANSWERING = 500  # ticks of 10 ms in which a window manager takes up new windows
 SETTLING = 200  # ticks of 10 ms in which it moves them
+PLACING = 20  # ticks of 10 ms that it has to move one before it is asked again
+ASIDE = 3  # pixels by which it may stand aside
 BLINK = 40  # ticks of 10 ms for which each picture is shown
 CLOSEST = 32  # screen pixels for a pixel, at most
 LOOKS = "n", "p", "+", "-", "0"
@@ -6742,6 +6744,31 @@ def picture_places(opened: Collection[str]) -> list[tuple[int, ...]]:
     return [tuple(cv2.getWindowImageRect(title)) for title in TITLES if title in opened]
 
 
+def are_in_place(layout: Layout, seen_at: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the four pictures stand to one another as laid out, in one size."""
+    fits = [
+        (left - at_left, top - at_top, width, height)
+        for (left, top, width, height), (at_left, at_top) in zip(
+            seen_at, layout.places, strict=True
+        )
+    ]
+    return bool(np.ptp(fits, axis=0).max() <= ASIDE)
+
+
+def settle_windows(
+    layout: Layout, before: Sequence[tuple[int, ...]], is_due: bool
+) -> list[tuple[int, ...]]:
+    """Place the windows again where that is lost; gives where the pictures are.
+
+    before: where they were a tick ago. The manager undoes the first move, and a window
+    that it frames later than the others misses it, which is seen when that is due.
+    """
+    seen_at = picture_places(TITLES)
+    if seen_at != before or (is_due and not are_in_place(layout, seen_at)):
+        place_windows(layout, TITLES)
+    return seen_at
+
+
 def part_seen(
     comparison: Comparison, look: Look, layout: Layout
 ) -> tuple[slice, slice]:
@@ -6857,9 +6884,8 @@ def watch_windows(
             show_part(comparison, part, look.scale, phases[phase], opened)
             tell_regions(comparison, look, opened)
         shown = comparison, look, phase
-        before, seen_at = seen_at, picture_places(opened)
-        if tick < SETTLING and seen_at != before:  # the manager undoes the first move
-            place_windows(layout, opened)
+        if tick < SETTLING and opened == set(TITLES):
+            seen_at = settle_windows(layout, seen_at, is_due=tick % PLACING == 0)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
         key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()

@@ -238,7 +238,11 @@ def test_windows_fit_the_screen_and_do_not_cover_one_another(
 ) -> None:
     screen.environment["QT_SCALE_FACTOR"] = scaled
     process = opened(screen, *written(tmp_path, shape))
-    assert not covered(list(screen.windows().values()))
+
+    def are_apart() -> bool:
+        return not covered(list(screen.windows().values()))
+
+    processes.wait_for(are_apart, "no window covers another")
     screen.type_into("Thresh", key)
     assert ended(process)[0] == 0
 
