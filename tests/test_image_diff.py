@@ -1416,6 +1416,35 @@ def test_strong_parts_of_a_patch_are_one_if_one_lies_in_the_bounds_of_the_other(
     assert (beside_mask > 0).tolist() == (beside == strong).tolist()
 
 
+def test_a_mask_is_extended_by_what_is_likely_beside_it_and_no_further() -> None:
+    evidence = np.full((1, 30), 255, np.uint8)
+    evidence[0, 2:5] = 216  # an SSIM of 0.85
+    evidence[0, 10:20] = 216
+    evidence[0, 20:26] = 218
+    mask = np.zeros_like(evidence)
+    mask[0, 10] = mask[0, 28] = 255
+    extended = image_diff.extended(mask, evidence)
+    assert np.flatnonzero(extended).tolist() == [*range(10, 18), 28]
+
+
+def test_a_change_that_noise_hides_in_part_is_seen_in_more_than_its_core() -> None:
+    random = np.random.default_rng(8)
+    texture = cv2.GaussianBlur(random.normal(0, 200, (160, 240)), (0, 0), 1.5)
+    changed = texture.copy()
+    changed[60:100, 80:140] = 0.6 * texture[60:100, 80:140]
+    first, second = (
+        np.clip(120 + picture + random.normal(0, 4, picture.shape), 0, 255)
+        for picture in (texture, changed)
+    )
+    noisy = compare_images(first.astype(np.uint8), second.astype(np.uint8))
+    core = with_threshold(noisy, noisy.faint_threshold, noisy.options.min_area)
+    assert not (core.mask & ~noisy.mask).any()
+    assert np.count_nonzero(noisy.mask) > np.count_nonzero(core.mask)
+    around = np.zeros_like(noisy.mask)
+    around[53:107, 73:147] = 255  # a window further
+    assert not (noisy.mask & ~around).any()
+
+
 @pytest.mark.parametrize(
     ("size", "values"),
     [
