@@ -3468,11 +3468,10 @@ def explain_noise(
 ) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
-    d: (H, W), the difference of gray, not negative. variance: (H, W) float32 of the
-    noise, levels^2. uncertain: (H, W) float32, by how
-    many levels the light may be off. Both come off the mean of d, and the noise off its
-    variance: what remains of either change goes into SSIM's own quotient. Returns (H,
-    W) float32.
+    d: (H, W), the difference of gray, not negative. variance: (H, W) float32, of the
+    noise, in levels^2. uncertain: (H, W) float32, by how many levels the light may be
+    off. Both come off the mean of d, and the noise off its variance: what remains of
+    either change goes into SSIM's own quotient. Returns (H, W) float32.
     """
     structure_change = terms.structure_change.astype(np.float32)
     off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
@@ -5541,9 +5540,29 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         yield line
 
 
+COLOURED = 0.1  # of the pixels of a picture in colour, at least
+
+
+def share_of_colour(image: Image) -> float:
+    """The share of pixels that are not gray, of one of 64."""
+    channels = image[::8, ::8].astype(np.float32)
+    return float(np.mean(np.ptp(channels, axis=2) > 0))
+
+
+def gray_beside_colour(comparison: Comparison) -> Iterator[str]:
+    """What to do where one picture is in colour, and the other is not: a line."""
+    if comparison.options.gray or not comparison.regions:
+        return
+    first, second = map(share_of_colour, (comparison.first, comparison.second))
+    if min(first, second) == 0 and max(first, second) > COLOURED:
+        which = "first" if first == 0 else "second"
+        yield f"the {which} picture has no colour; --gray compares brightness alone"
+
+
 def explanations(comparison: Comparison) -> Iterator[str]:
     """How the pictures were laid on one another, and what was not counted; in lines."""
     yield from layout_text(comparison)
+    yield from gray_beside_colour(comparison)
     if comparison.alignment and comparison.alignment.transform:
         rows = [
             " ".join(f"{number:.6g}" for number in row)

@@ -147,6 +147,42 @@ def test_the_verdict_is_in_plain_words(name: str) -> None:
     assert tells_threshold == (comparison.unequal_pixels != 0)
 
 
+def in_gray(picture: Picture) -> Picture:
+    """The brightness of a picture in three channels."""
+    return cv2.merge([cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)] * 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("which", "options", "told"),
+    [
+        ("first", {}, True),
+        ("second", {}, True),
+        ("second", {"gray": True}, False),
+        ("neither", {}, False),
+        ("both", {}, False),
+    ],
+)
+def test_a_picture_without_colour_beside_one_in_colour_is_told(
+    which: str, options: dict[str, Any], told: bool
+) -> None:
+    colourful = np.tile(np.array([40, 90, 200], np.uint8), (60, 80, 1))
+    first, second = colourful, colourful.copy()
+    second[20:40, 20:40] = 255
+    if which in ("first", "both"):
+        first = in_gray(first)
+    if which in ("second", "both"):
+        second = in_gray(second)
+    line = f"the {which} picture has no colour; --gray compares brightness alone"
+    text = as_text(compare_images(first, second, **options))
+    assert (line in text.splitlines()) == told
+
+
+def test_one_part_in_colour_makes_no_picture_one_in_colour() -> None:
+    second = FLAT.copy()
+    second[20:30, 20:30] = 0, 0, 255
+    assert "has no colour" not in as_text(compare_images(FLAT, second))
+
+
 def test_a_hue_of_equal_brightness_is_told_as_different_but_for_gray() -> None:
     assert cv2.norm(image_diff.gray(FLAT), image_diff.gray(HUE), cv2.NORM_INF) == 0
     assert "\ndifferent: 1 region, " in as_text(compare_images(FLAT, HUE))
