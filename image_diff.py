@@ -5135,11 +5135,29 @@ def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
     return first, second
 
 
-def way_of(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The middles of the region and of that where its thing is in the other picture."""
-    right, down = region.width // 2, region.height // 2
+def way_of(region: Region) -> tuple[complex, complex]:
+    """The ends, x + iy, of the arrow from a region to where its thing has moved.
+
+    It leads from box to box, whose lines would cut it, or where they overlap from
+    middle to middle.
+    """
     there = region.moved or region
-    return (region.x + right, region.y + down), (there.x + right, there.y + down)
+    start, end = (
+        complex(place.x + region.width / 2, place.y + region.height / 2)
+        for place in (region, there)
+    )
+    way = end - start
+    across = region.width / max(1, 2 * abs(way.real))
+    down = region.height / max(1, 2 * abs(way.imag))
+    inside = min(across, down)
+    if inside < 0.5:
+        start, end = start + inside * way, end - inside * way
+    return start, end
+
+
+def pixel_at(point: complex) -> tuple[int, int]:
+    """The pixel, x and y, at a point x + iy."""
+    return round(point.real), round(point.imag)
 
 
 def draw_boxes(
@@ -5158,8 +5176,10 @@ def draw_boxes(
         cv2.rectangle(picture, box, RED, thickness)
         if region.moved and region.moved.onward:
             start, end = way_of(region)
-            tip = 8 * thickness / max(1, math.dist(start, end))
-            cv2.arrowedLine(picture, start, end, RED, thin, cv2.LINE_AA, 0, tip)
+            tip = 8 * thickness / max(1, abs(end - start))
+            cv2.arrowedLine(
+                picture, pixel_at(start), pixel_at(end), RED, thin, cv2.LINE_AA, 0, tip
+            )
     return picture
 
 
@@ -5758,18 +5778,8 @@ def command_of(comparison: Comparison) -> str:
 
 
 def arrow(region: Region) -> str:
-    """Where the thing of a region went, as the path of an SVG: seen at every scale.
-
-    It leads from box to box, whose halos would cut it, or where they overlap from
-    middle to middle.
-    """
-    start, end = (complex(*point) for point in way_of(region))
-    way = end - start
-    across = region.width / max(1, 2 * abs(way.real))
-    down = region.height / max(1, 2 * abs(way.imag))
-    inside = min(across, down)
-    if inside < 0.5:
-        start, end = start + inside * way, end - inside * way
+    """Where the thing of a region went, as the path of an SVG: seen at every scale."""
+    start, end = way_of(region)
     left, right = (end + (start - end) * turn / 12 for turn in (1 + 0.5j, 1 - 0.5j))
     points = start, end, left, end, right
     return "M" + "L".join(f"{point.real:.6g} {point.imag:.6g}" for point in points)

@@ -469,6 +469,9 @@ def test_an_arrow_leads_to_where_it_went() -> None:
     middle = drawn[88:93, 112:119].reshape(-1, 3)
     assert (middle[:, 2].astype(int) - middle[:, 1] > 100).any()
     assert (comparison.first == pair_of("moved", plain)[0]).all()
+    for x, y, width, height, *_ in comparison.regions:  # nothing crosses what they hold
+        inside = np.s_[y + 4 : y + height - 4, x + 4 : x + width - 4]
+        assert (drawn[inside] == comparison.first[inside]).all()
 
 
 def test_every_mark_has_its_own_look() -> None:
