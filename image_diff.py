@@ -2589,13 +2589,19 @@ class Tone(NamedTuple):
     forward: Gray8  # the second's by the first's
     backward: Gray8  # the first's by the second's
 
-    def difference(self, a: Image, b: Image) -> Image:
-        """The largest difference of the channels in one tone: (H, W) uint8.
+    def difference(self, a: Image, b: Image, gray_alone: bool = False) -> Image:
+        """The difference in one tone, the largest of the channels': (H, W) uint8.
 
         A value that is saturated may have been any beyond, so the nearer way counts.
+        gray_alone: the difference of gray, after the tone, as a channel may be
+        saturated where gray is not.
         """
-        forth = cv2.absdiff(cv2.LUT(a, self.forward), b)
-        back = cv2.absdiff(a, cv2.LUT(b, self.backward))
+        pictures = a, b, cv2.LUT(a, self.forward), cv2.LUT(b, self.backward)
+        if gray_alone:
+            a, b, forward, backward = map(gray, pictures)
+        else:
+            a, b, forward, backward = pictures
+        forth, back = cv2.absdiff(forward, b), cv2.absdiff(a, backward)
         return largest_channel(cv2.min(forth, back))
 
 
@@ -3544,10 +3550,10 @@ def similarity_of(
             return similarity
         of_colours = chroma_similarity(a, b, explanation.colour_grain)
         return cv2.min(similarity, of_colours)
-    if gray_alone:
-        a, b = gray(a), gray(b)
     if explanation.tone:
-        difference = explanation.tone.difference(a, b)
+        difference = explanation.tone.difference(a, b, gray_alone)
+    elif gray_alone:
+        difference = cv2.absdiff(gray(a), gray(b))
     else:
         difference = largest_channel(cv2.absdiff(a, b))
     return visible_similarity(terms, difference, uncertain)

@@ -1387,6 +1387,20 @@ def test_a_large_change_hides_no_faint_one(name: str) -> None:
     assert strong.faint_threshold is None
 
 
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_colour_that_saturates_in_some_channels_changes_with_the_rest(
+    gray: bool,
+) -> None:
+    random = np.random.default_rng(3)
+    first = random.integers(40, 200, (120, 160, 3)).repeat(2, 0).repeat(2, 1)
+    first[60:90, 100:140] = 60, 255, 255
+    second = np.clip(first + 10, 0, 255)
+    pair = first.astype(np.uint8), second.astype(np.uint8)
+    comparison = compare_images(*pair, gray=gray)
+    assert comparison.light
+    assert (comparison.light.offset, comparison.regions) == (10, ())
+
+
 def test_what_is_faint_and_holds_nothing_strong_is_added_to_the_mask() -> None:
     evidence = np.array([[255, 160, 20, 160, 255, 160, 160, 170, 255]], np.uint8)
     strong = [[0, 0, 255, 0, 0, 0, 0, 0, 0]]
