@@ -6460,8 +6460,8 @@ def bytes_as_read(file: PictureFile | None) -> bytes | None:
 def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], bytes]]:
     """What is saved: the name of each file, and what gives its bytes.
 
+    The page comes first, which tells that the others are ours, and result.json last.
     Slow files and possible copies alternate, so that two threads end together.
-    result.json comes last.
     """
     first, second = clean_pictures(comparison)
     regions = comparison.regions
@@ -6469,7 +6469,9 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     first_file = None if canvas_differs else comparison.first_file
     second_was_moved = canvas_differs or comparison.alignment is not None
     second_file = None if second_was_moved else comparison.second_file
+    page = report_page(comparison, record)
     files: dict[str, Callable[[], bytes]] = {
+        "index.html": lambda: page.encode(errors="backslashreplace"),
         "original.png": lambda: encode_png(draw(comparison, "Original")),
         "first.png": lambda: bytes_as_read(first_file) or encode_png(first),
         "modified.png": lambda: encode_png(draw(comparison, "Modified")),
@@ -6482,34 +6484,39 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
         files[SMALL["first"]] = lambda: small(with_bands(comparison, "Original"))
         files[SMALL["second"]] = lambda: small(with_bands(comparison, "Modified"))
         files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
-    page = report_page(comparison, record)
-    files["index.html"] = lambda: page.encode(errors="backslashreplace")
     files["result.json"] = lambda: f"{to_json(record)}\n".encode()
     return files
 
 
-# In the beginning of every page, of whatever version, behind a title of two paths.
-PAGE_MARK = b"img-src 'self' file:;"
+# What is saved of a pair given alone.
+PICTURES = "first.png", "second.png", "original.png", "modified.png"
+SAVED = "index.html", *PICTURES, "diff.png", "thresh.png", "result.json"
+# What is in the beginning of files of whatever version: of every page, behind a title
+# of two paths, and of what a run of many keeps.
+OWN_MARKS = {"index.html": b"img-src 'self' file:;", "run.json": b'{"settings": ["'}
 
 
-def has_own_page(folder: str) -> bool:
-    """Whether a folder holds a page that this program has written."""
-    page = os.path.join(folder, "index.html")
-    if not os.path.isfile(page):
+def has_own(name: str, folder: str) -> bool:
+    """Whether a folder holds a file of this name, with its mark, of an earlier run."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
         return False
-    with open(page, "rb") as file:
-        return PAGE_MARK in file.read(2**16)
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return OWN_MARKS[name] in file.read(2**16)
+    return False
 
 
-def check_page(folder: str) -> None:
-    """Raise ImageDiffError where a page that another has written would be replaced.
+def check_not_lost(folder: str, names: Iterable[str], mark: str) -> None:
+    """Raise ImageDiffError where files that no run has written would be replaced.
 
-    A link would be replaced alone, and not what it leads to.
+    All files of these names are ours beside an own file with a mark. A link would be
+    replaced alone, and not what it leads to; an empty file holds nothing.
     """
-    page = os.path.join(folder, "index.html")
-    if os.path.isfile(page) and not os.path.islink(page) and not has_own_page(folder):
-        fault = f"{page} is not of an earlier run"
-        raise ImageDiffError(f"{fault}; name another folder for the output")
+    for path in (os.path.join(folder, name) for name in names):
+        is_kept = os.path.isfile(path) and not os.path.islink(path)
+        if is_kept and os.path.getsize(path) and not has_own(mark, folder):
+            fault = f"{path} is not of an earlier run"
+            raise ImageDiffError(f"{fault}; name another folder for the output")
 
 
 def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
@@ -6551,7 +6558,7 @@ def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> R
     with locked(folder), writing(folder), staging(folder) as beside:
         files = write_files(comparison, record, beside)
         places = [os.path.join(folder, file) for file in files]
-        check_page(folder)
+        check_not_lost(folder, SAVED, "index.html")
         check_targets(comparison, places)
         for file, place in zip(files, places, strict=True):
             os.replace(os.path.join(beside, file), place)
@@ -6974,13 +6981,6 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
     return is_in(target, top) and not is_in(here, target) and not skipped
 
 
-def is_output(folder: str) -> bool:
-    """Whether a folder is the output of an earlier run of many."""
-    with contextlib.suppress(OSError):
-        return os.path.isfile(os.path.join(folder, "run.json")) and has_own_page(folder)
-    return False
-
-
 def list_folder(
     root: str, top: str, name: str, place: str | None, skip: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -6988,17 +6988,19 @@ def list_folder(
 
     top, place: the real paths of the root and of the folder; None: there is no such
     folder. Pictures are paths by name, folders real paths by name; a name is relative
-    to the root. Left out are outputs of earlier runs below the root, the folders whose
-    real paths are to be skipped, and links that are not followed or lie in a linked
-    folder. What is named as a picture and cannot be read, be it a broken link or a
-    pipe, is an error of its pair. Raises OSError where the folder cannot be read.
+    to the root. Left out are, below the root, what earlier runs have saved; the folders
+    whose real paths are to be skipped; and links that are not followed or lie in a
+    linked folder. What is named as a picture and cannot be read, be it a broken link or
+    a pipe, is an error of its pair. Raises OSError where the folder cannot be read.
     """
     pictures: dict[str, str] = {}
     folders: dict[str, str] = {}
-    if place is None or (name and is_output(os.path.join(root, name))):
+    folder = os.path.join(root, name)
+    if place is None or (name and has_own("run.json", folder)):
         return pictures, folders
+    saved = SAVED if name and has_own("index.html", folder) else ()
     is_linked = os.path.join(place, "") != os.path.join(top, name, "")
-    for entry in folder_entries(os.path.join(root, name)):
+    for entry in folder_entries(folder):
         inner = os.path.join(name, entry.name)
         target = os.path.join(place, entry.name)
         # Asked of the entry, as a path may be too long to ask the system.
@@ -7012,7 +7014,7 @@ def list_folder(
         if is_folder:
             if target not in skip:
                 folders[inner] = target
-        elif PICTURE_NAME.fullmatch(entry.name):
+        elif PICTURE_NAME.fullmatch(entry.name) and entry.name not in saved:
             pictures[inner] = entry.path
     return pictures, folders
 
@@ -8294,7 +8296,8 @@ def replace_file(path: str, pieces: Iterable[str]) -> None:
 
     What it replaces, be it a link or a pipe, is neither followed nor opened.
     """
-    part = f"{path}.part"
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f"{STAGING_PREFIX}{name}")
     with contextlib.suppress(FileNotFoundError):
         os.remove(part)  # of a run that was killed
     try:
@@ -8322,6 +8325,8 @@ def append_whole(file: io.FileIO, line: str) -> None:
 
 def check_own_files(folder: str) -> None:
     """Raise ImageDiffError where a run would replace what no run has written."""
+    check_not_lost(folder, ["index.html"], "index.html")
+    check_not_lost(folder, ["results.jsonl", "run.json"], "run.json")
     remedy = "name another folder for the output"
     for name in ("index.html", "results.jsonl", "run.json"):
         path = os.path.join(folder, name)
@@ -8330,7 +8335,7 @@ def check_own_files(folder: str) -> None:
     pages = os.path.join(folder, PAIRS_FOLDER)
     if os.path.islink(pages):
         raise ImageDiffError(f"{pages} is a link; {remedy}")
-    if os.path.exists(pages) and not os.path.isfile(os.path.join(folder, "run.json")):
+    if os.path.exists(pages) and not has_own("run.json", folder):
         raise ImageDiffError(f"{pages} is not of an earlier run; {remedy}")
 
 
@@ -8474,7 +8479,6 @@ def open_output(
     """
     with locked(folder), contextlib.ExitStack() as stack:
         with writing(folder):
-            check_own_files(folder)
             beside = stack.enter_context(staging(folder))
             begin_results(plan, pairs, folder, beside)
             path = os.path.join(folder, "results.jsonl")
@@ -8717,7 +8721,7 @@ def check_inputs(command: Command, options: Options) -> None:
 
 
 def check_output(command: Command) -> None:
-    """Raise ImageDiffError where the results would be put among the inputs."""
+    """Raise ImageDiffError where results would be put among inputs or others' files."""
     if command.output is None:
         return
     remedy = "name another folder for the output"
@@ -8727,6 +8731,7 @@ def check_output(command: Command) -> None:
             raise ImageDiffError(f"{command.output} is an input; {remedy}")
         if is_in(os.path.realpath(path), os.path.join(output, PAIRS_FOLDER)):
             raise ImageDiffError(f"{path} is of an earlier run; {remedy}")
+    check_own_files(command.output)
 
 
 def check_junit(path: str) -> None:
@@ -9086,6 +9091,8 @@ def show_result(comparison: Comparison, command: Command) -> None:
 
 def run_pair(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures: print, save, show."""
+    if command.output is not None:  # not only once all is compared
+        check_not_lost(command.output, SAVED, "index.html")
     with told_if_slow(f"comparing {command.first} and {command.second} ..."):
         comparison = compare_files(command.first, command.second, options)
     if command.json:
@@ -9155,9 +9162,6 @@ def run_command(command: Command, options: Options) -> ExitStatus:
     inputs = command.first, command.second
     many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
-    if command.output is not None:
-        with writing(command.output):
-            check_page(command.output)
     if many:
         return run_many(command, options)
     return run_pair(command, options)

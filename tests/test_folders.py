@@ -855,23 +855,60 @@ def test_a_folder_that_no_run_has_written_is_compared(
     assert pair.name == "mine/a.png"
 
 
-@pytest.mark.parametrize("words", ["first second", BOTH, f"{PICTURE} second"])
-def test_a_page_that_no_run_has_written_stays(
+def test_what_is_saved_of_a_pair_is_not_listed(tree: Path) -> None:
+    """But for what lies beside it, and where just that is to be compared."""
+    output = tree / "first/mine"
+    write(output / "a.png")
+    expected = {*STATUSES, "mine/a.png"}
+    assert main([str(tree / PICTURE), str(tree / PICTURE), "-o", str(output)]) == 0
+    pairs = image_diff.find_pairs(str(tree / "first"), str(tree / "second"))
+    assert {pair.name for pair in pairs} == expected
+    pairs = image_diff.find_pairs(str(output), str(output))
+    assert {pair.name for pair in pairs} == {
+        "a.png",
+        *(name for name in image_diff.SAVED if name.endswith(".png")),
+    }
+
+
+OF_MANY = "index.html", "results.jsonl", "run.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        *(("first second", name) for name in OF_MANY),
+        *((BOTH, name) for name in image_diff.SAVED),
+        *((f"{PICTURE} second", name) for name in OF_MANY),
+    ],
+)
+def test_what_no_run_has_written_stays(
     tree: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     words: str,
+    name: str,
 ) -> None:
     """It is refused before anything is compared."""
     monkeypatch.setattr(image_diff, "compare_images", None)
     monkeypatch.chdir(tree)
-    page = tree / "index.html"
-    page.write_text("mine")
+    mine = tree / name
+    mine.write_text("mine")
     before = sorted(tree.iterdir())
     assert refusal(capsys, *words.split(), "-o", ".") == (
-        "./index.html is not of an earlier run; name another folder for the output"
+        f"./{name} is not of an earlier run; name another folder for the output"
     )
-    assert (page.read_text(), sorted(tree.iterdir())) == ("mine", before)
+    assert (mine.read_text(), sorted(tree.iterdir())) == ("mine", before)
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "run.json"])
+def test_beside_the_page_of_a_pair_what_is_not_of_many_stays(
+    tree: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    output = tree / "out"
+    image_diff.compare_files(tree / PICTURE, tree / PICTURE).save(output)
+    (output / name).write_text("mine")
+    message = refusal(capsys, *folders(tree), "-o", output)
+    assert message.startswith(f"{output}/{name} is not of an earlier run; ")
 
 
 # --- What the system refuses ----------------------------------------------------------
@@ -1628,26 +1665,32 @@ def test_one_page_against_one_page_is_a_pair(
         assert record["first_page"] is record["second_page"] is None
 
 
-# --- Links and pipes in the output ----------------------------------------------------
+def test_what_a_run_left_that_was_killed_as_it_began_is_replaced(runs: Runs) -> None:
+    runs.output.mkdir()
+    for name in ("results.jsonl", ".image_diff-run.json", ".image_diff-1"):
+        (runs.output / name).touch()
+    assert runs() == COMPARED
+    assert {path.name for path in runs.output.iterdir()} == {*OF_MANY, "pairs"}
 
-OWN = "index.html", "results.jsonl", "run.json"
+
+# --- Links and pipes in the output ----------------------------------------------------
 
 
 def test_links_in_the_place_of_files_of_the_run_are_replaced(runs: Runs) -> None:
     runs.output.mkdir()
-    victims = {name: runs.tree / f"victim {name}" for name in OWN}
+    victims = {name: runs.tree / f"victim {name}" for name in OF_MANY}
     for name, victim in victims.items():
         victim.write_text("mine")
         (runs.output / name).symlink_to(victim)
-        (runs.output / f"{name}.part").symlink_to(victim)
+        (runs.output / f".image_diff-{name}").symlink_to(victim)
     (runs.tree / "mine").mkdir()
     (runs.tree / "mine/a.png").write_text("mine")
     (runs.output / ".image_diff-1").symlink_to(runs.tree / "mine")
     assert runs() == COMPARED
     assert {victim.read_text() for victim in victims.values()} == {"mine"}
     assert (runs.tree / "mine/a.png").read_text() == "mine"
-    assert {path.name for path in runs.output.iterdir()} == {*OWN, "pairs"}
-    assert not any((runs.output / name).is_symlink() for name in OWN)
+    assert {path.name for path in runs.output.iterdir()} == {*OF_MANY, "pairs"}
+    assert not any((runs.output / name).is_symlink() for name in OF_MANY)
 
 
 def test_a_folder_of_pages_that_leads_elsewhere_is_refused(
@@ -1691,7 +1734,7 @@ def test_the_page_of_a_pair_never_goes_where_a_link_leads(runs: Runs) -> None:
     assert (victim / "index.html").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", OF_MANY)
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_in_the_place_of_one_is_refused(
     tree: Path,
