@@ -6507,29 +6507,31 @@ def has_own(name: str, folder: str) -> bool:
 
 
 def check_not_lost(folder: str, names: Iterable[str], mark: str) -> None:
-    """Raise ImageDiffError where files that no run has written would be replaced.
+    """Raise ImageDiffError where what no run has written would be replaced.
 
-    All files of these names are ours beside an own file with a mark. A link would be
+    All files of these names are ours beside the one with a mark. A link would be
     replaced alone, and not what it leads to; an empty file holds nothing.
     """
     for path in (os.path.join(folder, name) for name in names):
-        is_kept = os.path.isfile(path) and not os.path.islink(path)
-        if is_kept and os.path.getsize(path) and not has_own(mark, folder):
-            fault = f"{path} is not of an earlier run"
-            raise ImageDiffError(f"{fault}; name another folder for the output")
+        if os.path.islink(path) or not os.path.exists(path):
+            continue
+        is_file = os.path.isfile(path)
+        if not is_file or (os.path.getsize(path) and not has_own(mark, folder)):
+            fault = "is not of an earlier run" if is_file else "is no file"
+            remedy = "name another folder for the output"
+            raise ImageDiffError(f"{path} {fault}; {remedy}")
 
 
 def check_targets(comparison: Comparison, targets: Sequence[str]) -> None:
-    """Raise ImageDiffError where a file to write is a folder, or one of the inputs."""
+    """Raise ImageDiffError where a file to write is one of the inputs."""
     files = comparison.first_file, comparison.second_file
     inputs = [file.stat for file in files if file]
     masks, _ = masks_and_rectangles(comparison.options)
     inputs += [os.stat(mask) for mask in masks if os.path.exists(mask)]
     for target in filter(os.path.exists, targets):
-        is_input = any(os.path.samestat(os.stat(target), stat) for stat in inputs)
-        if is_input or os.path.isdir(target):
-            fault = f"{target} is {'an input' if is_input else 'a folder'}"
-            raise ImageDiffError(f"{fault}; name another folder for the output")
+        if any(os.path.samestat(os.stat(target), stat) for stat in inputs):
+            remedy = "name another folder for the output"
+            raise ImageDiffError(f"{target} is an input; {remedy}")
 
 
 def write_files(comparison: Comparison, record: Record, folder: str) -> list[str]:
@@ -8328,10 +8330,6 @@ def check_own_files(folder: str) -> None:
     check_not_lost(folder, ["index.html"], "index.html")
     check_not_lost(folder, ["results.jsonl", "run.json"], "run.json")
     remedy = "name another folder for the output"
-    for name in ("index.html", "results.jsonl", "run.json"):
-        path = os.path.join(folder, name)
-        if os.path.lexists(path) and not (os.path.isfile(path) or os.path.islink(path)):
-            raise ImageDiffError(f"{path} is no file; {remedy}")
     pages = os.path.join(folder, PAIRS_FOLDER)
     if os.path.islink(pages):
         raise ImageDiffError(f"{pages} is a link; {remedy}")

@@ -154,8 +154,7 @@ def test_a_folder_in_the_place_of_a_file(
     (tmp_path / "thresh.png").mkdir()
     assert main([*PAIR, "-o", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/thresh.png is a folder; "
-        "name another folder for the output\n"
+        f"error: {tmp_path}/thresh.png is no file; name another folder for the output\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thresh.png"]
 
