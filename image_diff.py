@@ -7087,7 +7087,7 @@ def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[
 
 def check_file(path: str) -> None:
     """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+    if not (os.path.isfile(path) or os.path.isdir(path)) and os.path.exists(path):
         raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
