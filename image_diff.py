@@ -8731,15 +8731,16 @@ def check_output(command: Command) -> None:
 
 
 def check_junit(path: str) -> None:
-    """Raise ImageDiffError where JUnit's XML would replace what is no XML."""
+    """Raise ImageDiffError where JUnit's XML would replace anything else."""
     if not os.path.exists(path):
         return
     fault = "is no file"
     if os.path.isfile(path):
-        fault = "is there, and is no XML"
+        fault = "is there, and is no JUnit XML"
         with open(path, "rb") as file:
-            if file.read(5) in (b"", b"<?xml"):
-                return
+            beginning = file.read(2**12)
+        if not beginning or b"<testsuite" in beginning:
+            return
     raise ImageDiffError(f"{path} {fault}; name another file for --junit")
 
 

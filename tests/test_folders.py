@@ -624,7 +624,7 @@ def test_junit_never_replaces_a_file_of_the_run(
 ) -> None:
     page = tree / "out/index.html"
     assert main([*folders(tree), "-o", str(tree / "out"), "--junit", str(page)]) == 2
-    fault = f"{page} is there, and is no XML; name another file for --junit"
+    fault = f"{page} is there, and is no JUnit XML; name another file for --junit"
     assert capsys.readouterr().err == f"error: {fault}\n"
     assert page.read_text().endswith("</html>\n")
 
@@ -738,7 +738,7 @@ CLUSTER = "--scheduler", "tcp://a:1"
 PICTURE = "first/only.png"
 BOTH = f"{PICTURE} {PICTURE}"
 FOR_MANY = "is for folders and documents; leave it out; see --help"
-NO_XML = "is there, and is no XML; name another file for --junit"
+NO_JUNIT = "is there, and is no JUnit XML; name another file for --junit"
 IS_INPUT = "is an input; name another folder for the output"
 REFUSALS = [  # the words, paths being of the tree, and what the message begins with
     ("empty empty -o out", "nothing to compare: empty and empty hold no pictures; "),
@@ -774,8 +774,9 @@ REFUSALS = [  # the words, paths being of the tree, and what the message begins 
         "first second --junit empty",
         "empty is no file; name another file for --junit",
     ),
-    (f"first second --junit {PICTURE}", f"{PICTURE} {NO_XML}"),
-    ("first second --junit first/notes.txt", f"first/notes.txt {NO_XML}"),
+    (f"first second --junit {PICTURE}", f"{PICTURE} {NO_JUNIT}"),
+    ("first second --junit first/notes.txt", f"first/notes.txt {NO_JUNIT}"),
+    ("first second --junit empty/pom.xml", f"empty/pom.xml {NO_JUNIT}"),
     (
         "made/pairs second -o made",
         "made/pairs is of an earlier run; name another folder for the output",
@@ -793,6 +794,7 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
 ) -> None:
     (tree / "empty").mkdir()
     (tree / "empty/notes.txt").touch()
+    (tree / "empty/pom.xml").write_text('<?xml version="1.0"?>\n<project/>\n')
     (tree / "made/pairs").mkdir(parents=True)
     monkeypatch.chdir(tree)
     assert refusal(capsys, *words.split()).startswith(message)
