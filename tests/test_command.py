@@ -535,6 +535,7 @@ def test_output_that_would_overwrite_an_input(
 ) -> None:
     for name, source in zip(("first.png", "other.png"), PAIRS[1], strict=True):
         (tmp_path / name).write_bytes(source.read_bytes())
+    (tmp_path / "index.html").write_bytes(image_diff.OWN_MARKS["index.html"])
     before = contents(tmp_path)
     first, second = str(tmp_path / "first.png"), str(tmp_path / "other.png")
     assert main(["-f", first, "-s", second, "--no-window", "-o", str(tmp_path)]) == 2
@@ -550,6 +551,7 @@ def test_output_that_would_overwrite_a_mask(
     mask = tmp_path / "thresh.png"
     picture = cv2.imread(str(PAIRS[1][0]))
     assert cv2.imwrite(str(mask), np.zeros_like(picture))
+    (tmp_path / "index.html").write_bytes(image_diff.OWN_MARKS["index.html"])
     before = contents(tmp_path)
     pair = list(map(str, PAIRS[1]))
     options = ["--ignore", str(mask), "--no-window", "-o", str(tmp_path)]

@@ -624,7 +624,7 @@ def test_junit_never_replaces_a_file_of_the_run(
 ) -> None:
     page = tree / "out/index.html"
     assert main([*folders(tree), "-o", str(tree / "out"), "--junit", str(page)]) == 2
-    fault = f"{page} is there, and is no XML; name another file for --junit"
+    fault = f"{page} is there, and is no JUnit XML; name another file for --junit"
     assert capsys.readouterr().err == f"error: {fault}\n"
     assert page.read_text().endswith("</html>\n")
 
@@ -738,7 +738,7 @@ CLUSTER = "--scheduler", "tcp://a:1"
 PICTURE = "first/only.png"
 BOTH = f"{PICTURE} {PICTURE}"
 FOR_MANY = "is for folders and documents; leave it out; see --help"
-NO_XML = "is there, and is no XML; name another file for --junit"
+NO_JUNIT = "is there, and is no JUnit XML; name another file for --junit"
 IS_INPUT = "is an input; name another folder for the output"
 REFUSALS = [  # the words, paths being of the tree, and what the message begins with
     ("empty empty -o out", "nothing to compare: empty and empty hold no pictures; "),
@@ -774,8 +774,9 @@ REFUSALS = [  # the words, paths being of the tree, and what the message begins 
         "first second --junit empty",
         "empty is no file; name another file for --junit",
     ),
-    (f"first second --junit {PICTURE}", f"{PICTURE} {NO_XML}"),
-    ("first second --junit first/notes.txt", f"first/notes.txt {NO_XML}"),
+    (f"first second --junit {PICTURE}", f"{PICTURE} {NO_JUNIT}"),
+    ("first second --junit first/notes.txt", f"first/notes.txt {NO_JUNIT}"),
+    ("first second --junit empty/pom.xml", f"empty/pom.xml {NO_JUNIT}"),
     (
         "made/pairs second -o made",
         "made/pairs is of an earlier run; name another folder for the output",
@@ -793,6 +794,7 @@ def test_what_cannot_be_run_is_refused_with_the_remedy(
 ) -> None:
     (tree / "empty").mkdir()
     (tree / "empty/notes.txt").touch()
+    (tree / "empty/pom.xml").write_text('<?xml version="1.0"?>\n<project/>\n')
     (tree / "made/pairs").mkdir(parents=True)
     monkeypatch.chdir(tree)
     assert refusal(capsys, *words.split()).startswith(message)
@@ -855,23 +857,60 @@ def test_a_folder_that_no_run_has_written_is_compared(
     assert pair.name == "mine/a.png"
 
 
-@pytest.mark.parametrize("words", ["first second", BOTH, f"{PICTURE} second"])
-def test_a_page_that_no_run_has_written_stays(
+def test_what_is_saved_of_a_pair_is_not_listed(tree: Path) -> None:
+    """But for what lies beside it, and where just that is to be compared."""
+    output = tree / "first/mine"
+    write(output / "a.png")
+    expected = {*STATUSES, "mine/a.png"}
+    assert main([str(tree / PICTURE), str(tree / PICTURE), "-o", str(output)]) == 0
+    pairs = image_diff.find_pairs(str(tree / "first"), str(tree / "second"))
+    assert {pair.name for pair in pairs} == expected
+    pairs = image_diff.find_pairs(str(output), str(output))
+    assert {pair.name for pair in pairs} == {
+        "a.png",
+        *(name for name in image_diff.SAVED if name.endswith(".png")),
+    }
+
+
+OF_MANY = "index.html", "results.jsonl", "run.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        *(("first second", name) for name in OF_MANY),
+        *((BOTH, name) for name in image_diff.SAVED),
+        *((f"{PICTURE} second", name) for name in OF_MANY),
+    ],
+)
+def test_what_no_run_has_written_stays(
     tree: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     words: str,
+    name: str,
 ) -> None:
     """It is refused before anything is compared."""
     monkeypatch.setattr(image_diff, "compare_images", None)
     monkeypatch.chdir(tree)
-    page = tree / "index.html"
-    page.write_text("mine")
+    mine = tree / name
+    mine.write_text("mine")
     before = sorted(tree.iterdir())
     assert refusal(capsys, *words.split(), "-o", ".") == (
-        "./index.html is not of an earlier run; name another folder for the output"
+        f"./{name} is not of an earlier run; name another folder for the output"
     )
-    assert (page.read_text(), sorted(tree.iterdir())) == ("mine", before)
+    assert (mine.read_text(), sorted(tree.iterdir())) == ("mine", before)
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "run.json"])
+def test_beside_the_page_of_a_pair_what_is_not_of_many_stays(
+    tree: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    output = tree / "out"
+    image_diff.compare_files(tree / PICTURE, tree / PICTURE).save(output)
+    (output / name).write_text("mine")
+    message = refusal(capsys, *folders(tree), "-o", output)
+    assert message.startswith(f"{output}/{name} is not of an earlier run; ")
 
 
 # --- What the system refuses ----------------------------------------------------------
@@ -1628,26 +1667,32 @@ def test_one_page_against_one_page_is_a_pair(
         assert record["first_page"] is record["second_page"] is None
 
 
-# --- Links and pipes in the output ----------------------------------------------------
+def test_what_a_run_left_that_was_killed_as_it_began_is_replaced(runs: Runs) -> None:
+    runs.output.mkdir()
+    for name in ("results.jsonl", ".image_diff-run.json", ".image_diff-1"):
+        (runs.output / name).touch()
+    assert runs() == COMPARED
+    assert {path.name for path in runs.output.iterdir()} == {*OF_MANY, "pairs"}
 
-OWN = "index.html", "results.jsonl", "run.json"
+
+# --- Links and pipes in the output ----------------------------------------------------
 
 
 def test_links_in_the_place_of_files_of_the_run_are_replaced(runs: Runs) -> None:
     runs.output.mkdir()
-    victims = {name: runs.tree / f"victim {name}" for name in OWN}
+    victims = {name: runs.tree / f"victim {name}" for name in OF_MANY}
     for name, victim in victims.items():
         victim.write_text("mine")
         (runs.output / name).symlink_to(victim)
-        (runs.output / f"{name}.part").symlink_to(victim)
+        (runs.output / f".image_diff-{name}").symlink_to(victim)
     (runs.tree / "mine").mkdir()
     (runs.tree / "mine/a.png").write_text("mine")
     (runs.output / ".image_diff-1").symlink_to(runs.tree / "mine")
     assert runs() == COMPARED
     assert {victim.read_text() for victim in victims.values()} == {"mine"}
     assert (runs.tree / "mine/a.png").read_text() == "mine"
-    assert {path.name for path in runs.output.iterdir()} == {*OWN, "pairs"}
-    assert not any((runs.output / name).is_symlink() for name in OWN)
+    assert {path.name for path in runs.output.iterdir()} == {*OF_MANY, "pairs"}
+    assert not any((runs.output / name).is_symlink() for name in OF_MANY)
 
 
 def test_a_folder_of_pages_that_leads_elsewhere_is_refused(
@@ -1691,7 +1736,7 @@ def test_the_page_of_a_pair_never_goes_where_a_link_leads(runs: Runs) -> None:
     assert (victim / "index.html").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", OF_MANY)
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_in_the_place_of_one_is_refused(
     tree: Path,
@@ -1905,13 +1950,13 @@ def test_a_file_that_is_not_replaced_stays(tmp_path: Path) -> None:
 def test_a_pair_that_kills_its_process_is_an_error_of_its_own(tree: Path) -> None:
     """As decoders that crash and pictures too large for the memory do."""
     (tree / "sitecustomize.py").write_text(
-        "import filecmp, os\n"
-        "cmp = filecmp.cmp\n"
-        "def deadly(first, *others, **options):\n"
-        "    if first.endswith('page 1.png'):\n"
+        "import os\n"
+        "getsize = os.path.getsize\n"
+        "def deadly(path):\n"
+        "    if path.endswith('page 1.png'):\n"
         "        os.kill(os.getpid(), 9)\n"
-        "    return cmp(first, *others, **options)\n"
-        "filecmp.cmp = deadly\n"
+        "    return getsize(path)\n"
+        "os.path.getsize = deadly\n"
     )
     run = process(*folders(tree), "--json", env=os.environ | {"PYTHONPATH": str(tree)})
     status, out, err = end_of(run)

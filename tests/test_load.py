@@ -230,24 +230,6 @@ def test_every_path_is_opened_once(
 
 
 @linux
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_damaged_picture_is_decoded_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
-) -> None:
-    paths = [stored(tmp_path, "good", JPEG)]
-    paths.insert(place, stored(tmp_path, "bad", DAMAGED))
-    decode, decoded = image_diff.decode, []
-
-    def counted(wanted: Any) -> Any:
-        decoded.append(wanted[0].path)
-        return decode(wanted)
-
-    monkeypatch.setattr(image_diff, "decode", counted)
-    assert refused(*paths).startswith(f"{tmp_path}/bad is damaged: ")
-    assert decoded == [str(path) for path in paths[: place + 1]]
-
-
-@linux
 def test_a_file_that_is_replaced_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

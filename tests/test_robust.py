@@ -154,8 +154,7 @@ def test_a_folder_in_the_place_of_a_file(
     (tmp_path / "thresh.png").mkdir()
     assert main([*PAIR, "-o", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/thresh.png is a folder; "
-        "name another folder for the output\n"
+        f"error: {tmp_path}/thresh.png is no file; name another folder for the output\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thresh.png"]
 
@@ -269,7 +268,7 @@ def test_an_output_that_links_to_an_input(
 # --- What is saved --------------------------------------------------------------------
 
 
-def test_result_json_takes_its_place_last(
+def test_the_page_takes_its_place_first_and_result_json_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All are whole by then: none is written once the first has been moved."""
@@ -285,7 +284,7 @@ def test_result_json_takes_its_place_last(
     monkeypatch.setattr(os, "replace", listening)
     assert main([*PAIR, "-o", str(tmp_path / "out")]) == 0
     assert set(moved) == FILES
-    assert moved[-1] == "result.json"
+    assert (moved[0], moved[-1]) == ("index.html", "result.json")
 
 
 def write_anew(path: Path) -> None:
