@@ -1524,64 +1524,6 @@ MATCHED = 0.25e6
 FEW_MATCHES = 16  # say little of a pair
 
 
-def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
-    """The transform of second to first to about a pixel; how many matches agree on it.
-
-    MAGSAC++ (Barath et al. 2020) over matches on copies. Raises ImageDiffError where
-    few agree: of different forms, cards and frames at most 0.29 did on a sane
-    transform, with the reach of drift once 0.38; of the same ones 0.34 or more. A
-    board that drifted, without features, is nearly in its place.
-    """
-    small, scale = reduced(first, MATCHED)
-    other, other_scale = reduced(second, MATCHED)
-    source, target = match_features(small, other)
-    agreeing = 0
-    if len(source) >= 4:
-        reach = 8.0 if elastic else 2.0
-        found, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, reach)
-        agreeing = cv2.countNonZero(agrees)
-    if agreeing >= max(8, 0.3 * len(source)):
-        return np.linalg.inv(scale) @ found @ other_scale, agreeing
-    if elastic and len(source) < FEW_MATCHES and first.shape == second.shape:
-        return np.eye(3), agreeing
-    raise unregistered(f"{agreeing} of {len(source)} matches agree")
-
-
-def laid_over(second: Image, transform: Matrix, shape: Sequence[int]) -> Image:
-    """The second picture laid over an (H, W) shape; beyond it its border goes on."""
-    height, width = shape
-    edge = cv2.BORDER_REPLICATE
-    return cv2.warpPerspective(
-        second, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=edge
-    )
-
-
-def mask_laid_over(mask: Gray8, transform: Matrix, shape: Sequence[int]) -> Gray8:
-    """A mask of the second picture laid over an (H, W) shape; 0 beyond it."""
-    height, width = shape
-    nearest = cv2.INTER_NEAREST
-    return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
-
-
-def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
-    """What the second picture covers of an (H, W) shape: 255 there."""
-    whole = np.full(second.shape[:2], 255, np.uint8)
-    return mask_laid_over(whole, transform, shape)
-
-
-def in_light_of(first: Gray8, second: Gray8, transform: Matrix, both: Gray8) -> Gray8:
-    """The second picture with the mean and the spread of the first, in what both show.
-
-    Corners are followed by their brightness, and would not be found in the dark.
-    """
-    moved = laid_over(second, transform, first.shape)
-    mean, spread = cv2.meanStdDev(first, mask=both)
-    moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
-    gain = spread.item() / max(1.0, moved_spread.item())
-    offset = mean.item() - gain * moved_mean.item()
-    return cv2.addWeighted(second, gain, second, 0, offset)
-
-
 def find_corners(image: Gray8, mask: Gray8) -> Points:
     """At most 4000 corners inside of the (H, W) mask, some pixels apart.
 
@@ -1609,6 +1551,91 @@ def follow(
     back, found_back, _ = flow(second, first, points, points.copy())
     returned = np.linalg.norm(back - corners, axis=1) < 0.5
     return points - corners, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
+
+
+NEARBY = 0.1  # of the longer side; few things that are further may be other things
+
+
+def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
+    """Points in second and in first: corners of things that are nearly where they were.
+
+    Of pictures without features, scaled to one size.
+    """
+    height, width = first.shape
+    scaled, scale = resize(second, width, height)
+    corners = find_corners(first, np.full_like(first, 255))
+    steps, found = follow(first, scaled, corners, 31, 4)
+    found &= np.linalg.norm(steps, axis=1) < NEARBY * max(width, height)
+    moved = np.insert((corners + steps)[found], 2, 1, axis=1)
+    source = moved @ np.linalg.inv(scale).T  # which scales alone, with no perspective
+    return source[:, :2], corners[found]
+
+
+def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
+    """The transform of second to first to about a pixel; how many matches agree on it.
+
+    MAGSAC++ (Barath et al. 2020) over matches on copies. Raises ImageDiffError where
+    few agree: of different forms, cards and frames at most 0.29 did on a sane
+    transform, with the reach of drift once 0.38; of the same ones 0.34 or more. A
+    board that drifted, without features, is nearly in its place.
+    """
+    small, scale = reduced(first, MATCHED)
+    other, other_scale = reduced(second, MATCHED)
+    source, target = match_features(small, other)
+    if len(source) < FEW_MATCHES:
+        if elastic and first.shape == second.shape:
+            return np.eye(3), 0
+        source, target = match_corners(small, other)
+    agreeing = 0
+    if len(source) >= 4:
+        reach = 8.0 if elastic else 2.0
+        found, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, reach)
+        agreeing = cv2.countNonZero(agrees)
+    if agreeing >= max(8, 0.3 * len(source)):
+        return np.linalg.inv(scale) @ found @ other_scale, agreeing
+    raise unregistered(f"{agreeing} of {len(source)} matches agree")
+
+
+def laid_over(second: Image, transform: Matrix, shape: Sequence[int]) -> Image:
+    """The second picture laid over an (H, W) shape; beyond it its border goes on."""
+    height, width = shape
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpPerspective(
+        second, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=edge
+    )
+
+
+def mask_laid_over(mask: Gray8, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """A mask of the second picture laid over an (H, W) shape; 0 beyond it."""
+    height, width = shape
+    nearest = cv2.INTER_NEAREST
+    return cv2.warpPerspective(mask, transform, (width, height), flags=nearest)
+
+
+def covered_by(second: Image, transform: Matrix, shape: Sequence[int]) -> Gray8:
+    """What the second picture covers of an (H, W) shape: 255 there."""
+    whole = np.full(second.shape[:2], 255, np.uint8)
+    return mask_laid_over(whole, transform, shape)
+
+
+SAME_LIGHT = 0.05, 5.0  # gain and levels, by which what has changed may move a mean
+
+
+def in_light_of(first: Gray8, second: Gray8, transform: Matrix, both: Gray8) -> Gray8:
+    """The second picture with the mean and the spread of the first, in what both show.
+
+    Corners are followed by their brightness, and would not be found in the dark. Where
+    both are nearly alike it stays as it is.
+    """
+    moved = laid_over(second, transform, first.shape)
+    mean, spread = cv2.meanStdDev(first, mask=both)
+    moved_mean, moved_spread = cv2.meanStdDev(moved, mask=both)
+    gain = spread.item() / max(1.0, moved_spread.item())
+    most_gain, most_step = SAME_LIGHT
+    if abs(gain - 1) < most_gain and abs(mean - moved_mean).item() < most_step:
+        return second
+    offset = mean.item() - gain * moved_mean.item()
+    return cv2.addWeighted(second, gain, second, 0, offset)
 
 
 BLAS_BUFFER = 2**27  # bytes, more than OpenBLAS takes, which ends the process without

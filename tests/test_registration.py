@@ -55,6 +55,45 @@ def test_a_photograph_is_laid_over_what_it_shows(name: str, align: str) -> None:
     assert error < 3  # pixels at the worst corner; a card has few corners to go by
 
 
+def discs(name: str, count: int) -> NDArray[Any]:
+    """A plain picture with some discs, which have no features."""
+    random = truth.random_of(name)
+    picture = np.full((300, 400, 3), 240, np.uint8)
+    for _ in range(count):
+        x, y = random.integers(50, (350, 250)).tolist()
+        colour = random.integers(0, 200, 3).tolist()
+        radius = int(random.integers(10, 40))
+        cv2.circle(picture, (x, y), radius, colour, -1, cv2.LINE_AA)
+    return picture
+
+
+SMOOTH = cv2.resize(
+    truth.random_of("smooth").integers(0, 255, (5, 6, 3)).astype(np.uint8), (400, 300)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("discs", discs("discs", 3)), ("smooth", SMOOTH)]
+)
+def test_what_has_no_features_is_registered_by_corners_that_are_near(
+    name: str, first: NDArray[Any]
+) -> None:
+    second = np.roll(first, (3, 9), (0, 1)).astype(np.uint8)
+    second[100:120, 200:230] = 255 - second[100:120, 200:230]
+    second = truth.noise(second, 1, truth.random_of(name))
+    matrix = np.array([[1, 0, 9], [0, 1, 3], [0, 0, 1.0]])
+    error = error_of(Pair(name, "", first, second, matrix), "perspective")
+    assert error is not None
+    assert error < 0.5
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_other_things_without_features_are_refused(number: int) -> None:
+    first, second = discs(f"first {number}", 3), discs(f"second {number}", 3)
+    with pytest.raises(ImageDiffError, match="they must show the same thing"):
+        image_diff.register(first, second, "perspective")
+
+
 @pytest.mark.parametrize("align", ALIGNS)
 def test_a_picture_taken_in_the_dark_is_registered(align: str) -> None:
     first = truth.photo("coffee.png")
