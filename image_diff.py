@@ -1483,19 +1483,35 @@ def completed(first: Image, second: Image, uncovered: Gray8) -> tuple[Image, Gra
     return cv2.copyTo(second, covered, first.copy()), covered
 
 
+class Described(NamedTuple):
+    """A gray picture, and its at most 2000 SIFT features (Lowe 2004)."""
+
+    image: Gray8
+    points: Points  # (n, 2)
+    descriptors: NDArray[Any]  # (n, 128) float32, of whole numbers
+
+
+def describe(image: Gray8) -> Described:
+    """A picture with its features."""
+    sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
+    points, descriptors = sift.detectAndCompute(image, None)
+    if not points:
+        return Described(image, np.zeros((0, 2)), np.zeros((0, 128), np.float32))
+    return Described(image, np.array(cv2.KeyPoint.convert(points)), descriptors)
+
+
 PLACE = 16  # pixels
 
 
-def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
+def match_features(first: Described, second: Described) -> tuple[Points, Points]:
     """Points in second and in first whose features look alike.
 
-    SIFT (Lowe 2004): of 2000 a picture, those at less than 0.8 of the distance to the
-    next best. Of each 16 x 16 pixels of the first only the most alike: the letters of
-    a word that both have are no evidence of where the rest lies.
+    Those at less than 0.8 of the distance to the next best. Of each 16 x 16 pixels of
+    the first only the most alike: the letters of a word that both have are no evidence
+    of where the rest lies.
     """
-    sift = cv2.SIFT.create(2000, contrastThreshold=0.005)
-    targets, target_descriptors = sift.detectAndCompute(first, None)
-    sources, source_descriptors = sift.detectAndCompute(second, None)
+    _, targets, target_descriptors = first
+    _, sources, source_descriptors = second
     if len(targets) < 2 or len(sources) < 1:
         return np.zeros((0, 2)), np.zeros((0, 2))
     # Squared distances: whole numbers below 2^24, exact; a fifth of BFMatcher's time.
@@ -1507,8 +1523,8 @@ def match_features(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     distinct = np.flatnonzero(least < 0.8**2 * next_best)
     by_distance = distinct[least[distinct].argsort(kind="stable")]
     nearest = distances.argmin(axis=1)[by_distance]
-    source = np.array(cv2.KeyPoint.convert(sources))[by_distance]
-    target = np.array(cv2.KeyPoint.convert(targets))[nearest]
+    source = sources[by_distance]
+    target = targets[nearest]
     _, most_alike = np.unique(target // PLACE, axis=0, return_index=True)
     return source[most_alike], target[most_alike]
 
@@ -1536,7 +1552,7 @@ def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """
     small, scale = reduced(first, MATCHED)
     other, other_scale = reduced(second, MATCHED)
-    source, target = match_features(small, other)
+    source, target = match_features(describe(small), describe(other))
     agreeing = 0
     if len(source) >= 4:
         reach = 8.0 if elastic else 2.0
@@ -7724,52 +7740,79 @@ def likenesses(known: NDArray[Any], queries: NDArray[Any]) -> NDArray[Any]:
 
 VERIFIED = 20  # pictures, the most alike, of which the geometry is asked, too
 COMPARED = 4e4  # pixels of the copies that are laid on one another, at most
-HALVING = 10  # matches, which halve what a likeness lacks to 1; 3 to 20 rank alike
 
 
-def in_full_contrast(image: Image) -> Gray8:
-    """A small gray copy of an (H, W, 3) picture, from black to white.
+def described_in_full_contrast(image: Image) -> Described:
+    """The features of a small gray copy of an (H, W, 3) uint8 picture.
 
-    In a faint one, on other ground, features are not found.
+    It goes from black to white: in a faint one, on other ground, none are found.
     """
     small = gray(reduced(image, COMPARED)[0])
-    return cv2.normalize(small, np.empty_like(small), 0, 255, cv2.NORM_MINMAX)
+    return describe(cv2.normalize(small, np.empty_like(small), 0, 255, cv2.NORM_MINMAX))
 
 
-def agreeing_matches(first: Image, second: Image) -> int:
-    """How many features of two (H, W, 3) pictures agree on how one lies on the other.
+def negative_of(picture: Described) -> Described:
+    """The features of a negative: all gradients, and so each feature, are turned round.
+
+    Of the 4 x 4 cells of 8 directions that describe one the first is then the last.
+    """
+    cells = picture.descriptors.reshape(-1, 4, 4, 8)[:, ::-1, ::-1]
+    return picture._replace(descriptors=cells.reshape(-1, 128))
+
+
+def agreeing_matches(first: Described, second: Described) -> int:
+    """How many features of two pictures agree on how one lies on the other.
 
     None do where one cannot be laid on the other.
     """
-    one, other = in_full_contrast(first), in_full_contrast(second)
+    source, target = match_features(first, second)
+    if len(source) < 4:
+        return 0
+    transform, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, 2.0)
+    if transform is None:
+        return 0
+    agreeing = cv2.countNonZero(agrees)
     try:
-        transform, agreeing = match(one, other, elastic=False)
-        check_transform(transform, one, other, agreeing)
+        check_transform(transform, first.image, second.image, agreeing)
     except ImageDiffError:
         return 0
     return agreeing
 
 
-def verified(
-    cosines: NDArray[Any], asked: Image, known: Callable[[int], Image]
-) -> NDArray[Any]:
-    """The likeness of pictures to one: (pictures,), at most 1.
+REPEATED = 0.05  # of the features of a picture that agree in its copy, at least
+BY_CHANCE = 5  # matches that agree; 3 to 8 rank alike, as 0.02 to 0.1 are repeated
 
-    cosines: (2, pictures), to the picture that is asked for, (H, W, 3) uint8, and to
-    its negative. Of the first few the best is raised where the pictures can be laid on
-    one another, as Philbin et al. 2007 do, https://doi.org/10.1109/CVPR.2007.383172;
-    the negative, too, where that is more alike. known: gives a picture by its place.
+
+def doubt(asked: Described, known: Described) -> float:
+    """What that which a likeness lacks to 1 is to be multiplied by; 1 for no evidence.
+
+    Less, the more of their features agree, in the picture that is asked for or in its
+    negative; more, where both have so many that in a copy some would.
     """
-    likeness: NDArray[Any] = cosines.max(axis=0)
-    for place in np.argsort(-likeness, kind="stable")[:VERIFIED]:
-        plain, negative = cosines[:, place]
+    agreeing = max(
+        agreeing_matches(asked, known), agreeing_matches(negative_of(asked), known)
+    )
+    expected = REPEATED * min(len(asked.points), len(known.points))
+    return (BY_CHANCE + expected) / (BY_CHANCE + agreeing)
+
+
+def verified(
+    likeness: NDArray[Any], asked: Described, known: Callable[[int], Described]
+) -> NDArray[Any]:
+    """The likeness of pictures to one, (pictures,), at most 1, after a second look.
+
+    The first few are laid on the picture that is asked for, as Philbin et al. 2007 do,
+    https://doi.org/10.1109/CVPR.2007.383172; those behind them are doubted as the
+    median of these. known: gives a picture by its place.
+    """
+    first = np.argsort(-likeness, kind="stable")[:VERIFIED]
+    doubts = np.ones(len(first))
+    for number, place in enumerate(first):
         with contextlib.suppress(ImageDiffError):
-            found = known(place)
-            agreeing = agreeing_matches(asked, found)
-            if negative > plain:
-                agreeing = max(agreeing, agreeing_matches(255 - asked, found))
-            likeness[place] = 1 - (1 - likeness[place]) / (1 + agreeing / HALVING)
-    return likeness
+            doubts[number] = doubt(asked, known(place))
+    factors = np.full(len(likeness), max(1.0, np.median(doubts)))
+    factors[first] = doubts
+    return np.asarray(1 - (1 - likeness) * factors)
 
 
 # Likenesses above which pictures are a copy, or similar: of unrelated pictures, logos,
@@ -8630,15 +8673,24 @@ def rank(
     turned = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
+    if not seen:
+        return faulty
     if turned is not None:
         features, queries = unit(features @ turned), unit(queries @ turned)
-    cosines = likenesses(features, queries) if seen else np.zeros((2, 0))
+    cosines = likenesses(features, queries)
+
+    def described(place: int) -> Described:
+        """A known picture, with its features."""
+        return described_in_full_contrast(picture_to_rank(str(seen[place].second), dpi))
+
     likeness = verified(
-        cosines, asked, lambda place: picture_to_rank(str(seen[place].second), dpi)
+        cosines.max(axis=0), described_in_full_contrast(asked), described
     )
+    likeness = likeness.clip(0, 1).round(4)
     ranked = []
-    for place in np.argsort(-likeness, kind="stable")[:top]:
-        alike = round(float(likeness[place].clip(0, 1)), 4)
+    # Of a picture and its negative, which are as alike, the picture comes first.
+    for place in np.lexsort((-cosines[0], -likeness))[:top]:
+        alike = float(likeness[place])
         words = relation(alike, view, learned)
         ranked.append(seen[place]._replace(likeness=alike, relation=words))
     return ranked + faulty
