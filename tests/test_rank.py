@@ -236,11 +236,9 @@ def test_the_windows_of_a_picture() -> None:
     ]
     places = np.indices((200, 250)).astype(np.uint8)
     parts = [*image_diff.windows(cv2.merge([places[1], places[0], steps * 255]))]
-    large = [(x, y, 150, 120) for y in (0, 80) for x in (0, 100)]
     found = [bounds_of(part) for part in parts]
     assert found[0] == (0, 0, 250, 200)
-    assert found[2:6] == large
-    assert (55, 35, 51, 51) in found[6:]  # the disc, its edge, and a tenth around
+    assert (55, 35, 51, 51) in found[2:]  # the disc, its edge, and a tenth around
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 7), (64, 64)])
@@ -257,7 +255,7 @@ def test_copies_follow_from_the_pixels(shape: tuple[int, int]) -> None:
 def test_any_picture_has_windows(shape: tuple[int, int]) -> None:
     for picture in (random_picture(2, *shape, 3), np.zeros((*shape, 3), np.uint8)):
         parts = [*image_diff.windows(picture)]
-        assert 6 <= len(parts) <= image_diff.PARTS["inside"][1]
+        assert 2 <= len(parts) <= image_diff.PARTS["inside"][1]
         assert all(part.size for part in parts)
 
 
