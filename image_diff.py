@@ -7778,21 +7778,8 @@ def agreeing_matches(first: Described, second: Described) -> int:
     return agreeing
 
 
-REPEATED = 0.05  # of the features of a picture that agree in its copy, at least
-BY_CHANCE = 5  # matches that agree; 3 to 8 rank alike, as 0.02 to 0.1 are repeated
-
-
-def doubt(asked: Described, known: Described) -> float:
-    """What that which a likeness lacks to 1 is to be multiplied by; 1 for no evidence.
-
-    Less, the more of their features agree, in the picture that is asked for or in its
-    negative; more, where both have so many that in a copy some would.
-    """
-    agreeing = max(
-        agreeing_matches(asked, known), agreeing_matches(negative_of(asked), known)
-    )
-    expected = REPEATED * min(len(asked.points), len(known.points))
-    return (BY_CHANCE + expected) / (BY_CHANCE + agreeing)
+REPEATED = 0.05  # of the features of a copy that agree, at least; no order hangs on it
+BY_CHANCE = 5  # matches that agree; 3 to 8 rank alike
 
 
 def verified(
@@ -7800,17 +7787,23 @@ def verified(
 ) -> NDArray[Any]:
     """The likeness of pictures to one, (pictures,), at most 1, after a second look.
 
-    The first few are laid on the picture that is asked for, as Philbin et al. 2007 do,
-    https://doi.org/10.1109/CVPR.2007.383172; those behind them are doubted as the
-    median of these. known: gives a picture by its place.
+    The first few are laid on the picture that is asked for, and on its negative, as
+    Philbin et al. 2007 do, https://doi.org/10.1109/CVPR.2007.383172. The more features
+    agree, the less a likeness lacks to 1, and the more where fewer do than in a copy;
+    behind the first few as where the median of these does. known: gives a picture by
+    its place.
     """
     first = np.argsort(-likeness, kind="stable")[:VERIFIED]
-    doubts = np.ones(len(first))
+    either = asked, negative_of(asked)
+    found = np.zeros(len(first))
     for number, place in enumerate(first):
         with contextlib.suppress(ImageDiffError):
-            doubts[number] = doubt(asked, known(place))
-    factors = np.full(len(likeness), max(1.0, np.median(doubts)))
-    factors[first] = doubts
+            other = known(place)
+            found[number] = max(agreeing_matches(one, other) for one in either)
+    expected = REPEATED * len(asked.points)
+    agreeing = np.full(len(likeness), min(expected, np.median(found)), float)
+    agreeing[first] = found
+    factors = (BY_CHANCE + expected) / (BY_CHANCE + agreeing)
     return np.asarray(1 - (1 - likeness) * factors)
 
 
@@ -8677,14 +8670,14 @@ def rank(
     if turned is not None:
         features, queries = unit(features @ turned), unit(queries @ turned)
     cosines = likenesses(features, queries)
+    likeness = cosines.max(axis=0)
 
     def described(place: int) -> Described:
         """A known picture, with its features."""
         return described_in_full_contrast(picture_to_rank(str(seen[place].second), dpi))
 
-    likeness = verified(
-        cosines.max(axis=0), described_in_full_contrast(asked), described
-    )
+    if view.parts == "whole":  # a logo is too small in a page for features
+        likeness = verified(likeness, described_in_full_contrast(asked), described)
     likeness = likeness.clip(0, 1).round(4)
     ranked = []
     # Of a picture and its negative, which are as alike, the picture comes first.

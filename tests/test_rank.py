@@ -339,34 +339,34 @@ def test_a_likeness_rises_with_matches_that_agree_and_falls_without(
     agreeing = [image_diff.agreeing_matches(laid, one) for one in known]
     assert agreeing[1] > 50
     assert agreeing[0] == agreeing[2] == agreeing[3] == 0
-    expected = [0.05 * min(len(asked.points), len(one.points)) for one in known]
     likeness = image_diff.verified(np.full(4, 0.6), asked, known.__getitem__)
-    lacks = 0.4 * (5 + np.array(expected)) / (5 + np.array(agreeing))
+    lacks = 0.4 * (5 + 0.05 * len(asked.points)) / (5 + np.array(agreeing))
     np.testing.assert_allclose(likeness, 1 - lacks)
     assert (likeness > 0.6).tolist() == [False, True, False, False]
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_the_first_twenty_alone_are_verified(kept: bool) -> None:
-    """Behind them likeness falls as in the middle, and rises in no case."""
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_first_twenty_alone_are_verified(alike: bool) -> None:
+    """Behind them likeness falls as in the middle, and does not rise."""
     asked_for: list[int] = []
     asked = described(np.ascontiguousarray(data.cat()[:200, 100:300, ::-1]))
-    other = described(random_picture(1, 200, 200, 3))
+    other = asked if alike else described(random_picture(1, 200, 200, 3))
 
     def known(place: int) -> image_diff.Described:
         asked_for.append(place)
         if place == 39:
             raise image_diff.ImageDiffError("it is gone")
-        return asked if kept else other
+        return other
 
     likeness = np.linspace(0.2, 0.8, 40)
     after = image_diff.verified(likeness, asked, known)
     assert asked_for == [*range(39, 19, -1)]
-    factors = (1 - after) / (1 - likeness)
-    doubt = image_diff.doubt(asked, asked if kept else other)
-    assert (doubt < 1) == kept
-    expected = [max(1, doubt)] * 20 + [doubt] * 19 + [1]
-    np.testing.assert_allclose(factors, expected)
+    agreeing = image_diff.agreeing_matches(asked, other)
+    assert (agreeing > image_diff.BY_CHANCE) == alike
+    none = (5 + 0.05 * len(asked.points)) / 5
+    one = none * 5 / (5 + agreeing)
+    expected = [max(1, one)] * 20 + [one] * 19 + [none]
+    np.testing.assert_allclose((1 - after) / (1 - likeness), expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (500, 7), (64, 64)])
