@@ -475,7 +475,9 @@ def by_network(
     known = [described(picture) for picture in pictures]
     return np.stack(
         [
-            image_diff.verified(each, described(copy), known.__getitem__)
+            image_diff.verified(
+                each, [described(copy), described(255 - copy)], known.__getitem__
+            )
             for each, copy in zip(likeness, copies, strict=True)
         ]
     )
