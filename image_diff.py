@@ -7618,7 +7618,8 @@ def around(image: Image, box: Sequence[int]) -> Image:
 def windows(image: Image) -> Iterator[Image]:
     """The picture, that without its margin, and what stands alone.
 
-    Four windows of 60 % of the sides found no logo and no photograph that these do not.
+    Four windows of 60 % of the sides found no logo more in pages. What is cut from a
+    photograph is found as it is laid on it: half of the sides of 98 % of 62.
     """
     yield image
     steepest = cv2.morphologyEx(image, cv2.MORPH_GRADIENT, np.ones((3, 3))).max(axis=2)
@@ -8662,20 +8663,17 @@ def rank(
     if turned is not None:
         features, queries = unit(features @ turned), unit(queries @ turned)
     cosines = likenesses(features, queries)
-    likeness = cosines.max(axis=0)
 
     def known(place: int) -> Described:
         """A picture of the folder, with its features."""
         return described_in_full_contrast(picture_to_rank(str(seen[place].second), dpi))
 
-    if view.parts == "whole":  # a logo is too small in a page for features
-        described = [described_in_full_contrast(one) for one in asked]
-        likeness = verified(likeness, described, known)
-    likeness = likeness.clip(0, 1).round(4)
+    described = [described_in_full_contrast(one) for one in asked]
+    likeness = verified(cosines.max(axis=0), described, known).round(4)
     ranked = []
     # Of a picture and its negative, which are as alike, the picture comes first.
     for place in np.lexsort((-cosines[0], -likeness))[:top]:
-        alike = float(likeness[place])
+        alike = float(likeness[place].clip(0, 1))
         words = relation(alike, view, learned)
         ranked.append(seen[place]._replace(likeness=alike, relation=words))
     return ranked + faulty

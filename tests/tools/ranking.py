@@ -469,8 +469,6 @@ def by_network(
 ) -> Likeness:
     """As the program ranks."""
     likeness = cosines_of(pictures, copies, parts, learned).max(axis=1)
-    if parts != "whole":
-        return np.asarray(likeness)
     described = image_diff.described_in_full_contrast
     known = [described(picture) for picture in pictures]
     return np.stack(
