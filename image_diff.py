@@ -8578,7 +8578,8 @@ def look_at_many(
     path = features_path(plan)
     view = cast("View", plan.view)
     model = WEIGHTS_HASH if view.model is None else state_of_files(view.model)
-    settings = [__version__, cv2.__version__, model, str(plan.options.dpi)]
+    parts = str(PARTS[view.parts][1])
+    settings = [__version__, cv2.__version__, model, str(plan.options.dpi), parts]
     by_state = {}
     for pair in pairs:
         picture = pair.second and os.path.abspath(pair.second)
