@@ -4117,11 +4117,6 @@ def find_resampled_evidence(
     return measured, explanation
 
 
-def is_interpolated(alignment: Alignment | None) -> bool:
-    """Whether the second picture was interpolated to lie over the first."""
-    return alignment is not None and alignment.transform is not None
-
-
 def find_evidence(
     first: Image,
     second: Image,
@@ -4135,14 +4130,14 @@ def find_evidence(
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
     no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
     """
-    if is_interpolated(alignment):
-        measured, explanation = find_resampled_evidence(
-            first, second, uncovered, ignored, options
-        )
-    else:
+    if alignment is None or alignment.transform is None:  # nothing was interpolated
         measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
         measured = measured._replace(score=score)
+    else:
+        measured, explanation = find_resampled_evidence(
+            first, second, uncovered, ignored, options
+        )
     if ignored is not None:
         evidence = cv2.bitwise_or(measured.evidence, ignored)
         measured = measured._replace(evidence=evidence)
@@ -4364,8 +4359,8 @@ EXTENT = 0.85
 def extended(mask: Gray8, evidence: Gray8) -> Gray8:
     """A mask with what is less surely different beside it, up to a window further.
 
-    Noise hides a part of each change, so that the core of one may stand out alone; what
-    is next to it is rarely noise. So edges are followed by Canny (1986,
+    Noise, or interpolation, hides a part of each change, so that the core of one may
+    stand out alone; what is next to it is rarely noise. So Canny follows edges (1986,
     https://doi.org/10.1109/TPAMI.1986.4767851). (H, W) uint8 each, 255 = differs.
     """
     likely = cv2.bitwise_or(at_most(evidence, EXTENT), mask)
@@ -4467,11 +4462,9 @@ def regions_on(
     """The regions on the canvas, and their mask, with bands and strips.
 
     The mask is changed in place, as by `find_regions`. noise: None of a digital pair.
-    Interpolation, which widens each change by itself, extends none.
     """
     mask, regions = find_regions(mask, measured.ssim_loss, options)
-    is_noisy = noise is not None and not is_interpolated(laid.alignment)
-    if regions and is_noisy and options.threshold is None:
+    if regions and noise is not None and options.threshold is None:
         mask = extended(mask, measured.evidence)
         mask, regions = find_regions(mask, measured.ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, laid)
