@@ -1587,13 +1587,28 @@ def match_corners(first: Gray8, second: Gray8) -> tuple[Points, Points]:
     return source[:, :2], corners[found]
 
 
+def agreed_transform(
+    source: Points, target: Points, reach: float
+) -> tuple[Matrix | None, int]:
+    """The transform of source to target that most agree on; how many, within a reach.
+
+    MAGSAC++ (Barath et al. 2020); none, and 0, where there are too few.
+    """
+    if len(source) < 4:
+        return None, 0
+    transform, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, reach)
+    if transform is None:
+        return None, 0
+    return transform, cv2.countNonZero(agrees)
+
+
 def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """The transform of second to first to about a pixel; how many matches agree on it.
 
-    MAGSAC++ (Barath et al. 2020) over matches on copies. Raises ImageDiffError where
-    few agree: of different forms, cards and frames at most 0.29 did on a sane
-    transform, with the reach of drift once 0.38; of the same ones 0.34 or more. A
-    board that drifted, without features, is nearly in its place.
+    The matches are found on copies. Raises ImageDiffError where few agree: of different
+    forms, cards and frames at most 0.29 did on a sane transform, with the reach of
+    drift once 0.38; of the same ones 0.34 or more. A board that drifted, without
+    features, is nearly in its place.
     """
     small, scale = reduced(first, MATCHED)
     other, other_scale = reduced(second, MATCHED)
@@ -1602,12 +1617,8 @@ def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
         if elastic and first.shape == second.shape:
             return np.eye(3), 0
         source, target = match_corners(small, other)
-    agreeing = 0
-    if len(source) >= 4:
-        reach = 8.0 if elastic else 2.0
-        found, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, reach)
-        agreeing = cv2.countNonZero(agrees)
-    if agreeing >= max(8, 0.3 * len(source)):
+    found, agreeing = agreed_transform(source, target, 8.0 if elastic else 2.0)
+    if found is not None and agreeing >= max(8, 0.3 * len(source)):
         return np.linalg.inv(scale) @ found @ other_scale, agreeing
     raise unregistered(f"{agreeing} of {len(source)} matches agree")
 
@@ -2638,10 +2649,7 @@ class Tone(NamedTuple):
         saturated where gray is not.
         """
         pictures = a, b, cv2.LUT(a, self.forward), cv2.LUT(b, self.backward)
-        if gray_alone:
-            a, b, forward, backward = map(gray, pictures)
-        else:
-            a, b, forward, backward = pictures
+        a, b, forward, backward = map(gray, pictures) if gray_alone else pictures
         forth, back = cv2.absdiff(forward, b), cv2.absdiff(a, backward)
         return largest_channel(cv2.min(forth, back))
 
@@ -5606,8 +5614,7 @@ COLOURED = 0.1  # of the pixels of a picture in colour, at least
 
 def share_of_colour(image: Image) -> float:
     """The share of pixels that are not gray, of one of 64."""
-    channels = image[::8, ::8].astype(np.float32)
-    return float(np.mean(np.ptp(channels, axis=2) > 0))
+    return float(np.mean(np.ptp(image[::8, ::8], axis=2) > 0))
 
 
 def gray_beside_colour(comparison: Comparison) -> Iterator[str]:
@@ -6797,11 +6804,10 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     return Layout(scale, (across, down), places)
 
 
-def place_windows(layout: Layout, opened: Collection[str]) -> None:
+def place_windows(layout: Layout) -> None:
     """Give each window its size and its place; a closed one would open."""
     width, height = layout.room
-    for title in opened:
-        left, top = layout.places[TITLES.index(title)]
+    for title, (left, top) in zip(TITLES, layout.places, strict=True):
         below = BELOW if title == "Thresh" else 0
         cv2.resizeWindow(title, width, height + BARS + below)
         cv2.moveWindow(title, left, top)
@@ -6813,7 +6819,7 @@ def wait_for_manager() -> None:
     Until then all stand in the corner, and a size that they are given is lost.
     """
     for _ in range(ANSWERING):
-        lefts = [left for left, *_ in picture_places(TITLES)]
+        lefts = [left for left, *_ in picture_places()]
         if sum(left > 0 for left in lefts) > 1:
             break
         cv2.waitKeyEx(10)
@@ -6836,7 +6842,7 @@ def open_windows(comparison: Comparison, layout: Layout) -> None:
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
     wait_for_manager()
-    place_windows(layout, TITLES)
+    place_windows(layout)
 
 
 def opened_windows() -> set[str]:
@@ -6849,9 +6855,9 @@ def opened_windows() -> set[str]:
     return opened
 
 
-def picture_places(opened: Collection[str]) -> list[tuple[int, ...]]:
+def picture_places() -> list[tuple[int, ...]]:
     """Where the pictures are in the windows: left, top, width and height of each."""
-    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES if title in opened]
+    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES]
 
 
 def are_in_place(layout: Layout, seen_at: Sequence[tuple[int, ...]]) -> bool:
@@ -6873,9 +6879,9 @@ def settle_windows(
     before: where they were a tick ago. The manager undoes the first move, and a window
     that it frames later than the others misses it, which is seen when that is due.
     """
-    seen_at = picture_places(TITLES)
+    seen_at = picture_places()
     if seen_at != before or (is_due and not are_in_place(layout, seen_at)):
-        place_windows(layout, TITLES)
+        place_windows(layout)
     return seen_at
 
 
@@ -7850,13 +7856,9 @@ def agreeing_matches(first: Described, second: Described) -> int:
 
     None do where one cannot be laid on the other.
     """
-    source, target = match_features(first, second)
-    if len(source) < 4:
-        return 0
-    transform, agrees = cv2.findHomography(source, target, cv2.USAC_MAGSAC, 2.0)
+    transform, agreeing = agreed_transform(*match_features(first, second), 2.0)
     if transform is None:
         return 0
-    agreeing = cv2.countNonZero(agrees)
     try:
         check_transform(transform, first.image, second.image, agreeing)
     except ImageDiffError:
