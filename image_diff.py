@@ -2622,6 +2622,7 @@ LIT_CELL = 4  # pixels a side of those in which light is
 VALUES = np.arange(256.0)
 SAMPLED = 1.5e6  # pixels that a pair is explained by; half of it tells less surely
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
+SAMPLE_ROWS = 20 * CELL  # rows of a sample that are looked at together
 
 
 class LightModel(NamedTuple):
@@ -2709,10 +2710,9 @@ def largest_channel(image: Image) -> Image:
 
 
 def in_cells(image: Image) -> Image:
-    """An (H, W) image cut into cells: (H / CELL, W / CELL, CELL * CELL)."""
+    """A view of an (H, W) image as cells: (H / CELL, W / CELL, CELL, CELL)."""
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
-    cells = image.reshape(rows, CELL, columns, CELL).swapaxes(1, 2)
-    return cells.reshape(rows, columns, CELL * CELL)
+    return image.reshape(rows, CELL, columns, CELL).swapaxes(1, 2)
 
 
 def most_in_cells(image: Image) -> Image:
@@ -2755,6 +2755,20 @@ def sampled_bands(height: int, width: int) -> list[Span]:
     ]
 
 
+def in_strips(function: Callable[[Span], Result], shape: Sequence[int]) -> list[Result]:
+    """What a function gives for strips of a sample of that shape, on all cores.
+
+    Of the whole at once the floats would be large, and fresh memory costs more than all
+    that is done with it. A strip begins where a cell does.
+    """
+    height, width = shape[:2]
+    strips = [
+        Span(top, min(top + SAMPLE_ROWS, height), 0, width)
+        for top in range(0, height, SAMPLE_ROWS)
+    ]
+    return map_on_cores(function, strips, height * width > SMALL_PICTURE)
+
+
 class Spread(NamedTuple):
     """The moments of two gray images in each cell: (h, w) float32, levels^2."""
 
@@ -2791,16 +2805,23 @@ def spread_of(x: Image, y: Image) -> Spread:
     """The spread of two (H, W) uint8 or float32 images in their cells."""
     # Squares of uint8 have 16 bits, so that float32 holds their sums exactly.
     depth: Any = np.float32 if x.dtype == np.uint8 else np.float64
-    x, y = x.astype(depth), y.astype(depth)
-    means = [mean_of_cells(image) for image in (x, y, x * x, y * y, x * y)]
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (z.astype(np.float64) for z in means)
-    moments = (
-        mean_xx - mean_x * mean_x,
-        mean_yy - mean_y * mean_y,
-        mean_xy - mean_x * mean_y,
-        mean_y - mean_x,
-    )
-    return Spread(*(moment.astype(np.float32) for moment in moments))
+
+    def moments_in(strip: Span) -> Image:
+        """The four moments in the cells of a strip: (4, h, w) float32."""
+        p, q = (strip.of(image).astype(depth) for image in (x, y))
+        means = [mean_of_cells(z).astype(float) for z in (p, q, p * p, q * q, p * q)]
+        mean_x, mean_y, mean_xx, mean_yy, mean_xy = means
+        return np.array(
+            [
+                mean_xx - mean_x * mean_x,
+                mean_yy - mean_y * mean_y,
+                mean_xy - mean_x * mean_y,
+                mean_y - mean_x,
+            ],
+            np.float32,
+        )
+
+    return Spread(*np.concatenate(in_strips(moments_in, x.shape), axis=1))
 
 
 # --- Evidence: noise ------------------------------------------------------------------
@@ -2928,7 +2949,7 @@ def is_blurred(x: Image, y: Image, spread: Spread) -> bool:
         return False
 
     def structure_of(image: Image) -> Image:
-        cells = in_cells(image)[structured]
+        cells = in_cells(image)[structured].reshape(-1, CELL * CELL)
         return np.asarray(cells - cells.mean(axis=1, keepdims=True))
 
     d, both = structure_of(y - x), structure_of(x + y)
@@ -2980,6 +3001,25 @@ MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
 
+def windows_of_noise(x: Image, y: Image, counted: Image, strip: Span) -> Image:
+    """What tells of noise in every fifth window, either way, of a strip of a sample.
+
+    As in `noise_by_activity`. Returns (3, n) float64: the variance of the difference,
+    the activity, and the range of the livelier picture.
+    """
+    around = strip.grown(x.shape[0], x.shape[1], REACH)
+    p, q = around.of(x), around.of(y)
+    d = q - p
+    mean = window_sum(d) / N
+    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
+    ranges = ranges_of(p, q)
+    every_fifth = np.s_[MARGIN::5, MARGIN::5]
+    inside = strip.within(around)
+    kept = strip.of(counted)[every_fifth]
+    told = variance, activity_of(ranges), cv2.max(*ranges)
+    return np.array([inside.of(z)[every_fifth][kept] for z in told])
+
+
 def noise_by_activity(
     x: Image, y: Image, counted: Image, resolved: bool = True
 ) -> tuple[Image, float]:
@@ -2988,15 +3028,8 @@ def noise_by_activity(
     x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
     float32 in levels^2, which does not fall, and a sigma in levels.
     """
-    d = y - x
-    mean = window_sum(d) / N
-    every_fifth = np.s_[MARGIN::5, MARGIN::5]
-    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
-    kept = counted[every_fifth]
-    variances = variance[every_fifth][kept]
-    ranges = [picture[every_fifth][kept] for picture in ranges_of(x, y)]
-    activity = activity_of(ranges).ravel()
-    widest = np.maximum(*ranges)
+    windows = in_strips(partial(windows_of_noise, x, y, counted), x.shape)
+    variances, activity, widest = np.hstack(windows)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     levels: list[float] = []
@@ -3053,9 +3086,14 @@ def grain_of(d: Image, counted: Image) -> float:
     independent, so that the mean of n of them has an nth of their variance. What film,
     demosaicing, denoising and compression leave is wider than a pixel: it has more.
     """
-    d = d.astype(np.float64)
-    mean = mean_of_cells(d)
-    variance = mean_of_cells(d * d) - mean * mean
+
+    def moments_in(strip: Span) -> Image:
+        """The mean and the variance in the cells of a strip: (2, h, w)."""
+        wide = strip.of(d).astype(np.float64)
+        mean = mean_of_cells(wide)
+        return np.array([mean, mean_of_cells(wide * wide) - mean * mean])
+
+    mean, variance = np.concatenate(in_strips(moments_in, d.shape), axis=1)
     noisy = all_in_cells(counted) & (variance > OWN_NOISE)
     if np.count_nonzero(noisy) < 100:
         return 1.0
@@ -3281,9 +3319,9 @@ def find_tone(a: Image, b: Image) -> Tone | None:
     tone = Tone(likeliest_values(few_a, few_b), likeliest_values(few_b, few_a))
     if np.mean(tone.difference(few_a, few_b) <= 1) < 0.7:  # most pairs with noise
         return None
-    conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=2) > 0.95
+    conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=(2, 3)) > 0.95
     x = in_cells(gray(a))
-    contrast = np.ptp(x, axis=2)
+    contrast = np.ptp(x, axis=(2, 3))
     has_contrast = contrast > 16
     if np.count_nonzero(has_contrast) < 4:
         return None
@@ -3299,7 +3337,7 @@ def find_tone(a: Image, b: Image) -> Tone | None:
         return None
     if shifts.min() < 0 < shifts.max():
         return None
-    flat = x[contrast <= 2, 0]
+    flat = x[contrast <= 2, 0, 0]
     colours = np.bincount(flat, minlength=256) > contrast.size / 500
     moved = np.count_nonzero(colours & (tone.forward != VALUES))
     # One ink on white that is another is a change: its rim does not shift as it does.
@@ -4244,15 +4282,15 @@ def find_mask(
     So a large change hides no faint one, and a strong one keeps its bounds. evidence:
     (H, W) uint8. Returns (H, W) uint8, 255 = differs.
     """
-    mask = at_most(evidence, threshold)
     if faint_threshold is None or faint_threshold <= threshold:
-        return mask
-    faint = at_most(evidence, faint_threshold)
-    contours, _ = cv2.findContours(faint, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        return at_most(evidence, threshold)
+    mask = at_most(evidence, faint_threshold)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours:
-        span, patch = patch_of(contour, faint)
-        strong = cv2.bitwise_and(patch, span.of(mask))
-        span.of(mask)[what_differs_in(patch, strong, min_area) > 0] = 255
+        span, patch = patch_of(contour, mask)
+        strong = cv2.bitwise_and(patch, at_most(span.of(evidence), threshold))
+        differs = what_differs_in(patch, strong, min_area)
+        span.of(mask)[patch > differs] = 0
     return mask
 
 
@@ -4371,10 +4409,18 @@ def extended(mask: Gray8, evidence: Gray8) -> Gray8:
     stand out alone; what is next to it is rarely noise. So Canny follows edges (1986,
     https://doi.org/10.1109/TPAMI.1986.4767851). (H, W) uint8 each, 255 = differs.
     """
-    likely = cv2.bitwise_or(at_most(evidence, EXTENT), mask)
-    for _ in range(WINDOW):
-        mask = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3))), likely)
-    return mask
+    wider = mask.copy()
+    height, width = mask.shape
+    for tile in chain.from_iterable(rows_of_tiles(height, width)):
+        around = tile.grown(height, width, WINDOW)
+        core = around.of(mask)
+        if not cv2.hasNonZero(core):  # most tiles
+            continue
+        likely = cv2.bitwise_or(at_most(around.of(evidence), EXTENT), core)
+        for _ in range(WINDOW):
+            core = cv2.bitwise_and(cv2.dilate(core, np.ones((3, 3))), likely)
+        tile.of(wider)[:] = tile.within(around).of(core)
+    return wider
 
 
 # Levels that a snapped line may differ by; smoothed letters differ by more.
@@ -4794,6 +4840,23 @@ def colours_in(patch: Patch) -> tuple[str, str]:
     return f"#{before[::-1].tobytes().hex()}", f"#{after[::-1].tobytes().hex()}"
 
 
+class Seen(NamedTuple):
+    """What is seen in a patch."""
+
+    patch: Patch
+    kind: str
+    contrast: float  # the mean change, in [0, 1]
+    colours: tuple[str, str] | None  # of what is recoloured: before and after
+
+
+def look_into(patch: Patch) -> Seen:
+    """The kind of what happened in a patch, but for what moved, and its contrast."""
+    kind = kind_of(patch)
+    contrast = cv2.mean(patch.change, patch.inside.view(np.uint8))[0] / 255
+    colours = colours_in(patch) if kind == "recoloured" else None
+    return Seen(patch, kind, contrast, colours)
+
+
 def find_kinds(
     laid: Laid | Comparison,
     mask: Gray8,
@@ -4811,29 +4874,29 @@ def find_kinds(
     """
     if not regions:
         return ()
+    boxes = [Span(y, y + h, x, x + w) for x, y, w, h, *_ in regions]
     strips = {strip[1:5]: strip.kind for strip in laid.strips}
     by_area = sorted(range(len(regions)), key=lambda i: regions[i].area, reverse=True)
-    looked_at = set(by_area[:MOST_LOOKS])
+    numbers = sorted(i for i in by_area[:MOST_LOOKS] if regions[i][:4] not in strips)
     scale = scale_of(laid.first, laid.second)
     look = partial(look_at, laid, mask, ignored, scale, light is not None, is_gray)
-    named, patches = [], {}
-    for number, region in enumerate(regions):
-        x, y, width, height = region[:4]
-        box = Span(y, y + height, x, x + width)
+    is_much = sum(regions[i].area for i in numbers) > SMALL_PICTURE
+    looks = map_on_cores(lambda i: look_into(look(boxes[i])), numbers, is_much)
+    seen = dict(zip(numbers, looks, strict=True))
+
+    named = []
+    for number, (region, box) in enumerate(zip(regions, boxes, strict=True)):
         evident = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
         kind, contrast, colours = "changed", evident, None
-        if region[:4] in strips:
+        if number in seen:
+            _, kind, contrast, colours = seen[number]
+        elif region[:4] in strips:
             kind = "added" if strips[region[:4]] == "inserted" else "removed"
             contrast = evident = 1
-        elif number in looked_at:
-            patches[number] = patch = look(box)
-            kind = kind_of(patch)
-            contrast = cv2.mean(patch.change, patch.inside.view(np.uint8))[0] / 255
-            if kind == "recoloured":
-                colours = colours_in(patch)
         attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))
     kinds = [region.kind for region in named]
+    patches = {number: what.patch for number, what in seen.items()}
     return tuple(with_moves(named, find_matches(kinds, patches, look)))
 
 
