@@ -4423,6 +4423,31 @@ def extended(mask: Gray8, evidence: Gray8) -> Gray8:
     return wider
 
 
+# Pixels that are likely to differ side by side, for all to count: four windows, each of
+# which noise might spoil by chance.
+WIDE = 4 * N
+
+
+def with_wide(mask: Gray8, evidence: Gray8) -> Gray8:
+    """A mask with patches of what is less surely different, if they are wide enough.
+
+    A pale patch differs nowhere as much as a region must; but noise, which reaches
+    EXTENT here and there, does not do so all over it. (H, W) uint8 each, 255 = differs.
+    """
+    likely = at_most(evidence, EXTENT)
+    wider = mask.copy()
+    contours, _ = cv2.findContours(likely, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for contour in contours:
+        _, _, width, height = cv2.boundingRect(contour)
+        if width * height < WIDE:  # nearly all
+            continue
+        span, patch = patch_of(contour, likely)
+        is_known = cv2.hasNonZero(cv2.bitwise_and(patch, span.of(mask)))
+        if cv2.countNonZero(patch) >= WIDE and not is_known:
+            span.of(wider)[patch > 0] = 255
+    return wider
+
+
 # Levels that a snapped line may differ by; smoothed letters differ by more.
 SNAPPED_LEVELS = 64
 
@@ -4510,15 +4535,20 @@ def regions_on(
     mask: Gray8,
     measured: Measured | Comparison,
     noise: float | None,
+    light: Light | None,
     ignored: Gray8 | None,
     options: Options,
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The regions on the canvas, and their mask, with bands and strips.
 
     The mask is changed in place, as by `find_regions`. noise: None of a digital pair.
+    What light and interpolation leave is as wide as a pale patch, which is then none.
     """
     mask, regions = find_regions(mask, measured.ssim_loss, options)
-    if regions and noise is not None and options.threshold is None:
+    if noise is not None and options.threshold is None:
+        was_resampled = laid.alignment and laid.alignment.transform
+        if light is None and not was_resampled:
+            mask = with_wide(mask, measured.evidence)
         mask = extended(mask, measured.evidence)
         mask, regions = find_regions(mask, measured.ssim_loss, options)
     mask, regions = drop_snapped(mask, regions, laid)
@@ -5089,10 +5119,8 @@ def compare_images(
     measured, explanation = evidence_of(laid, unseen, options)
     threshold, faint_threshold = find_threshold(measured.evidence, options)
     mask = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
-    mask, regions = regions_on(
-        laid, mask, measured, explanation.sigma, all_ignored, options
-    )
-    light = told_light(explanation)
+    noise, light = explanation.sigma, told_light(explanation)
+    mask, regions = regions_on(laid, mask, measured, noise, light, all_ignored, options)
     regions = find_kinds(
         laid, mask, measured.evidence, regions, all_ignored, light, options.gray
     )
@@ -5109,7 +5137,7 @@ def compare_images(
         score=measured.score,
         ssim_loss=measured.ssim_loss,
         light=light,
-        noise=explanation.sigma,
+        noise=noise,
         evidence=measured.evidence,
         ignored=all_ignored,
         unequal_pixels=measured.unequal_pixels,
@@ -5129,7 +5157,9 @@ def with_threshold(
     options = replace(old.options, threshold=threshold, min_area=min_area)
     threshold, faint_threshold = find_threshold(old.evidence, options)
     mask = find_mask(old.evidence, threshold, faint_threshold, min_area)
-    mask, regions = regions_on(old, mask, old, old.noise, old.ignored, options)
+    mask, regions = regions_on(
+        old, mask, old, old.noise, old.light, old.ignored, options
+    )
     regions = find_kinds(
         old, mask, old.evidence, regions, old.ignored, old.light, options.gray
     )
