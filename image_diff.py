@@ -3172,6 +3172,19 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
 
 
+SHADES = 4.0  # that a tone curve of three terms needs, to be more than colours
+
+
+def shades_of(values: Image) -> float:
+    """How many shades, each of 8 levels and as common as the others, values are like.
+
+    Simpson's index (1949, https://doi.org/10.1038/163688a0). A drawing in two colours
+    has two shades, whatever their noise and their edges.
+    """
+    counts = np.bincount((values.ravel() / 8).astype(int)).astype(float)
+    return float(counts.sum() ** 2 / np.square(counts).sum())
+
+
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 NARROWEST = 64  # pixels that a shadow is wide
 NEIGHBOURS = np.ones((3, 3))  # and the cell itself
@@ -3232,7 +3245,8 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
 
     x, y: (h, w, 3) float32, the means of their cells in levels. counted: (h, w) bool.
     A tone curve is taken where it leaves less than half of what the gain alone does:
-    else it would explain what a shadow does to bright things.
+    else it would explain what a shadow does to bright things. Of few shades it would
+    explain any other colours.
     """
     fits = []
     everywhere = counted
@@ -3243,8 +3257,10 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
         if np.count_nonzero(inside) < 100:
             return None
         fit = fit_light(before, after, inside, bent=False)
-        bent = fit_light(before, after, inside, bent=True)
-        fits.append(bent if bent.off < 0.5 * fit.off else fit)
+        if shades_of(before[inside]) >= SHADES:
+            bent = fit_light(before, after, inside, bent=True)
+            fit = bent if bent.off < 0.5 * fit.off else fit
+        fits.append(fit)
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
     gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
