@@ -2905,6 +2905,28 @@ def have_own_noise(spread: Spread, telling: Flags) -> bool:
     return bool(np.median(spread.likeness()[telling][differ]) > 0.9)
 
 
+CLEAR = 400.0  # levels^2 of a cell; a gain of 2 % stands out there from rounding
+MANY_CELLS = 100  # of a few even a recoloured text may look like compression
+
+
+def are_recompressed(spread: Spread, telling: Flags) -> bool:
+    """Whether what differs is what compression left, be it in a part of the picture.
+
+    Fine JPEG differs by little, and WebP goes on otherwise behind a change. In clear
+    structure both pictures are nearly one, and what differs follows their values no
+    more than by chance, as what another gain, tone or colour does to them would.
+    """
+    across = spread.across()
+    clear = telling & (spread.least() > CLEAR) & (across > 0.01)
+    variance = spread.x + spread.y - 2 * spread.both  # of the difference
+    following = np.abs(spread.both - spread.x) / np.sqrt(spread.x * variance + 1e-6)
+    compressed = clear & (spread.likeness() > 0.99) & (following < 0.5)
+    count = np.count_nonzero(compressed)
+    if count < max(MANY_CELLS, 0.6 * np.count_nonzero(clear)):
+        return False
+    return bool(np.median(across[compressed]) > OWN_NOISE)
+
+
 DRAWN = 0.2  # of the cells are flat where text is drawn; with JPEG 50 0.45
 WEAK_LEVELS = 8.0  # below which a difference is weak
 
@@ -3397,7 +3419,7 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     inside = all_in_cells(counted)
     telling = telling_cells(spread, inside)
     enough = np.count_nonzero(telling) >= FEWEST_CELLS
-    noisy = have_own_noise(spread, telling)
+    noisy = have_own_noise(spread, telling) or are_recompressed(spread, telling)
     if enough and not noisy:
         noisy = is_faint(difference, counted)
     if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
@@ -4558,12 +4580,13 @@ def regions_on(
     """The regions on the canvas, and their mask, with bands and strips.
 
     The mask is changed in place, as by `find_regions`. noise: None of a digital pair.
-    What light and interpolation leave is as wide as a pale patch, which is then none.
+    What light, shifts and interpolation leave is as wide as a pale patch, which is none
+    then.
     """
     mask, regions = find_regions(mask, measured.ssim_loss, options)
     if noise is not None and options.threshold is None:
-        was_resampled = laid.alignment and laid.alignment.transform
-        if light is None and not was_resampled:
+        may_be_off = options.tolerance or (laid.alignment and laid.alignment.transform)
+        if light is None and not may_be_off:
             mask = with_wide(mask, measured.evidence)
         mask = extended(mask, measured.evidence)
         mask, regions = find_regions(mask, measured.ssim_loss, options)
