@@ -2625,6 +2625,13 @@ REACH = 10  # pixels around, in which activity counts: JPEG's block and the wind
 SAMPLE_ROWS = 20 * CELL  # rows of a sample that are looked at together
 
 
+class Noise(NamedTuple):
+    """The variance of noise in levels^2, by activity, (256,), or at each pixel."""
+
+    brightness: Image  # float32
+    colours: Image  # of Cr and Cb together
+
+
 class LightModel(NamedTuple):
     """How the second picture is lit otherwise than the first, in levels of 255.
 
@@ -2661,7 +2668,7 @@ class Explanation(NamedTuple):
     camera: bool = False  # each picture has noise of its own
     interpolated: bool = False  # edges have moved by parts of a pixel
     resolved: bool = True  # what is at one pixel of either is at that of the other
-    noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
+    noise: Noise | None = None  # by activity
     grain: float = 1.0  # `grain_of` its brightness
     colour_grain: float = 1.0  # and of its colours
     sigma: float | None = None  # of the noise, in levels
@@ -2918,7 +2925,7 @@ def are_recompressed(spread: Spread, telling: Flags) -> bool:
     """
     across = spread.across()
     clear = telling & (spread.least() > CLEAR) & (across > 0.01)
-    variance = spread.x + spread.y - 2 * spread.both  # of the difference
+    variance = np.maximum(spread.x + spread.y - 2 * spread.both, 0)  # of the difference
     following = np.abs(spread.both - spread.x) / np.sqrt(spread.x * variance + 1e-6)
     compressed = clear & (spread.likeness() > 0.99) & (following < 0.5)
     count = np.count_nonzero(compressed)
@@ -3023,35 +3030,42 @@ MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
 
-def windows_of_noise(x: Image, y: Image, counted: Image, strip: Span) -> Image:
+def variance_of(d: Image) -> Image:
+    """The variance of an (H, W) float32 difference in the window of each pixel."""
+    mean = window_sum(d) / N
+    return np.asarray((window_sum(d * d) / N - mean * mean) * (N / (N - 1)))
+
+
+def windows_of_noise(
+    x: Image, y: Image, colours: Sequence[Image], counted: Image, strip: Span
+) -> Image:
     """What tells of noise in every fifth window, either way, of a strip of a sample.
 
-    As in `noise_by_activity`. Returns (3, n) float64: the variance of the difference,
-    the activity, and the range of the livelier picture.
+    x, y, counted: as in `noise_of`; colours: the differences of theirs, of that size.
+    Returns (4, n) float64: the variance of the difference of brightness, that of all
+    colours, the activity, and the range of the livelier picture.
     """
     around = strip.grown(x.shape[0], x.shape[1], REACH)
     p, q = around.of(x), around.of(y)
-    d = q - p
-    mean = window_sum(d) / N
-    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
     ranges = ranges_of(p, q)
+    of_colours = np.zeros(p.shape)
+    for d in colours:
+        of_colours += variance_of(around.of(d))
+    told = variance_of(q - p), of_colours, activity_of(ranges), cv2.max(*ranges)
     every_fifth = np.s_[MARGIN::5, MARGIN::5]
     inside = strip.within(around)
     kept = strip.of(counted)[every_fifth]
-    told = variance, activity_of(ranges), cv2.max(*ranges)
     return np.array([inside.of(z)[every_fifth][kept] for z in told])
 
 
 def noise_by_activity(
-    x: Image, y: Image, counted: Image, resolved: bool = True
-) -> tuple[Image, float]:
-    """The variance that the noise of a window has by its activity, and its sigma.
+    variances: Image, activity: Image, widest: Image, resolved: bool
+) -> Image:
+    """The variance that the noise of a window has by its activity: (256,) float32.
 
-    x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
-    float32 in levels^2, which does not fall, and a sigma in levels.
+    variances, activity, widest: (n,), of windows: of the difference in levels^2, and
+    the ranges in levels. It does not fall.
     """
-    windows = in_strips(partial(windows_of_noise, x, y, counted), x.shape)
-    variances, activity, widest = np.hstack(windows)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     levels: list[float] = []
@@ -3073,11 +3087,32 @@ def noise_by_activity(
             levels.append(min(most, level))
             known.append(index)
     if not known:
-        return np.zeros(256, np.float32), 0.0
+        return np.zeros(256, np.float32)
     nearest = np.searchsorted(known, np.arange(len(ACTIVITIES) - 1), side="right") - 1
     rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
-    by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
-    return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
+    return np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
+
+
+def noise_of(
+    x: Image,
+    y: Image,
+    colours: Sequence[Image],
+    counted: Image,
+    resolved: bool = True,
+) -> tuple[Noise, float]:
+    """The noise that two gray pictures have by activity, and its sigma in levels.
+
+    x, y: (H, W) float32 in levels, of one light; colours: the differences of their Cr
+    and Cb; counted: (H, W) bool.
+    """
+    windows = in_strips(partial(windows_of_noise, x, y, colours, counted), x.shape)
+    of_brightness, of_colours, activity, widest = np.hstack(windows)
+    noise = Noise(
+        noise_by_activity(of_brightness, activity, widest, resolved),
+        noise_by_activity(of_colours, activity, widest, resolved),
+    )
+    typical = float(np.median(of_brightness)) if len(of_brightness) else 0.0
+    return noise, math.sqrt(max(0.0, typical))
 
 
 NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
@@ -3099,10 +3134,13 @@ def colour_differences(a: Image, b: Image) -> list[Image]:
 
 
 MEDIAN_SQUARE = 0.455  # of a normal deviate
+# The mean of no window is off by more than three deviations of what varies in it; of a
+# few cells that all changed the grain would come out as 12.
+MOST_GRAIN = 6.0
 
 
 def grain_of(d: Image, counted: Image) -> float:
-    """How far the mean of noise scatters, beside that of noise without grain; from 1.
+    """How far the mean of noise scatters, beside that of noise without grain: 1 to 6.
 
     d, counted: (H, W), float32 in levels and bool. Pixels of white noise are
     independent, so that the mean of n of them has an nth of their variance. What film,
@@ -3121,7 +3159,8 @@ def grain_of(d: Image, counted: Image) -> float:
         return 1.0
     off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
     of_mean = float(np.median(off)) / MEDIAN_SQUARE
-    return max(1.0, CELL * math.sqrt(of_mean / float(np.median(variance[noisy]))))
+    grain = CELL * math.sqrt(of_mean / float(np.median(variance[noisy])))
+    return min(max(1.0, grain), MOST_GRAIN)
 
 
 # --- Evidence: light ------------------------------------------------------------------
@@ -3194,6 +3233,7 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
 
 
+ONE_CURVE = 8.0  # levels that the curves of the channels may be apart
 SHADES = 4.0  # that a tone curve of three terms needs, to be more than colours
 
 
@@ -3262,27 +3302,35 @@ def unsaturated(before: Image, after: Image, counted: Image) -> Image:
     return lit if is_paper else below_white
 
 
+def are_one_curve(tones: Sequence[Image]) -> bool:
+    """Whether the channels' tone curves, (256,) each, are one, as a camera's are."""
+    return bool(np.ptp(tones, axis=0).max() <= ONE_CURVE)
+
+
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     """How the light of a second picture differs; None where it hardly does.
 
     x, y: (h, w, 3) float32, the means of their cells in levels. counted: (h, w) bool.
     A tone curve is taken where it leaves less than half of what the gain alone does:
     else it would explain what a shadow does to bright things. Of few shades it would
-    explain any other colours.
+    explain any other colours, unless it is one for all channels.
     """
-    fits = []
+    fits: list[ChannelLight] = []
+    bent: list[ChannelLight] = []
     everywhere = counted
+    shades = []
     for channel in range(3):
         before, after = x[..., channel], y[..., channel]
         inside = unsaturated(before, after, counted)
         everywhere = everywhere & inside
         if np.count_nonzero(inside) < 100:
             return None
-        fit = fit_light(before, after, inside, bent=False)
-        if shades_of(before[inside]) >= SHADES:
-            bent = fit_light(before, after, inside, bent=True)
-            fit = bent if bent.off < 0.5 * fit.off else fit
-        fits.append(fit)
+        fits.append(fit_light(before, after, inside, bent=False))
+        bent.append(fit_light(before, after, inside, bent=True))
+        shades.append(shades_of(before[inside]))
+    if min(shades) >= SHADES or are_one_curve([fit.tone for fit in bent]):
+        pairs = zip(fits, bent, strict=True)
+        fits = [curve if curve.off < 0.5 * fit.off else fit for fit, curve in pairs]
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
     gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
@@ -3482,11 +3530,11 @@ def with_noise(sampled: Sample, explanation: Explanation) -> Explanation:
         tiles = zip(*both, bands, strict=True)
         a = np.vstack([relit(p, q, band, light) for p, q, band in tiles])
     x, y = Sample(bands, a, b, counted).grays()
-    noise, sigma = noise_by_activity(x, y, counted, explanation.resolved)
+    colours = colour_differences(a, b.astype(a.dtype))
+    noise, sigma = noise_of(x, y, colours, counted, explanation.resolved)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
-    colours = colour_differences(a, b.astype(a.dtype))
     return explanation._replace(
         grain=grain_of(y - x, counted),
         colour_grain=max(grain_of(d, counted) for d in colours),
@@ -3550,8 +3598,12 @@ def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
-def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
-    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
+def chroma_similarity(a: Image, b: Image, grain: float, variance: Image) -> Image:
+    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels.
+
+    variance: (H, W) float32, of their noise, in levels^2: what varies by more has
+    changed, and makes no mean uncertain.
+    """
     cr, cb = colour_differences(a, b)
     sum_cr = window_sum(cr, cv2.CV_32F)
     sum_cb = window_sum(cb, cv2.CV_32F)
@@ -3561,7 +3613,8 @@ def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
     )
     mean_change = cv2.sqrt(mean_square)
     structure_change = positive(cv2.addWeighted(sum_square, N, mean_square, -1, 0))
-    return mean_similarity(mean_change, structure_change, grain)
+    of_noise = cv2.min(structure_change, SPREAD * N * (N - 1) * variance)
+    return mean_similarity(mean_change, of_noise, grain)
 
 
 # A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
@@ -3659,21 +3712,21 @@ def similarity_of(
     a: Image,
     b: Image,
     terms: WindowTerms,
-    noise: Image | None,
+    noise: Noise | None,
     uncertain: Image,
     explanation: Explanation,
     gray_alone: bool,
 ) -> Image:
     """How similar two (H, W, 3) tiles in levels are, but for what explains them.
 
-    terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
+    terms: of their gray. noise: at each pixel; None: a digital pair.
     """
     if noise is not None:
         d = cv2.absdiff(gray(a), gray(b))
-        similarity = explain_noise(terms, d, noise, uncertain, explanation)
+        similarity = explain_noise(terms, d, noise.brightness, uncertain, explanation)
         if gray_alone:
             return similarity
-        of_colours = chroma_similarity(a, b, explanation.colour_grain)
+        of_colours = chroma_similarity(a, b, explanation.colour_grain, noise.colours)
         return cv2.min(similarity, of_colours)
     if explanation.tone:
         difference = explanation.tone.difference(a, b, gray_alone)
@@ -3685,14 +3738,15 @@ def similarity_of(
 
 
 def noise_around(
-    first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
-) -> Image:
-    """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
+    first: Image, second: Image, span: Span, by_activity: Noise, scale: Scale
+) -> Noise:
+    """The noise at each pixel of a span: (H, W) each."""
     height, width = first.shape[:2]
     wide = span.grown(height, width, REACH)
     x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
     activity = activity_of(ranges_of(x, y))
-    return cv2.LUT(span.within(wide).of(activity), by_activity)
+    inner = span.within(wide).of(activity)
+    return Noise(*(cv2.LUT(inner, variance) for variance in by_activity))
 
 
 def compare_tile(
@@ -3865,7 +3919,7 @@ def noise_left(
     samples = [sample(x, y, None) for x, y in pairs]
     found = [with_noise(sampled, explanation).noise for sampled in samples if sampled]
     noises = [noise for noise in found if noise is not None]
-    return explanation._replace(noise=np.max(noises, axis=0))
+    return explanation._replace(noise=Noise(*np.max(noises, axis=0)))
 
 
 def clipped_pairs(

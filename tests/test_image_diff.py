@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from image_diff import (
     Light,
     Options,
     Region,
+    are_recompressed,
     at_most,
     clip_to_range,
     compare_files,
@@ -42,10 +43,11 @@ from image_diff import (
     find_mask,
     find_regions,
     find_threshold,
+    grain_of,
     is_of_camera,
     measure,
     merge_boxes,
-    noise_by_activity,
+    noise_of,
     read_image,
     spread_of,
     ssim_of,
@@ -802,6 +804,54 @@ def test_a_pair_is_digital_or_has_noise_of_its_own(name: str) -> None:
     assert (compare_images(first, second).noise is not None) == expected
 
 
+def form(number: str) -> Picture:
+    """Fields with their names and numbers, one of which is given, BGR."""
+    shown = Image.new("RGB", (640, 480), (250, 250, 250))
+    pen = ImageDraw.Draw(shown)
+    names = ["Date of birth", "Amount", "City", "Reference"]
+    small, large = ImageFont.load_default(14), ImageFont.load_default(15)
+    for row, column in product(range(9), range(2)):
+        x, y = 16 + 310 * column, 12 + 52 * row
+        pen.text((x, y), names[(row + column) % 4], (90, 90, 90), small)
+        pen.rectangle((x, y + 20, x + 270, y + 42), (252, 252, 255), (170, 170, 190))
+        other = f"{(7 * row + column) * 9973 % 99991}.{row}{column}"
+        text = number if (row, column) == (2, 1) else other
+        pen.text((x + 6, y + 24), text, (20, 20, 70), large)
+    return bgr(np.asarray(shown)).copy()
+
+
+def test_what_compression_does_behind_a_change_is_no_difference() -> None:
+    first, second = (
+        cv2.imdecode(
+            cv2.imencode(".webp", form(number), [cv2.IMWRITE_WEBP_QUALITY, 90])[1],
+            cv2.IMREAD_COLOR,
+        )
+        for number in ("9779.12", "9179.12")
+    )
+    (region,) = compare_images(first, second).regions
+    assert 325 < region.x < region.x + region.width < 400
+    assert 135 < region.y < region.y + region.height < 165
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda x: x + np.random.default_rng(2).normal(0, 0.6, x.shape), True),
+        (lambda x: x + np.random.default_rng(2).normal(0, 0.1, x.shape), False),
+        (lambda x: 0.98 * x, False),
+        (lambda x: 255 - 1.02 * (255 - x), False),
+        (lambda x: x, False),
+    ],
+)
+def test_compression_follows_no_values(
+    change: Callable[[NDArray[Any]], NDArray[Any]], expected: bool
+) -> None:
+    x = gray_of(form("0")).astype(np.float32)
+    y = np.rint(change(x)).clip(0, 255).astype(np.float32)
+    spread = spread_of(x, y)
+    assert are_recompressed(spread, spread.least() > 4) == expected
+
+
 @pytest.mark.parametrize("sigma", [2, 4, 8])
 def test_noise_is_known_by_its_sigma_though_a_part_has_changed(sigma: float) -> None:
     second = noisy(edited(CUP), sigma, 2)
@@ -812,10 +862,12 @@ def test_noise_is_known_by_its_sigma_though_a_part_has_changed(sigma: float) -> 
 
 def test_noise_that_grows_with_activity_does_not_fall() -> None:
     x, y = (gray_of(z).astype(np.float32) for z in (CUP, as_jpeg(CUP, 70)))
-    variances, sigma = noise_by_activity(x, y, np.ones(x.shape, bool))
+    noise, sigma = noise_of(x, y, [y - x], np.ones(x.shape, bool))
+    variances = noise.brightness
     assert variances.shape == (256,)
     assert (np.diff(variances) >= 0).all()
     assert variances[0] < sigma**2 < variances[-1]
+    assert noise.colours.tolist() == variances.tolist()  # here they differ alike
 
 
 def test_edges_that_drifted_are_not_all_taken_for_noise() -> None:
@@ -823,10 +875,69 @@ def test_edges_that_drifted_are_not_all_taken_for_noise() -> None:
     for left in range(20, 400, 48):
         cv2.line(x, (left, 0), (left, 399), 0, 8)
     y = np.roll(x, 2, axis=1)
-    variances, _ = noise_by_activity(x, y, np.ones(x.shape, bool))
+    variances = noise_of(x, y, [], np.ones(x.shape, bool))[0].brightness
     of_an_edge = 255**2 * 2 / 7 * 5 / 7  # two columns of a window differ
     assert variances[0] == 0
     assert variances[-1] < of_an_edge / 3
+
+
+def test_the_mean_of_a_window_is_off_by_three_deviations_at_most() -> None:
+    random = np.random.default_rng(4)
+    cells = np.kron(random.normal(0, 9, (20, 20)), np.ones((8, 8)))
+    fine = random.normal(0, 0.5, cells.shape)
+    counted = np.ones(cells.shape, bool)
+    assert grain_of(cells + fine, counted) == 6
+    assert grain_of(fine, counted) == pytest.approx(1, abs=0.2)
+
+
+Ink = tuple[int, int, int]
+
+
+def disc(ink: Ink) -> Picture:
+    """A disc on plain paper, BGR."""
+    shown = Image.new("RGB", (320, 240), (244, 244, 240))
+    ImageDraw.Draw(shown).ellipse((100, 60, 220, 180), ink)
+    return bgr(np.asarray(shown)).copy()
+
+
+@pytest.mark.parametrize("sigma", [1, 3])
+@pytest.mark.parametrize(
+    "inks", [((60, 140, 175), (200, 75, 140)), ((130, 190, 195), (160, 135, 60))]
+)
+def test_a_thing_in_another_colour_is_no_other_light(
+    sigma: float, inks: tuple[Ink, Ink]
+) -> None:
+    first, second = (disc(ink) for ink in inks)
+    (region,) = compare_images(noisy(first, sigma, 1), noisy(second, sigma, 2)).regions
+    assert region[:4] == pytest.approx((98, 58, 125, 125), abs=3)
+
+
+def pale(picture: Picture, levels: int) -> Picture:
+    """A picture with a patch of 60x50 pixels that is a little lighter."""
+    second = picture.copy()
+    patch = second[60:110, 200:260].astype(int) + levels
+    second[60:110, 200:260] = patch.clip(0, 255)
+    return second
+
+
+def test_a_pale_patch_in_noise_is_found_if_it_is_wide() -> None:
+    first, second = noisy(CUP, 4, 1), noisy(pale(CUP, 8), 4, 2)
+    (region,) = compare_images(first, second).regions
+    assert region[:4] == pytest.approx((198, 58, 64, 54), abs=8)
+    assert not compare_images(first, second, tolerance=1).regions
+
+
+def test_four_windows_of_what_is_likely_are_a_patch_and_what_is_known_is_none() -> None:
+    evidence = np.full((60, 60), 255, np.uint8)
+    evidence[2:16, 2:16] = 216  # 14x14, an SSIM of 0.85
+    evidence[2:16, 30:43] = 216  # 14x13
+    evidence[30:50, 2:22] = 216
+    mask = np.zeros_like(evidence)
+    mask[40, 10] = 255
+    wider = image_diff.with_wide(mask, evidence)
+    expected = mask.copy()
+    expected[2:16, 2:16] = 255
+    assert wider.tolist() == expected.tolist()
 
 
 def test_what_is_ignored_is_no_part_of_the_noise() -> None:
