@@ -2625,13 +2625,6 @@ REACH = 10  # pixels around, in which activity counts: JPEG's block and the wind
 SAMPLE_ROWS = 20 * CELL  # rows of a sample that are looked at together
 
 
-class Noise(NamedTuple):
-    """The variance of noise in levels^2, by activity, (256,), or at each pixel."""
-
-    brightness: Image  # float32
-    colours: Image  # of Cr and Cb together
-
-
 class LightModel(NamedTuple):
     """How the second picture is lit otherwise than the first, in levels of 255.
 
@@ -2668,7 +2661,7 @@ class Explanation(NamedTuple):
     camera: bool = False  # each picture has noise of its own
     interpolated: bool = False  # edges have moved by parts of a pixel
     resolved: bool = True  # what is at one pixel of either is at that of the other
-    noise: Noise | None = None  # by activity
+    noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
     grain: float = 1.0  # `grain_of` its brightness
     colour_grain: float = 1.0  # and of its colours
     sigma: float | None = None  # of the noise, in levels
@@ -3030,28 +3023,19 @@ MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
 
-def variance_of(d: Image) -> Image:
-    """The variance of an (H, W) float32 difference in the window of each pixel."""
-    mean = window_sum(d) / N
-    return np.asarray((window_sum(d * d) / N - mean * mean) * (N / (N - 1)))
-
-
-def windows_of_noise(
-    x: Image, y: Image, colours: Sequence[Image], counted: Image, strip: Span
-) -> Image:
+def windows_of_noise(x: Image, y: Image, counted: Image, strip: Span) -> Image:
     """What tells of noise in every fifth window, either way, of a strip of a sample.
 
-    x, y, counted: as in `noise_of`; colours: the differences of theirs, of that size.
-    Returns (4, n) float64: the variance of the difference of brightness, that of all
-    colours, the activity, and the range of the livelier picture.
+    As in `noise_by_activity`. Returns (3, n) float64: the variance of the difference,
+    the activity, and the range of the livelier picture.
     """
     around = strip.grown(x.shape[0], x.shape[1], REACH)
     p, q = around.of(x), around.of(y)
+    d = q - p
+    mean = window_sum(d) / N
+    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
     ranges = ranges_of(p, q)
-    of_colours = np.zeros(p.shape)
-    for d in colours:
-        of_colours += variance_of(around.of(d))
-    told = variance_of(q - p), of_colours, activity_of(ranges), cv2.max(*ranges)
+    told = variance, activity_of(ranges), cv2.max(*ranges)
     every_fifth = np.s_[MARGIN::5, MARGIN::5]
     inside = strip.within(around)
     kept = strip.of(counted)[every_fifth]
@@ -3059,13 +3043,15 @@ def windows_of_noise(
 
 
 def noise_by_activity(
-    variances: Image, activity: Image, widest: Image, resolved: bool
-) -> Image:
-    """The variance that the noise of a window has by its activity: (256,) float32.
+    x: Image, y: Image, counted: Image, resolved: bool = True
+) -> tuple[Image, float]:
+    """The variance that the noise of a window has by its activity, and its sigma.
 
-    variances, activity, widest: (n,), of windows: of the difference in levels^2, and
-    the ranges in levels. It does not fall.
+    x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
+    float32 in levels^2, which does not fall, and a sigma in levels.
     """
+    windows = in_strips(partial(windows_of_noise, x, y, counted), x.shape)
+    variances, activity, widest = np.hstack(windows)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     levels: list[float] = []
@@ -3087,32 +3073,11 @@ def noise_by_activity(
             levels.append(min(most, level))
             known.append(index)
     if not known:
-        return np.zeros(256, np.float32)
+        return np.zeros(256, np.float32), 0.0
     nearest = np.searchsorted(known, np.arange(len(ACTIVITIES) - 1), side="right") - 1
     rising = np.maximum.accumulate(levels)[np.maximum(nearest, 0)]
-    return np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
-
-
-def noise_of(
-    x: Image,
-    y: Image,
-    colours: Sequence[Image],
-    counted: Image,
-    resolved: bool = True,
-) -> tuple[Noise, float]:
-    """The noise that two gray pictures have by activity, and its sigma in levels.
-
-    x, y: (H, W) float32 in levels, of one light; colours: the differences of their Cr
-    and Cb; counted: (H, W) bool.
-    """
-    windows = in_strips(partial(windows_of_noise, x, y, colours, counted), x.shape)
-    of_brightness, of_colours, activity, widest = np.hstack(windows)
-    noise = Noise(
-        noise_by_activity(of_brightness, activity, widest, resolved),
-        noise_by_activity(of_colours, activity, widest, resolved),
-    )
-    typical = float(np.median(of_brightness)) if len(of_brightness) else 0.0
-    return noise, math.sqrt(max(0.0, typical))
+    by_activity = np.repeat(rising, np.diff(ACTIVITIES)).astype(np.float32)
+    return by_activity, float(np.sqrt(max(0.0, np.median(variances))))
 
 
 NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
@@ -3530,11 +3495,11 @@ def with_noise(sampled: Sample, explanation: Explanation) -> Explanation:
         tiles = zip(*both, bands, strict=True)
         a = np.vstack([relit(p, q, band, light) for p, q, band in tiles])
     x, y = Sample(bands, a, b, counted).grays()
-    colours = colour_differences(a, b.astype(a.dtype))
-    noise, sigma = noise_of(x, y, colours, counted, explanation.resolved)
+    noise, sigma = noise_by_activity(x, y, counted, explanation.resolved)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
+    colours = colour_differences(a, b.astype(a.dtype))
     return explanation._replace(
         grain=grain_of(y - x, counted),
         colour_grain=max(grain_of(d, counted) for d in colours),
@@ -3598,12 +3563,8 @@ def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -
     return cv2.addWeighted(mean_change, -1 / (N * LEVELS), deviation, scatter, 1)
 
 
-def chroma_similarity(a: Image, b: Image, grain: float, variance: Image) -> Image:
-    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels.
-
-    variance: (H, W) float32, of their noise, in levels^2: what varies by more has
-    changed, and makes no mean uncertain.
-    """
+def chroma_similarity(a: Image, b: Image, grain: float) -> Image:
+    """`mean_similarity` of Cr and Cb between two (H, W, 3) BGR tiles in levels."""
     cr, cb = colour_differences(a, b)
     sum_cr = window_sum(cr, cv2.CV_32F)
     sum_cb = window_sum(cb, cv2.CV_32F)
@@ -3613,8 +3574,7 @@ def chroma_similarity(a: Image, b: Image, grain: float, variance: Image) -> Imag
     )
     mean_change = cv2.sqrt(mean_square)
     structure_change = positive(cv2.addWeighted(sum_square, N, mean_square, -1, 0))
-    of_noise = cv2.min(structure_change, SPREAD * N * (N - 1) * variance)
-    return mean_similarity(mean_change, of_noise, grain)
+    return mean_similarity(mean_change, structure_change, grain)
 
 
 # A difference on a flat ground is seen from a CIEDE2000 of 1 to 2.3 up, which is 2 to 4
@@ -3712,21 +3672,21 @@ def similarity_of(
     a: Image,
     b: Image,
     terms: WindowTerms,
-    noise: Noise | None,
+    noise: Image | None,
     uncertain: Image,
     explanation: Explanation,
     gray_alone: bool,
 ) -> Image:
     """How similar two (H, W, 3) tiles in levels are, but for what explains them.
 
-    terms: of their gray. noise: at each pixel; None: a digital pair.
+    terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
         d = cv2.absdiff(gray(a), gray(b))
-        similarity = explain_noise(terms, d, noise.brightness, uncertain, explanation)
+        similarity = explain_noise(terms, d, noise, uncertain, explanation)
         if gray_alone:
             return similarity
-        of_colours = chroma_similarity(a, b, explanation.colour_grain, noise.colours)
+        of_colours = chroma_similarity(a, b, explanation.colour_grain)
         return cv2.min(similarity, of_colours)
     if explanation.tone:
         difference = explanation.tone.difference(a, b, gray_alone)
@@ -3738,15 +3698,14 @@ def similarity_of(
 
 
 def noise_around(
-    first: Image, second: Image, span: Span, by_activity: Noise, scale: Scale
-) -> Noise:
-    """The noise at each pixel of a span: (H, W) each."""
+    first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
+) -> Image:
+    """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
     height, width = first.shape[:2]
     wide = span.grown(height, width, REACH)
     x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
     activity = activity_of(ranges_of(x, y))
-    inner = span.within(wide).of(activity)
-    return Noise(*(cv2.LUT(inner, variance) for variance in by_activity))
+    return cv2.LUT(span.within(wide).of(activity), by_activity)
 
 
 def compare_tile(
@@ -3919,7 +3878,7 @@ def noise_left(
     samples = [sample(x, y, None) for x, y in pairs]
     found = [with_noise(sampled, explanation).noise for sampled in samples if sampled]
     noises = [noise for noise in found if noise is not None]
-    return explanation._replace(noise=Noise(*np.max(noises, axis=0)))
+    return explanation._replace(noise=np.max(noises, axis=0))
 
 
 def clipped_pairs(
