@@ -2621,6 +2621,7 @@ CELL = 8  # pixels a side of the cells in which noise is measured
 LIT_CELL = 4  # pixels a side of those in which light is
 VALUES = np.arange(256.0)
 SAMPLED = 1.5e6  # pixels that a pair is explained by; half of it tells less surely
+TINY = 64 * 64  # pixels of which each cell is needed
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 SAMPLE_ROWS = 20 * CELL  # rows of a sample that are looked at together
 
@@ -2746,9 +2747,11 @@ def cell_means(image: Image) -> Image:
 
 
 def sampled_bands(height: int, width: int) -> list[Span]:
-    """Bands of two rows of cells, of some SAMPLED pixels in all."""
-    step = 2 * CELL * max(1, round(height * width / SAMPLED))
+    """Bands of two rows of cells, of some SAMPLED pixels in all; of few pixels, all."""
     right = width - width % CELL
+    if height * width <= TINY and height >= CELL:
+        return [Span(0, height - height % CELL, 0, right)]
+    step = 2 * CELL * max(1, round(height * width / SAMPLED))
     return [
         Span(top, top + 2 * CELL, 0, right)
         for top in range(0, height - 2 * CELL + 1, step)
@@ -2828,8 +2831,13 @@ def spread_of(x: Image, y: Image) -> Spread:
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
-FEWEST_CELLS = 10  # that tell of a pair; fewer are chance
+FEWEST_CELLS = 10  # that tell of a pair; fewer are chance, unless there are few in all
 TELLING = 0.02  # of the cells: fewer that stand out may all have changed
+
+
+def fewest_of(cells: int) -> int:
+    """How many of so many cells must tell of a pair: of a few, eight."""
+    return min(FEWEST_CELLS, max(8, cells // 3))
 
 
 def show_the_same(spread: Spread) -> bool:
@@ -2844,7 +2852,7 @@ def show_the_same(spread: Spread) -> bool:
     structured = least > 10 * max(STRUCTURE, float(quantile(least, 0.2)))
     count = np.count_nonzero(structured)
     # All may be noise, which is as often like as unlike; a negative is not.
-    if count < FEWEST_CELLS:
+    if count < fewest_of(structured.size):
         return bool(quantile(likeness, 0.75) > -0.5)
     if quantile(likeness[structured], 0.75) > LIKE:
         return True
@@ -2865,7 +2873,7 @@ def telling_cells(spread: Spread, inside: Flags) -> Flags:
     is_other = np.square(spread.shift) > 9 * variance / CELL**2
     is_other &= spread.likeness() < LIKE
     unchanged = structured & ~is_other
-    enough = np.count_nonzero(unchanged) >= FEWEST_CELLS
+    enough = np.count_nonzero(unchanged) >= fewest_of(unchanged.size)
     return np.asarray(unchanged if enough else structured)
 
 
@@ -2895,7 +2903,7 @@ def have_own_noise(spread: Spread, telling: Flags) -> bool:
     there it is told by those that differ, if they show the same.
     """
     across = spread.across()[telling]
-    if len(across) < FEWEST_CELLS:
+    if len(across) < fewest_of(telling.size):
         return False
     if quantile(across, 0.2) > OWN_NOISE:
         return True
@@ -3054,11 +3062,12 @@ def noise_by_activity(
     variances, activity, widest = np.hstack(windows)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
+    fewest = min(40, len(variances) // 2)
     levels: list[float] = []
     known: list[int] = []
     for index in range(len(ACTIVITIES) - 1):
         members = variances[group == index]
-        if len(members) >= 40:  # fewer say little: the nearest below decides
+        if len(members) >= fewest:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
             most = common
             if resolved and levels:
@@ -3431,7 +3440,7 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     difference = largest_channel(cv2.absdiff(a, b))
     inside = all_in_cells(counted)
     telling = telling_cells(spread, inside)
-    enough = np.count_nonzero(telling) >= FEWEST_CELLS
+    enough = np.count_nonzero(telling) >= fewest_of(telling.size)
     noisy = have_own_noise(spread, telling) or are_recompressed(spread, telling)
     if enough and not noisy:
         noisy = is_faint(difference, counted)
