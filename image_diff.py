@@ -7305,8 +7305,12 @@ def is_mask(name: str) -> bool:
 
 
 def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
-    """Pair the pictures of two folders, paths by name, in the order of the names."""
-    masks = {name[: -len(MASK_ENDING)]: first[name] for name in filter(is_mask, first)}
+    """Pair the pictures of two folders, paths by name, in the order of the names.
+
+    A mask may lie in either folder; of two that of the first counts.
+    """
+    both = second | first
+    masks = {name[: -len(MASK_ENDING)]: both[name] for name in filter(is_mask, both)}
     ours, theirs = (
         {name: path for name, path in pictures.items() if not is_mask(name)}
         for pictures in (first, second)

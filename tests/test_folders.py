@@ -378,11 +378,13 @@ def test_no_link_leads_into_the_output(tree: Path) -> None:
 def test_a_mask_belongs_to_the_pair_beside_which_it_lies(tree: Path) -> None:
     for name in ("page 1.ignore.png", "nested/same.IGNORE.Png", "none.ignore.png"):
         write(tree / "first" / name)
-    write(tree / "second/only.IGNORE.PNG")
+    for name in ("page 1.ignore.png", "other.IGNORE.PNG"):
+        write(tree / "second" / name)
     pairs = list(find_pairs(str(tree / "first"), str(tree / "second")))
     assert {pair.name: pair.mask for pair in pairs if pair.mask} == {
         "page 1.png": f"{tree}/first/page 1.ignore.png",
         "nested/same.png": f"{tree}/first/nested/same.IGNORE.Png",
+        "other.png": f"{tree}/second/other.IGNORE.PNG",
     }
     assert [pair.name for pair in pairs] == list(STATUSES)
 
