@@ -5730,6 +5730,11 @@ def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return max(across, down) > 2 or min(across, down) < 1 / 2
 
 
+MOSTLY = (
+    0.5  # of a picture; beyond, another place of the camera or the scanner is likely
+)
+
+
 def layout_text(comparison: Comparison) -> Iterator[str]:
     """How pictures whose rows or sizes differ were laid on one another, a line each."""
     sizes = [
@@ -5761,6 +5766,8 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         if may_be_scaled(comparison.first_size, comparison.second_size):
             line += "; --align perspective or --resize may be meant"
         yield line
+    elif comparison.options.align == "auto" and comparison.different_fraction > MOSTLY:
+        yield "most of it differs; --align perspective may be meant, if it has moved"
 
 
 COLOURED = 0.1  # of the pixels of a picture in colour, at least

@@ -183,6 +183,20 @@ def test_one_part_in_colour_makes_no_picture_one_in_colour() -> None:
     assert "has no colour" not in as_text(compare_images(FLAT, second))
 
 
+@pytest.mark.parametrize(
+    ("side", "options", "told"),
+    [(45, {}, True), (30, {}, False), (45, {"align": "none"}, False)],
+)
+def test_where_most_differs_another_place_is_thought_of(
+    side: int, options: dict[str, Any], told: bool
+) -> None:
+    first = np.full((60, 60, 3), 90, np.uint8)
+    second = first.copy()
+    second[:side, :side] = 200
+    text = as_text(compare_images(first, second, **options))
+    assert ("most of it differs; --align perspective may be meant" in text) == told
+
+
 def test_a_hue_of_equal_brightness_is_told_as_different_but_for_gray() -> None:
     assert cv2.norm(image_diff.gray(FLAT), image_diff.gray(HUE), cv2.NORM_INF) == 0
     assert "\ndifferent: 1 region, " in as_text(compare_images(FLAT, HUE))
