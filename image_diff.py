@@ -2789,6 +2789,10 @@ class Spread(NamedTuple):
         apart = np.hypot((self.x - self.y) / 2, self.both)
         return np.asarray((self.x + self.y) / 2 - apart)
 
+    def of_difference(self) -> Image:
+        """The variance of the difference; rounding may leave less than 0 of none."""
+        return np.asarray(np.maximum(self.x + self.y - 2 * self.both, 0))
+
     def least(self) -> Image:
         """The lesser variance of both pictures."""
         return np.minimum(self.x, self.y)
@@ -2869,8 +2873,7 @@ def telling_cells(spread: Spread, inside: Flags) -> Flags:
     nothing is alike. If nearly all is so, all cells that are structured tell.
     """
     structured = inside & (spread.least() > STRUCTURE)
-    variance = spread.x + spread.y - 2 * spread.both  # of the difference
-    is_other = np.square(spread.shift) > 9 * variance / CELL**2
+    is_other = np.square(spread.shift) > 9 * spread.of_difference() / CELL**2
     is_other &= spread.likeness() < LIKE
     unchanged = structured & ~is_other
     enough = np.count_nonzero(unchanged) >= fewest_of(unchanged.size)
@@ -2926,8 +2929,8 @@ def are_recompressed(spread: Spread, telling: Flags) -> bool:
     """
     across = spread.across()
     clear = telling & (spread.least() > CLEAR) & (across > 0.01)
-    variance = np.maximum(spread.x + spread.y - 2 * spread.both, 0)  # of the difference
-    following = np.abs(spread.both - spread.x) / np.sqrt(spread.x * variance + 1e-6)
+    product = spread.x * spread.of_difference()
+    following = np.abs(spread.both - spread.x) / np.sqrt(product + 1e-6)
     compressed = clear & (spread.likeness() > 0.99) & (following < 0.5)
     count = np.count_nonzero(compressed)
     if count < max(MANY_CELLS, 0.6 * np.count_nonzero(clear)):
@@ -3207,20 +3210,6 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
 
 
-ONE_CURVE = 8.0  # levels that the curves of the channels may be apart
-SHADES = 4.0  # that a tone curve of three terms needs, to be more than colours
-
-
-def shades_of(values: Image) -> float:
-    """How many shades, each of 8 levels and as common as the others, values are like.
-
-    Simpson's index (1949, https://doi.org/10.1038/163688a0). A drawing in two colours
-    has two shades, whatever their noise and their edges.
-    """
-    counts = np.bincount((values.ravel() / 8).astype(int)).astype(float)
-    return float(counts.sum() ** 2 / np.square(counts).sum())
-
-
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 NARROWEST = 64  # pixels that a shadow is wide
 NEIGHBOURS = np.ones((3, 3))  # and the cell itself
@@ -3274,6 +3263,22 @@ def unsaturated(before: Image, after: Image, counted: Image) -> Image:
     below_white = lit & (np.maximum(before, after) < 250)
     is_paper = np.count_nonzero(below_white) < 0.5 * np.count_nonzero(lit)
     return lit if is_paper else below_white
+
+
+SHADES = 4.0  # that a tone curve of three terms needs, to be more than colours
+
+
+def shades_of(values: Image) -> float:
+    """How many shades, each of 8 levels and as common as the others, values are like.
+
+    Simpson's index (1949, https://doi.org/10.1038/163688a0). A drawing in two colours
+    has two shades, whatever their noise and their edges.
+    """
+    counts = np.bincount((values.ravel() / 8).astype(int)).astype(float)
+    return float(counts.sum() ** 2 / np.square(counts).sum())
+
+
+ONE_CURVE = 8.0  # levels that the curves of the channels may be apart
 
 
 def are_one_curve(tones: Sequence[Image]) -> bool:
@@ -5730,9 +5735,7 @@ def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return max(across, down) > 2 or min(across, down) < 1 / 2
 
 
-MOSTLY = (
-    0.5  # of a picture; beyond, another place of the camera or the scanner is likely
-)
+MOSTLY = 0.5  # of a picture; if more differs, a camera or a scanner may have moved
 
 
 def layout_text(comparison: Comparison) -> Iterator[str]:
