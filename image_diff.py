@@ -5550,13 +5550,18 @@ def region_records(comparison: Comparison) -> list[Record]:
     return records
 
 
+def band_record(band: Band) -> Record:
+    """A band as JSON has it, in pixels of both pictures."""
+    record = band._asdict()
+    del record["y"]  # of the canvas, which nobody else has
+    return record
+
+
 def alignment_record(comparison: Comparison) -> Record | None:
-    """The alignment as JSON has it, with the bands in pixels of both pictures."""
+    """The alignment as JSON has it."""
     if comparison.alignment is None:
         return None
-    bands = [band._asdict() for band in comparison.bands]
-    for band in bands:
-        del band["y"]  # of the canvas, which nobody else has
+    bands = [*map(band_record, comparison.bands)]
     return comparison.alignment._asdict() | {"bands": bands}
 
 
@@ -5638,12 +5643,12 @@ def place_of(region: Record) -> str:
     return f"at {place} {size}"
 
 
-def band_text(band: Band) -> str:
-    """A band in words: where it begins in the picture that has it."""
-    rows = quantity(band.height, "row")
-    if band.kind == "inserted":
-        return f"{rows} added at {band.second_y}"
-    return f"{rows} removed at {band.first_y}"
+def band_text(band: Record) -> str:
+    """A band of a record in words: where it begins in the picture that has it."""
+    rows = quantity(band["height"], "row")
+    if band["kind"] == "inserted":
+        return f"{rows} added at {band['second_y']}"
+    return f"{rows} removed at {band['first_y']}"
 
 
 def happenings(regions: Sequence[Record]) -> Iterator[str]:
@@ -5655,7 +5660,7 @@ def happenings(regions: Sequence[Record]) -> Iterator[str]:
             yield f"{kind} {', '.join(map(place_of, told))}"
 
 
-def events_sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
+def events_sentence(regions: Sequence[Record], bands: Sequence[Record]) -> str:
     """What happened, in one sentence: with places where there are few, else counts."""
     sizes = [(len(regions), "region"), (len(bands), "band")]
     subject = ", ".join(quantity(number, noun) for number, noun in sizes if number)
@@ -5665,6 +5670,24 @@ def events_sentence(regions: Sequence[Record], bands: Sequence[Band]) -> str:
         counts = Counter(region["kind"] for region in regions)
         parts = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     return f"{subject}: {'; '.join(parts)}"
+
+
+def happening_lines(
+    regions: Sequence[Record], bands: Sequence[Record]
+) -> Iterator[str]:
+    """What happened, where that is more than one region, and then the largest regions.
+
+    These come in their order on the picture.
+    """
+    if len(regions) > 1 or bands:
+        yield events_sentence(regions, bands)
+    by_area = sorted(
+        range(len(regions)), key=lambda i: regions[i]["area"], reverse=True
+    )
+    for number in sorted(by_area[:SHOWN_REGIONS]):
+        yield f"  {region_text(regions[number])}"
+    if len(regions) > SHOWN_REGIONS:
+        yield f"  ... and {len(regions) - SHOWN_REGIONS} more"
 
 
 def counts_of(comparison: Comparison) -> str:
@@ -5755,7 +5778,7 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
             line += "; --align none compares from the top left"
         yield line
         if comparison.bands and len(comparison.regions) + len(comparison.bands) > FEW:
-            yield ", ".join(map(band_text, comparison.bands))
+            yield ", ".join(map(band_text, map(band_record, comparison.bands)))
         places = {
             gap.y
             for gap in gaps_of(comparison.lanes)
@@ -5816,21 +5839,11 @@ def explanations(comparison: Comparison) -> Iterator[str]:
 def as_text(comparison: Comparison) -> str:
     """The result as lines of text.
 
-    They are the score, the verdict, what happened where there is more than one region,
-    the largest regions in their order on the picture, the explanations, and the
-    threshold.
+    They are the score, the verdict, what happened, the explanations, and the threshold.
     """
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
-    records = region_records(comparison)
-    if len(records) > 1 or comparison.bands:
-        lines.append(events_sentence(records, comparison.bands))
-    by_area = sorted(
-        range(len(records)), key=lambda i: records[i]["area"], reverse=True
-    )
-    for number in sorted(by_area[:SHOWN_REGIONS]):
-        lines.append(f"  {region_text(records[number])}")
-    if len(records) > SHOWN_REGIONS:
-        lines.append(f"  ... and {len(records) - SHOWN_REGIONS} more")
+    bands = [*map(band_record, comparison.bands)]
+    lines.extend(happening_lines(region_records(comparison), bands))
     lines.extend(explanations(comparison))
     if comparison.unequal_pixels != 0:  # it is None where the second was resampled
         differs = f"an SSIM of {comparison.threshold:.4f} or less differs"
@@ -5839,6 +5852,11 @@ def as_text(comparison: Comparison) -> str:
             differs += f", and of {faint:.4f} in parts that are faint throughout"
         lines.append(f"threshold: {differs}")
     return "\n".join(lines)
+
+
+def bands_in(record: Record) -> list[Record]:
+    """The bands of the record of a pair."""
+    return record["alignment"]["bands"] if record["alignment"] else []
 
 
 def pair_facts(record: Record) -> str:
@@ -5853,8 +5871,7 @@ def pair_facts(record: Record) -> str:
     if record["ssim"] is not None:
         facts.append(f"SSIM {record['ssim']}")
     if record["status"] == "different":
-        bands = record["alignment"]["bands"] if record["alignment"] else []
-        counts = len(record["regions"]), len(bands)
+        counts = len(record["regions"]), len(bands_in(record))
         facts.append(counts_text(*counts, record["different_fraction"]))
     elif record["unequal_pixels"]:
         unequal = unequal_text(record["unequal_pixels"], record["largest_difference"])
@@ -6099,7 +6116,7 @@ def entries_of(comparison: Comparison, record: Record) -> list[Record]:
         found.append((region.kind, region.strength, region[:4], text))
     for band in comparison.bands:
         kind = "added" if band.kind == "inserted" else "removed"
-        found.append((kind, 1, band[1:5], band_text(band)))
+        found.append((kind, 1, band[1:5], band_text(band_record(band))))
     height, width = comparison.mask.shape
     entries = []
     for number, (kind, strength, box, text) in enumerate(found, 1):
@@ -8142,6 +8159,7 @@ class Outcome(NamedTuple):
     page: str | None = None  # folder that waits for its place
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
     features: NDArray[Any] | None = None  # of a picture that was looked at
+    is_earlier: bool = False  # an earlier run has told it
 
 
 EQUAL: Record = {  # of files, or pages, that are identical
@@ -8808,7 +8826,7 @@ def compare_many(
             if stopped:
                 return
             known.add(record["name"])
-            yield Outcome(record)
+            yield Outcome(record, is_earlier=True)
         unknown = [pair for pair in pairs if pair.name not in known]
         outcomes = compare_pairs(unknown, plan._replace(beside=beside), stopped)
         with contextlib.closing(outcomes):  # the workers end before the overview
@@ -9108,8 +9126,8 @@ def gentle_stop() -> Iterator[list[int]]:
 
 def print_outcomes(
     outcomes: Iterator[Outcome], command: Command, bar: Any
-) -> Iterator[Record]:
-    """Print a line an outcome, a ranking at the end; give the records on the way.
+) -> Iterator[Outcome]:
+    """Print a line an outcome, a ranking at the end; give the outcomes on the way.
 
     Where a terminal shows both, the lines stand above the bar, if there is one.
     """
@@ -9126,7 +9144,7 @@ def print_outcomes(
                 write_out(line)
             for note in outcome.notes:
                 tell(f"{record['name']}: {note}")
-        yield record
+        yield outcome
     scored.sort(key=itemgetter(0), reverse=True)
     with above_bar():
         for place, (likeness, line) in enumerate(scored):
@@ -9145,7 +9163,8 @@ def junit_case(record: Record) -> Element:
     if status != "same":
         kind = "error" if status == "error" else "failure"
         facts = pair_facts(record) or status.replace("_", " ")
-        SubElement(case, kind, type=status, message=printable(facts))
+        told = SubElement(case, kind, type=status, message=printable(facts))
+        told.text = "\n".join(happening_lines(record["regions"], bands_in(record)))
     return case
 
 
@@ -9170,13 +9189,18 @@ def write_junit(
         replace_file(path, [head, tostring(suite, "unicode"), "\n"])
 
 
-def summary_of_many(counts: Counter[str], seconds: float) -> str:
-    """How many pairs have which status, and how long it took."""
+def summary_of_many(counts: Counter[str], earlier: int, seconds: float) -> str:
+    """How many pairs have which status, and how long it took.
+
+    earlier: how many of them were known from an earlier run.
+    """
     done = counts.total()
     only = counts["only_first"] + counts["only_second"]
     equal = f"{counts['same']} same, {counts['different']} different"
     others = f"{only} without a partner, {counts['error']} with errors"
     speed = f"{seconds:.1f} s, {done / seconds:.1f} pairs a second"
+    if earlier:
+        speed = f"{seconds:.1f} s, as an earlier run told {earlier} of them"
     return f"{quantity(done, 'pair')}: {equal}, {others}; {speed}"
 
 
@@ -9280,15 +9304,19 @@ def rank_many(
     return ranked, stopped
 
 
-def tell_pairs(
-    plan: Plan, pairs: Sequence[Pair], command: Command
-) -> tuple[Counter[str], list[Element], Sequence[int]]:
-    """Compare the pairs, print a line each, and show the progress on a terminal.
+class Told(NamedTuple):
+    """What a run of many has told."""
 
-    Gives the counts of pairs by status; the test cases of JUnit's XML, where it is to
-    be written; and the signal that has ended the run, if any.
-    """
+    counts: Counter[str]  # of pairs by status
+    earlier: int  # how many of them an earlier run had told
+    cases: Sequence[Element]  # of JUnit's XML, where it is to be written
+    stopped: Sequence[int]  # the signal that has ended the run, if any
+
+
+def tell_pairs(plan: Plan, pairs: Sequence[Pair], command: Command) -> Told:
+    """Compare the pairs, print a line each, and show the progress on a terminal."""
     counts: Counter[str] = Counter()
+    earlier = 0
     cases = []
     bar: Any = None
     with (
@@ -9300,14 +9328,15 @@ def tell_pairs(
             from tqdm import tqdm  # 22 ms
 
             bar = stack.enter_context(tqdm(total=len(pairs), bar_format=BAR))
-        for record in print_outcomes(outcomes, command, bar):
-            counts[record["status"]] += 1
+        for outcome in print_outcomes(outcomes, command, bar):
+            counts[outcome.record["status"]] += 1
+            earlier += outcome.is_earlier
             if bar is not None:
                 bar.set_postfix(counts, refresh=False)
                 bar.update()
             if command.junit is not None:
-                cases.append(junit_case(record))
-    return counts, cases, stopped
+                cases.append(junit_case(outcome.record))
+    return Told(counts, earlier, cases, stopped)
 
 
 def run_many(command: Command, options: Options) -> ExitStatus:
@@ -9335,16 +9364,16 @@ def run_many(command: Command, options: Options) -> ExitStatus:
         pairs, stopped = rank_many(plan, pairs, command)
         if stopped:
             return ExitStatus(128 + stopped[0])
-    counts, cases, stopped = tell_pairs(plan, pairs, command)
+    told = tell_pairs(plan, pairs, command)
     seconds = time.monotonic() - begun
     if command.junit is not None:
-        write_junit(cases, counts, seconds, command.junit)
-    text = summary_of_many(counts, seconds)
+        write_junit(told.cases, told.counts, seconds, command.junit)
+    text = summary_of_many(told.counts, told.earlier, seconds)
     if command.json:
         tell(text)
     else:
         write_out(text)
-    return status_of_many(counts, len(pairs), stopped, command)
+    return status_of_many(told.counts, len(pairs), told.stopped, command)
 
 
 def free_folder(second: str) -> str:
@@ -9544,7 +9573,7 @@ def add_output(parser: Parser) -> None:
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
     add("--top", metavar="K", type=parse_number, help=text)
-    text = "look for one picture inside of the other, too: 14 times the work"
+    text = "look for one picture inside of the other, too: up to 16 times the work"
     add("--inside", action="store_true", help=text)
     text = f"learn from the folder, of {FEWEST} pictures or more, what tells them apart"
     add("--learn", action="store_true", help=text)

@@ -618,6 +618,10 @@ def test_junit(tree: Path) -> None:
         (told,) = cases[name]
         assert (told.tag, told.get("type")) == (kind, STATUSES[name])
         assert text in str(told.get("message"))
+    (told,) = cases["page 1.png"]
+    comparison = compare_files(tree / "first/page 1.png", tree / "second/page 1.png")
+    lines = image_diff.as_text(comparison).splitlines()
+    assert str(told.text).splitlines() == [line for line in lines if "  x " in line]
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -1187,7 +1191,9 @@ def test_what_holds_is_not_computed_again(
     assert runs("--json") == set()
     assert runs.records() == records
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    told = records_of(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert f" s, as an earlier run told {len(COMPARED)} of them\n" in err
+    told = records_of(out)
     assert {record["name"]: record for record in told} == records
     assert {record["name"] for record in told[:-2]} == COMPARED
     assert sorted(names_in(runs.output)) == sorted(records)
