@@ -48,6 +48,7 @@ from image_diff import (
     measure,
     merge_boxes,
     noise_by_activity,
+    outlined,
     read_image,
     spread_of,
     ssim_of,
@@ -1470,9 +1471,9 @@ def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> N
     assert level == oracle.level
     assert round(threshold * 255) == min(level, FAINT_LEVEL)
     assert faint_threshold == FAINT_LEVEL / 255
-    mask = find_mask(evidence, oracle.level / 255, None, 0)
-    assert np.count_nonzero(mask != oracle.mask) <= 2
-    _, regions = find_regions(mask, 255 - evidence, Options(min_area=0))
+    found = find_mask(evidence, oracle.level / 255, None, 0)
+    assert np.count_nonzero(found.mask != oracle.mask) <= 2
+    _, regions = find_regions(found, 255 - evidence, Options(min_area=0))
     assert boxes_of(regions) == oracle.boxes
 
 
@@ -1527,15 +1528,15 @@ def test_what_is_faint_and_holds_nothing_strong_is_added_to_the_mask() -> None:
     evidence = np.array([[255, 160, 20, 160, 255, 160, 160, 170, 255]], np.uint8)
     strong = [[0, 0, 255, 0, 0, 0, 0, 0, 0]]
     both = [[0, 0, 255, 0, 0, 255, 255, 0, 0]]
-    assert find_mask(evidence, 0.5, None, 1).tolist() == strong
-    assert find_mask(evidence, 0.5, 165 / 255, 1).tolist() == both
+    assert find_mask(evidence, 0.5, None, 1).mask.tolist() == strong
+    assert find_mask(evidence, 0.5, 165 / 255, 1).mask.tolist() == both
     all_alike = [[0, 255, 255, 255, 0, 255, 255, 0, 0]]
-    assert find_mask(evidence, 165 / 255, 165 / 255, 1).tolist() == all_alike
+    assert find_mask(evidence, 165 / 255, 165 / 255, 1).mask.tolist() == all_alike
     # One strong pixel is no region of two: what is around it is not lost for it.
-    assert find_mask(evidence, 0.5, 165 / 255, 2).tolist() == all_alike
+    assert find_mask(evidence, 0.5, 165 / 255, 2).mask.tolist() == all_alike
     # Nor are two that lie apart.
     specks = np.array([[255, 20, 160, 20, 255]], np.uint8)
-    assert find_mask(specks, 0.5, 165 / 255, 2).tolist() == [[0, 255, 255, 255, 0]]
+    assert find_mask(specks, 0.5, 165 / 255, 2).mask.tolist() == [[0, 255, 255, 255, 0]]
 
 
 def test_strong_parts_of_a_patch_are_one_if_one_lies_in_the_bounds_of_the_other() -> (
@@ -1546,9 +1547,9 @@ def test_strong_parts_of_a_patch_are_one_if_one_lies_in_the_bounds_of_the_other(
     corner[0], corner[:, 0], corner[:, 5] = strong, strong, equal
     beside = corner.copy()
     corner[3, 3] = beside[4, 5] = strong
-    corner_mask = find_mask(corner, 0.5, 165 / 255, 1)
+    corner_mask = find_mask(corner, 0.5, 165 / 255, 1).mask
     assert (corner_mask > 0).tolist() == (corner < equal).tolist()
-    beside_mask = find_mask(beside, 0.5, 165 / 255, 1)
+    beside_mask = find_mask(beside, 0.5, 165 / 255, 1).mask
     assert (beside_mask > 0).tolist() == (beside == strong).tolist()
 
 
@@ -1657,7 +1658,7 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
     pixels = np.count_nonzero(mask)
-    (region,) = find_regions(mask, np.zeros((50, 50), np.uint8), Options())[1]
+    (region,) = find_regions(outlined(mask), np.zeros((50, 50), np.uint8), Options())[1]
     assert region.area == pixels
 
 
@@ -1665,7 +1666,9 @@ def test_regions_come_top_to_bottom_then_left_to_right() -> None:
     mask = np.zeros((60, 60), np.uint8)
     for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
         mask[y : y + 4, x : x + 4] = 255
-    _, regions = find_regions(mask, np.zeros((60, 60), np.uint8), Options(min_area=0))
+    _, regions = find_regions(
+        outlined(mask), np.zeros((60, 60), np.uint8), Options(min_area=0)
+    )
     assert [(region.x, region.y) for region in regions] == [
         (20, 2),
         (5, 10),
@@ -1697,7 +1700,7 @@ def test_merge_joins_what_is_at_most_so_far_apart(
 ) -> None:
     mask = squares((10, 10), (20, 10), (31, 18), (90, 60))
     ssim_loss = np.full(mask.shape, 192, np.uint8)
-    _, regions = find_regions(mask, ssim_loss, Options(merge=gap))
+    _, regions = find_regions(outlined(mask), ssim_loss, Options(merge=gap))
     assert boxes_of(regions) == boxes
     assert sum(region.area for region in regions) == 4 * 36
     assert all(region.ssim == pytest.approx(63 / 255) for region in regions)
@@ -1711,13 +1714,13 @@ def test_merge_joins_what_is_at_most_so_far_apart(
 def test_merging_is_idempotent(places: list[tuple[int, int]], gap: int) -> None:
     options = Options(merge=gap, min_area=0)
     mask = squares(*places)
-    _, regions = find_regions(mask, np.zeros(mask.shape, np.uint8), options)
+    _, regions = find_regions(outlined(mask), np.zeros(mask.shape, np.uint8), options)
     boxes = np.zeros(mask.shape, np.uint8)
     for region in regions:
         boxes[
             region.y : region.y + region.height, region.x : region.x + region.width
         ] = 255
-    _, again = find_regions(boxes, np.zeros(mask.shape, np.uint8), options)
+    _, again = find_regions(outlined(boxes), np.zeros(mask.shape, np.uint8), options)
     assert boxes_of(again) == boxes_of(regions)
 
 
