@@ -3565,6 +3565,38 @@ SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
+@dataclass(frozen=True, eq=False)
+class TilePair:
+    """A tile of both pictures; what is known of it is computed once, where it is asked.
+
+    a, b: (H, W, 3) or (H, W) in values of that range.
+    """
+
+    a: Image
+    b: Image
+    data_range: float = 255.0
+
+    @cached_property
+    def x(self) -> Image:
+        """The gray of the first."""
+        return gray(self.a)
+
+    @cached_property
+    def y(self) -> Image:
+        """The gray of the second."""
+        return gray(self.b)
+
+    @cached_property
+    def terms(self) -> WindowTerms:
+        """What their SSIM is made of."""
+        return window_terms(self.x, self.y, self.data_range)
+
+    @cached_property
+    def ssim(self) -> Image:
+        """Their SSIM: (H, W) float64."""
+        return ssim_of(self.terms)
+
+
 def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -> Image:
     """1 and more where the mean of d is within its scatter; less by 1 a LEVELS beyond.
 
@@ -3665,50 +3697,46 @@ def explain_noise(
     return np.where(is_seen, faint, similarity)
 
 
-def visible_similarity(
-    terms: WindowTerms, difference: Image, uncertain: Image
-) -> Image:
+def visible_similarity(pair: TilePair, difference: Image, uncertain: Image) -> Image:
     """Similarity below CEILING where a difference can be seen, and above elsewhere.
 
     difference: (H, W), in levels. uncertain: as in `explain_noise`. One pixel that is
     seen marks the windows around it. Returns (H, W) float32.
     """
-    ssim = ssim_of(terms).astype(np.float32)
-    hidden = hidden_by(terms) + uncertain
-    excess = positive(difference.astype(np.float32) - hidden)
-    seen = cv2.dilate(excess, np.ones((WINDOW, WINDOW))) > 0
+    ssim = pair.ssim.astype(np.float32)
+    hidden = hidden_by(pair.terms) + uncertain
+    beyond = cv2.compare(difference.astype(np.float32), hidden, cv2.CMP_GT)
+    seen = cv2.dilate(beyond, np.ones((WINDOW, WINDOW))) > 0
     where_seen = np.minimum(ssim, np.float32(CEILING))
     where_hidden = np.maximum(ssim, np.float32(CEILING + 0.01))
     return np.where(seen, where_seen, where_hidden)
 
 
 def similarity_of(
-    a: Image,
-    b: Image,
-    terms: WindowTerms,
+    pair: TilePair,
     noise: Image | None,
     uncertain: Image,
     explanation: Explanation,
     gray_alone: bool,
 ) -> Image:
-    """How similar two (H, W, 3) tiles in levels are, but for what explains them.
+    """How similar two tiles in levels are, but for what explains them: (H, W) float32.
 
-    terms: of their gray. noise: (H, W) float32, its variance; None: a digital pair.
+    noise: (H, W) float32, its variance; None: a digital pair.
     """
     if noise is not None:
-        d = cv2.absdiff(gray(a), gray(b))
-        similarity = explain_noise(terms, d, noise, uncertain, explanation)
+        d = cv2.absdiff(pair.x, pair.y)
+        similarity = explain_noise(pair.terms, d, noise, uncertain, explanation)
         if gray_alone:
             return similarity
-        of_colours = chroma_similarity(a, b, explanation.colour_grain)
+        of_colours = chroma_similarity(pair.a, pair.b, explanation.colour_grain)
         return cv2.min(similarity, of_colours)
     if explanation.tone:
-        difference = explanation.tone.difference(a, b, gray_alone)
+        difference = explanation.tone.difference(pair.a, pair.b, gray_alone)
     elif gray_alone:
-        difference = cv2.absdiff(gray(a), gray(b))
+        difference = cv2.absdiff(pair.x, pair.y)
     else:
-        difference = largest_channel(cv2.absdiff(a, b))
-    return visible_similarity(terms, difference, uncertain)
+        difference = largest_channel(cv2.absdiff(pair.a, pair.b))
+    return visible_similarity(pair, difference, uncertain)
 
 
 def noise_around(
@@ -3732,29 +3760,25 @@ def compare_tile(
     not exact.
     """
     low, high, white, explanation, gray_alone = settings
-    a, b = span.of(first), span.of(second)
-    terms = window_terms(gray(a), gray(b), high - low)
-    ssim = ssim_of(terms)
+    pair = TilePair(span.of(first), span.of(second), high - low)
+    ssim = pair.ssim
     if explanation is None:
         return ssim, ssim.astype(np.float32)
     scale = partial(in_levels, low=low, white=white)
-    if a.dtype != np.uint8:
-        a, b = scale(a), scale(b)
-        terms = window_terms(gray(a), gray(b), 255)
+    if first.dtype != np.uint8:
+        pair = TilePair(scale(pair.a), scale(pair.b))
     noise = None
     if explanation.noise is not None:
         noise = noise_around(first, second, span, explanation.noise, scale)
-    certain = np.zeros(a.shape[:2], np.float32)
-    similarity = similarity_of(a, b, terms, noise, certain, explanation, gray_alone)
+    certain = np.zeros(ssim.shape, np.float32)
+    similarity = similarity_of(pair, noise, certain, explanation, gray_alone)
     if explanation.light is None:
         return ssim, similarity
-    lit, b = relit(a, b, span, explanation.light), b.astype(np.float32)
-    terms = window_terms(gray(lit), gray(b), 255)
-    uncertain = 1 + LIGHT_ERROR * gray(b)
-    in_one_light = similarity_of(
-        lit, b, terms, noise, uncertain, explanation, gray_alone
-    )
-    return ssim, cv2.max(similarity, in_one_light)
+    lit = relit(pair.a, pair.b, span, explanation.light)
+    in_one_light = TilePair(lit, pair.b.astype(np.float32))
+    uncertain = 1 + LIGHT_ERROR * in_one_light.y
+    other = similarity_of(in_one_light, noise, uncertain, explanation, gray_alone)
+    return ssim, cv2.max(similarity, other)
 
 
 def unequal_mask(a: Image, b: Image) -> Gray8:
