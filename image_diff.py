@@ -184,6 +184,7 @@ LIMITS = {
     "dpi": Limit(int, 1200, "a whole number of dots an inch", 10),
     "jobs": Limit(int, 1024, "a whole number of pairs", 1),
     "top": Limit(int, 10**9, "a whole number of pictures", 1),
+    "page": Limit(int, 10**9, "the number of a page", 1),
 }
 CHOICES: dict[str, tuple[object, ...]] = {
     "gray": (True, False),
@@ -5353,6 +5354,11 @@ def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
             yield f"{picture.file.path}: {note}"
 
 
+def checked_page(number: Any) -> int | None:
+    """The number of a page, from 1, or None; ImageDiffError where it is neither."""
+    return None if number is None else int(checked_number("page", number))
+
+
 def compare_files(
     first: PathLike,
     second: PathLike,
@@ -5368,6 +5374,7 @@ def compare_files(
     Raises ImageDiffError, which names the file, where one cannot be read.
     """
     options = chosen_options(options, changes)  # refused before the files are read
+    first_page, second_page = checked_page(first_page), checked_page(second_page)
     paths, rectangles = masks_and_rectangles(options)
     masks_first = [(path, 1) for path in paths]
     places = [(first, first_page), (second, second_page), *masks_first]

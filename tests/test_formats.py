@@ -807,6 +807,17 @@ def test_two_frames_of_one_file(tmp_path: Path) -> None:
         assert (comparison.unequal_pixels == 0) == (first == second)
 
 
+@pytest.mark.parametrize("page", [0, -1, "1", 2.0, True])
+@pytest.mark.parametrize("which", ["first_page", "second_page"])
+def test_what_is_no_number_of_a_page_is_refused(
+    tmp_path: Path, which: str, page: Any
+) -> None:
+    path = stored(tmp_path, "a.gif", SAMPLES["animated.gif"].data)
+    pages: Any = {which: page}
+    with pytest.raises(ImageDiffError, match=f"^page is {page!r}; give the number of"):
+        compare_files(path, path, **pages)
+
+
 def test_only_the_last_two_documents_stay_open(tmp_path: Path) -> None:
     names = "animated.gif", "animated.webp", "pages.tif", "colour8.png"
     for name in names:
