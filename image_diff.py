@@ -5143,20 +5143,21 @@ def chosen_options(options: Options | None, changes: dict[str, Any]) -> Options:
     return replace(options, **changes)
 
 
-def told_light(explanation: Explanation) -> Light | None:
-    """The light of an explanation, as a person is told of it.
+INNER = slice(16, 240)  # values of a tone curve that count: at both ends it clips
 
-    Of a tone curve neither end counts, where it clips.
-    """
+
+def told_light(explanation: Explanation) -> Light | None:
+    """The light of an explanation, as a person is told of it."""
     if explanation.light:
         return Light(explanation.camera, explanation.light.ratios, 0)
     tone = explanation.tone
     if tone is None:
         return None
-    shifts = (tone.forward - VALUES)[64:192]
+    shifts = (tone.forward - VALUES)[INNER]
     if np.ptp(shifts) <= 1:
-        return Light(explanation.camera, (1.0, 1.0), int(np.median(shifts)))
-    ratios = tone.forward[16:240] / VALUES[16:240]
+        offset = int(shifts[np.abs(shifts).argmax()])
+        return Light(explanation.camera, (1.0, 1.0), offset)
+    ratios = tone.forward[INNER] / VALUES[INNER]
     return Light(explanation.camera, (float(ratios.min()), float(ratios.max())), 0)
 
 
@@ -5914,7 +5915,7 @@ def explanations(comparison: Comparison) -> Iterator[str]:
     if comparison.noise:
         explained.append(f"noise of sigma {comparison.noise:.2g} of 255")
     if light and light.offset:
-        explained.append(f"{light.offset:+} of 255 throughout")
+        explained.append(f"brightness {light.offset:+} of 255 throughout")
     elif light:
         explained.append("light x{:.2f} to x{:.2f}".format(*light.gain))
     if explained:

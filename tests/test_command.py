@@ -243,8 +243,8 @@ def grain(sigma: float, seed: int) -> Picture:
 
 
 EXPLAINED: dict[str, tuple[Picture, Picture, str]] = {
-    "+6": (BLOBS, BLOBS + 6, r"\+6 of 255 throughout"),
-    "-6": (BLOBS + 6, BLOBS, "-6 of 255 throughout"),
+    "+6": (BLOBS, BLOBS + 6, r"brightness \+6 of 255 throughout"),
+    "-6": (BLOBS + 6, BLOBS, "brightness -6 of 255 throughout"),
     "noise": (grain(3, 1), grain(3, 2), r"noise of sigma 2\.[789] of 255"),
     "light": (
         grain(3, 1),
@@ -252,6 +252,14 @@ EXPLAINED: dict[str, tuple[Picture, Picture, str]] = {
         r"noise of sigma [23](\.\d)? of 255 and light x0\.[78]\d to x0\.[89]\d",
     ),
 }
+
+
+def test_a_shift_of_the_brighter_levels_alone_is_told() -> None:
+    levels = np.arange(256)
+    brighter = np.where((levels > 127) & (levels < 255), levels + 1, levels)
+    tone = image_diff.Tone(brighter.astype(np.uint8), levels.astype(np.uint8))
+    light = image_diff.told_light(image_diff.Explanation(tone=tone))
+    assert light == image_diff.Light(False, (1.0, 1.0), 1)
 
 
 @pytest.mark.parametrize("name", EXPLAINED)

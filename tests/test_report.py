@@ -527,7 +527,7 @@ def test_the_head_tells_the_result_and_how_to_repeat_it(
         ),
         (
             {"light": Light(False, (1.0, 1.0), -8)},
-            ["not counted: -8 of 255 throughout", "", ""],
+            ["not counted: brightness -8 of 255 throughout", "", ""],
         ),
         ({"faint_threshold": 0.95}, ["faint threshold", "0.9500"]),
     ],
