@@ -6488,7 +6488,7 @@ def report_page(comparison: Comparison, record: Record) -> str:
         short = [first, second]
     height, width = comparison.mask.shape
     word, _, rest = verdict(comparison).partition(": ")
-    if comparison.unequal_pixels == 0 and word == "same":
+    if rest == "the pictures are identical":
         word, rest = "identical", ""
     name = record["name"] or ""
     striped = ""

@@ -581,6 +581,36 @@ def test_an_identical_pair_says_so_and_has_no_list(page: Page, tmp_path: Path) -
         assert shows(page, view), view
 
 
+def test_the_overlay_fades_every_level_of_gray() -> None:
+    levels = np.arange(256, dtype=np.uint8)[None]
+    first = cv2.merge([levels] * 3)
+    faded = image_diff.overlay(first, np.zeros_like(levels))
+    assert np.abs(faded - (0.4 * first + 153)).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("grown", "ignore", "word"),
+    [
+        (False, (), '"identical"'),
+        (False, [(90, 40, 40, 40)], '"same"'),
+        (True, (), '"same"'),
+    ],
+)
+def test_identical_is_the_word_only_where_all_of_both_is(
+    grown: bool, ignore: Any, word: str
+) -> None:
+    first = np.full((100, 200, 3), 255, np.uint8)
+    first[20:30, 20:180] = 0
+    second = first.copy()
+    if ignore:
+        second[50:60, 100:110] = 0
+    if grown:  # by a blank row, which browsers leave
+        second = np.vstack([second, second[-1:]])
+    comparison = image_diff.compare_images(first, second, ignore=ignore)
+    html = image_diff.report_page(comparison, image_diff.as_record(comparison))
+    assert f'"word": {word}' in html
+
+
 @pytest.mark.slow
 @in_browser
 def test_a_missing_picture_says_so_in_its_place(page: Page, tmp_path: Path) -> None:
