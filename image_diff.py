@@ -5194,7 +5194,7 @@ def as_mask(array: Any, image: Image) -> Gray8 | None:
 def check_what_is_left(ignored: Gray8 | None, rectangles: Sequence[Rectangle]) -> None:
     """Raise ImageDiffError where rectangles leave nothing to compare.
 
-    Without any, nothing may be left: tiles of a map may hold no value anywhere.
+    Without rectangles it is no error, as a tile of a map may hold no value anywhere.
     """
     if rectangles and ignored is not None and ignored.all():
         fault = "the parts to ignore leave nothing of the pictures to compare"
@@ -5227,6 +5227,36 @@ def evidence_of(
     )
 
 
+class Judged(NamedTuple):
+    """What differs, and by which thresholds; `Comparison` says what each is."""
+
+    threshold: float
+    faint_threshold: float | None
+    mask: Gray8
+    regions: tuple[Region, ...]
+
+
+def judge(
+    laid: Laid | Comparison,
+    measured: Measured | Comparison,
+    noise: float | None,
+    light: Light | None,
+    ignored: Gray8 | None,
+    options: Options,
+) -> Judged:
+    """What differs by the evidence of two pictures that are laid on one another.
+
+    noise, light: what explains the pair, as a person is told of it. ignored: (H, W)
+    uint8, 255 = left out.
+    """
+    evidence = measured.evidence
+    threshold, faint_threshold = find_threshold(evidence, options)
+    found = find_mask(evidence, threshold, faint_threshold, options.min_area)
+    mask, regions = regions_on(laid, found, measured, noise, light, ignored, options)
+    regions = find_kinds(laid, mask, evidence, regions, ignored, light, options.gray)
+    return Judged(threshold, faint_threshold, mask, regions)
+
+
 def compare_images(
     first: Any,
     second: Any,
@@ -5238,9 +5268,10 @@ def compare_images(
     """Find where two pictures differ.
 
     first, second: arrays, (H, W, 3) BGR or (H, W) gray: uint8, uint16 or float32; or
-    what `as_image` makes such arrays of. The comparison keeps the arrays it is given,
-    uncopied, unless 8 bits meet 16. ignored: of each picture an (H, W) array that is
-    not 0 where it is left out, or None. The options may be given by their names:
+    what `as_image` makes such arrays of. Contiguous BGR arrays of uint8, uint16 or
+    float32 are kept uncopied, where nothing has to be converted, scaled or aligned: do
+    not change them afterwards. ignored: of each picture an (H, W) array that is not 0
+    where it is left out, or None. The options may be given by their names:
     compare_images(first, second, tolerance=1). Raises ImageDiffError where the pictures
     cannot be compared.
     """
@@ -5261,15 +5292,8 @@ def compare_images(
     # Gray, SSIM and evidence tile by tile, as only the tiles that differ need them.
     unseen = union(all_ignored, laid.uncovered)
     measured, explanation = evidence_of(laid, unseen, options)
-    threshold, faint_threshold = find_threshold(measured.evidence, options)
-    found = find_mask(measured.evidence, threshold, faint_threshold, options.min_area)
     noise, light = explanation.sigma, told_light(explanation)
-    mask, regions = regions_on(
-        laid, found, measured, noise, light, all_ignored, options
-    )
-    regions = find_kinds(
-        laid, mask, measured.evidence, regions, all_ignored, light, options.gray
-    )
+    judged = judge(laid, measured, noise, light, all_ignored, options)
 
     return Comparison(
         first=laid.first,
@@ -5288,10 +5312,10 @@ def compare_images(
         ignored=all_ignored,
         unequal_pixels=measured.unequal_pixels,
         largest_difference=measured.largest_difference,
-        threshold=threshold,
-        faint_threshold=faint_threshold,
-        mask=mask,
-        regions=regions,
+        threshold=judged.threshold,
+        faint_threshold=judged.faint_threshold,
+        mask=judged.mask,
+        regions=judged.regions,
         options=options,
     )
 
@@ -5301,22 +5325,8 @@ def with_threshold(
 ) -> Comparison:
     """A comparison at another threshold and smallest area, from the evidence on."""
     options = replace(old.options, threshold=threshold, min_area=min_area)
-    threshold, faint_threshold = find_threshold(old.evidence, options)
-    found = find_mask(old.evidence, threshold, faint_threshold, min_area)
-    mask, regions = regions_on(
-        old, found, old, old.noise, old.light, old.ignored, options
-    )
-    regions = find_kinds(
-        old, mask, old.evidence, regions, old.ignored, old.light, options.gray
-    )
-    return replace(
-        old,
-        options=options,
-        threshold=threshold,
-        faint_threshold=faint_threshold,
-        mask=mask,
-        regions=regions,
-    )
+    judged = judge(old, old, old.noise, old.light, old.ignored, options)
+    return replace(old, options=options, **judged._asdict())
 
 
 def painted_white(mask: Picture, picture: Picture) -> Gray8:
@@ -5340,7 +5350,7 @@ def painted_white(mask: Picture, picture: Picture) -> Gray8:
 def notes_on(pictures: Sequence[Picture]) -> Iterator[str]:
     """What to tell of files beside the result: what of them was not compared.
 
-    The page of a document that is None was not asked for, so the first was compared.
+    Where the file names no page, none was asked for, and the first was compared.
     """
     left_out = [
         f"{picture.pages - 1} of {picture.file.path}"
@@ -5621,6 +5631,15 @@ def tell(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
+def move_record(comparison: Comparison, region: Region, moved: Move) -> Record:
+    """Where the thing of a region is in the other picture, in that one's pixels."""
+    there = region._replace(x=moved.x, y=moved.y)
+    first_y, second_y, _ = in_pictures(comparison.lanes, there)
+    if moved.onward:
+        return {"x": moved.x, "y": second_y, "picture": "second"}
+    return {"x": moved.x, "y": first_y, "picture": "first"}
+
+
 def region_records(comparison: Comparison) -> list[Record]:
     """The regions as JSON has them: in pixels of the first picture."""
     records = []
@@ -5628,10 +5647,7 @@ def region_records(comparison: Comparison) -> list[Record]:
         y, second_y, height = in_pictures(comparison.lanes, region)
         record = region._asdict() | {"y": y, "height": height, "second_y": second_y}
         if region.moved:
-            x, y, onward = region.moved
-            rows = in_pictures(comparison.lanes, region._replace(x=x, y=y))
-            which = "second" if onward else "first"
-            record["moved"] = {"x": x, "y": rows[onward], "picture": which}
+            record["moved"] = move_record(comparison, region, region.moved)
         records.append(record)
     return records
 
@@ -5886,7 +5902,7 @@ COLOURED = 0.1  # of the pixels of a picture in colour, at least
 
 
 def share_of_colour(image: Image) -> float:
-    """The share of pixels that are not gray, of one of 64."""
+    """The share of pixels that are not gray, asked of one pixel in 64."""
     return float(np.mean(np.ptp(image[::8, ::8], axis=2) > 0))
 
 
