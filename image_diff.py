@@ -5423,20 +5423,21 @@ def is_lacking(band: Band, title: str) -> bool:
     return (band.kind == "inserted") == (title == "Original")
 
 
-def clean_pictures(comparison: Comparison) -> tuple[Image, Image]:
-    """First and second as they were compared: (H, W, 3) uint8 BGR, without boxes.
+def clean_picture(comparison: Comparison, title: str) -> Image:
+    """One picture as it was compared: (H, W, 3) uint8 BGR, without boxes.
 
-    What one of them does not have is white.
+    title: "Original" or "Modified". What it does not have is white. With bands or
+    strips it is a copy; without them it may be the picture that is compared itself.
     """
     low, high = value_range(comparison.first, comparison.second)
-    first = to_8_bits(comparison.first, low, high)
-    second = to_8_bits(comparison.second, low, high)
+    compared = comparison.first if title == "Original" else comparison.second
+    picture = to_8_bits(compared, low, high)
     if comparison.of_one:
-        first, second = first.copy(), second.copy()
+        picture = picture.copy()
     for band in comparison.of_one:
-        lacking = first if is_lacking(band, "Original") else second
-        band_of(band, lacking)[:] = WHITE
-    return first, second
+        if is_lacking(band, title):
+            band_of(band, picture)[:] = WHITE
+    return picture
 
 
 def way_of(region: Region) -> tuple[complex, complex]:
@@ -5504,8 +5505,7 @@ def with_bands(comparison: Comparison, title: str) -> Image:
     title: "Original" or "Modified". Without bands and strips it may be the picture that
     is compared itself.
     """
-    first, second = clean_pictures(comparison)
-    picture = first if title == "Original" else second
+    picture = clean_picture(comparison, title)
     if not comparison.of_one:
         return picture
     lacking = np.zeros(picture.shape[:2], np.uint8)
@@ -5553,7 +5553,7 @@ def side_by_side(comparison: Comparison) -> Image:
 
 def overlay(first: Image, mask: Gray8) -> Image:
     """The first picture faded to gray, and red what differs: (H, W, 3) uint8 BGR."""
-    faded = cv2.addWeighted(gray(first), 0.4, gray(first), 0, 0.6 * WHITE)
+    faded = cv2.convertScaleAbs(gray(first), alpha=0.4, beta=0.6 * WHITE)
     rest = cv2.min(faded, cv2.bitwise_not(mask))
     return cv2.merge([rest, rest, faded])
 
@@ -6852,19 +6852,21 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     The page comes first, which tells that the others are ours, and result.json last.
     Slow files and possible copies alternate, so that two threads end together.
     """
-    first, second = clean_pictures(comparison)
     regions = comparison.regions
     canvas_differs = bool(comparison.of_one or comparison.lanes)
     first_file = None if canvas_differs else comparison.first_file
     second_was_moved = canvas_differs or comparison.alignment is not None
     second_file = None if second_was_moved else comparison.second_file
     page = report_page(comparison, record)
+    clean = partial(clean_picture, comparison)
     files: dict[str, Callable[[], bytes]] = {
         "index.html": lambda: page.encode(errors="backslashreplace"),
         "original.png": lambda: encode_png(draw(comparison, "Original")),
-        "first.png": lambda: bytes_as_read(first_file) or encode_png(first),
+        "first.png": lambda: bytes_as_read(first_file) or encode_png(clean("Original")),
         "modified.png": lambda: encode_png(draw(comparison, "Modified")),
-        "second.png": lambda: bytes_as_read(second_file) or encode_png(second),
+        "second.png": lambda: (
+            bytes_as_read(second_file) or encode_png(clean("Modified"))
+        ),
         "diff.png": lambda: encode_png(draw(comparison, "Diff")),
         "thresh.png": lambda: encode_png(draw(comparison, "Thresh")),
     }
@@ -6872,7 +6874,9 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
         small = partial(encode_thumbnail, regions=regions)
         files[SMALL["first"]] = lambda: small(with_bands(comparison, "Original"))
         files[SMALL["second"]] = lambda: small(with_bands(comparison, "Modified"))
-        files[SMALL["overlay"]] = lambda: small(overlay(first, comparison.mask))
+        files[SMALL["overlay"]] = lambda: small(
+            overlay(clean("Original"), comparison.mask)
+        )
     files["result.json"] = lambda: f"{to_json(record)}\n".encode()
     return files
 
@@ -7270,7 +7274,7 @@ def watch_windows(
     Gives the comparison as it was chosen last.
     """
     comparison, sliders, look = first, sliders_of(first), Look(layout.scale)
-    phases = None, *clean_pictures(comparison)
+    phases = None, *(clean_picture(comparison, title) for title in TITLES[:2])
     opened = set(TITLES)
     blinking = False
     shown: Any = None
