@@ -5745,12 +5745,24 @@ def place_of(region: Record) -> str:
     return f"at {place} {size}"
 
 
-def band_text(band: Record) -> str:
-    """A band of a record in words: where it begins in the picture that has it."""
+def band_text(band: Record, width: int) -> str:
+    """A band of a record in words: where it begins in the picture that has it.
+
+    Where it does not span that picture, of this width, its columns are told, too.
+    """
     rows = quantity(band["height"], "row")
     if band["kind"] == "inserted":
-        return f"{rows} added at {band['second_y']}"
-    return f"{rows} removed at {band['first_y']}"
+        text = f"{rows} added at y {band['second_y']}"
+    else:
+        text = f"{rows} removed at y {band['first_y']}"
+    if band["width"] == width:
+        return text
+    return f"{text}, x {band['x']} to {band['x'] + band['width'] - 1}"
+
+
+def bands_in(record: Record) -> list[Record]:
+    """The bands of the record of a pair."""
+    return record["alignment"]["bands"] if record["alignment"] else []
 
 
 def happenings(regions: Sequence[Record]) -> Iterator[str]:
@@ -5762,27 +5774,28 @@ def happenings(regions: Sequence[Record]) -> Iterator[str]:
             yield f"{kind} {', '.join(map(place_of, told))}"
 
 
-def events_sentence(regions: Sequence[Record], bands: Sequence[Record]) -> str:
+def events_sentence(record: Record) -> str:
     """What happened, in one sentence: with places where there are few, else counts."""
+    regions, bands = record["regions"], bands_in(record)
     sizes = [(len(regions), "region"), (len(bands), "band")]
     subject = ", ".join(quantity(number, noun) for number, noun in sizes if number)
     if len(regions) + len(bands) <= FEW:
-        parts = [*happenings(regions), *map(band_text, bands)]
+        bands_told = (band_text(band, record["width"]) for band in bands)
+        parts = [*happenings(regions), *bands_told]
     else:
         counts = Counter(region["kind"] for region in regions)
         parts = [f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]]
     return f"{subject}: {'; '.join(parts)}"
 
 
-def happening_lines(
-    regions: Sequence[Record], bands: Sequence[Record]
-) -> Iterator[str]:
+def happening_lines(record: Record) -> Iterator[str]:
     """What happened, where that is more than one region, and then the largest regions.
 
     These come in their order on the picture.
     """
-    if len(regions) > 1 or bands:
-        yield events_sentence(regions, bands)
+    regions = record["regions"]
+    if len(regions) > 1 or bands_in(record):
+        yield events_sentence(record)
     by_area = sorted(
         range(len(regions)), key=lambda i: regions[i]["area"], reverse=True
     )
@@ -5863,6 +5876,41 @@ def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
 MOSTLY = 0.5  # of a picture; if more differs, a camera or a scanner may have moved
 
 
+def rows_told(bands: Sequence[Band]) -> str:
+    """How many rows were added and removed, "+48 -0"; "" where no band is told.
+
+    Of columns side by side the one counts that has the most.
+    """
+    rows: Counter[tuple[str, int]] = Counter()
+    for band in bands:
+        rows[band.kind, band.x] += band.height
+    added, lost = (
+        max((height for (of, _), height in rows.items() if of == kind), default=0)
+        for kind in ("inserted", "removed")
+    )
+    return f"+{added} -{lost}" if bands else ""
+
+
+def row_lines(comparison: Comparison, prefix: str) -> Iterator[str]:
+    """How rows were aligned, a line each; prefix: of the first, if sizes differ."""
+    bands = comparison.bands
+    line = ", ".join(filter(None, ["rows aligned", rows_told(bands)]))
+    if prefix:
+        line += "; --align none compares from the top left"
+    yield f"{prefix}{line}"
+    if bands and len(comparison.regions) + len(bands) > FEW:
+        width, _ = comparison.first_size
+        yield "; ".join(band_text(band_record(band), width) for band in bands)
+    places = {
+        gap.y
+        for gap in gaps_of(comparison.lanes)
+        if gap.height < SPACING and gap not in bands
+    }
+    if places:
+        where = quantity(len(places), "place")
+        yield f"spacing differs by up to {SPACING - 1} rows in {where}"
+
+
 def layout_text(comparison: Comparison) -> Iterator[str]:
     """How pictures whose rows or sizes differ were laid on one another, a line each."""
     sizes = [
@@ -5871,31 +5919,15 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
     ]
     prefix = f"sizes {sizes[0]} and {sizes[1]}: " if sizes[0] != sizes[1] else ""
     if comparison.alignment and comparison.alignment.method == "rows":
-        added, lost = (
-            sum(band.height for band in comparison.bands if band.kind == kind)
-            for kind in ("inserted", "removed")
-        )
-        line = f"{prefix}rows aligned, +{added} -{lost}"
-        if prefix:
-            line += "; --align none compares from the top left"
-        yield line
-        if comparison.bands and len(comparison.regions) + len(comparison.bands) > FEW:
-            yield ", ".join(map(band_text, map(band_record, comparison.bands)))
-        places = {
-            gap.y
-            for gap in gaps_of(comparison.lanes)
-            if gap.height < SPACING and gap not in comparison.bands
-        }
-        if places:
-            where = quantity(len(places), "place")
-            yield f"spacing differs by up to {SPACING - 1} rows in {where}"
+        yield from row_lines(comparison, prefix)
     elif comparison.strips:
         line = f"{prefix}compared from the top left"
         if may_be_scaled(comparison.first_size, comparison.second_size):
-            line += "; --align perspective or --resize may be meant"
+            line += "; try --align perspective or --resize"
         yield line
     elif comparison.options.align == "auto" and comparison.different_fraction > MOSTLY:
-        yield "most of it differs; --align perspective may be meant, if it has moved"
+        remedy = "if the camera or the page moved, try --align perspective"
+        yield f"most of the picture differs; {remedy}"
 
 
 COLOURED = 0.1  # of the pixels of a picture in colour, at least
@@ -5916,16 +5948,24 @@ def gray_beside_colour(comparison: Comparison) -> Iterator[str]:
         yield f"the {which} picture has no colour; --gray compares brightness alone"
 
 
-def explanations(comparison: Comparison) -> Iterator[str]:
-    """How the pictures were laid on one another, and what was not counted; in lines."""
-    yield from layout_text(comparison)
-    yield from gray_beside_colour(comparison)
+class Line(NamedTuple):
+    """A line of text, and what the report shows only where the mouse is on it."""
+
+    text: str
+    detail: str = ""
+
+
+def explanations(comparison: Comparison) -> Iterator[Line]:
+    """How the pictures were laid on one another, and what was not counted."""
+    yield from map(Line, layout_text(comparison))
+    yield from map(Line, gray_beside_colour(comparison))
     if comparison.alignment and comparison.alignment.transform:
         rows = [
             " ".join(f"{number:.6g}" for number in row)
             for row in comparison.alignment.transform
         ]
-        yield f"{registration(comparison.alignment)}, transform {'; '.join(rows)}"
+        transform = f"transform {'; '.join(rows)}"
+        yield Line(registration(comparison.alignment), transform)
     explained = []
     light = comparison.light
     if comparison.noise:
@@ -5935,7 +5975,7 @@ def explanations(comparison: Comparison) -> Iterator[str]:
     elif light:
         explained.append("light x{:.2f} to x{:.2f}".format(*light.gain))
     if explained:
-        yield f"not counted: {' and '.join(explained)}"
+        yield Line(f"not counted: {' and '.join(explained)}")
 
 
 def as_text(comparison: Comparison) -> str:
@@ -5944,9 +5984,8 @@ def as_text(comparison: Comparison) -> str:
     They are the score, the verdict, what happened, the explanations, and the threshold.
     """
     lines = [f"SSIM: {comparison.score}", verdict(comparison)]
-    bands = [*map(band_record, comparison.bands)]
-    lines.extend(happening_lines(region_records(comparison), bands))
-    lines.extend(explanations(comparison))
+    lines.extend(happening_lines(as_record(comparison)))
+    lines.extend(", ".join(filter(None, told)) for told in explanations(comparison))
     if comparison.unequal_pixels != 0:  # it is None where the second was resampled
         differs = f"an SSIM of {comparison.threshold:.4f} or less differs"
         faint = comparison.faint_threshold
@@ -5954,11 +5993,6 @@ def as_text(comparison: Comparison) -> str:
             differs += f", and of {faint:.4f} in parts that are faint throughout"
         lines.append(f"threshold: {differs}")
     return "\n".join(lines)
-
-
-def bands_in(record: Record) -> list[Record]:
-    """The bands of the record of a pair."""
-    return record["alignment"]["bands"] if record["alignment"] else []
 
 
 def pair_facts(record: Record) -> str:
@@ -6172,9 +6206,7 @@ def head_facts(comparison: Comparison, record: Record) -> list[list[str]]:
     if record["likeness"] is not None:
         meaning = [record["relation"]] if record["relation"] else []
         facts.append(["likeness", f"{record['likeness']:.4f}", *meaning])
-    for line in explanations(comparison):
-        told, _, transform = line.partition(", transform ")
-        facts.append([told, "", transform])
+    facts += [[text, "", detail] for text, detail in explanations(comparison)]
     words = option_words(comparison.options)
     if words:
         facts.append(["options", as_name(" ".join(words))])
@@ -6218,7 +6250,8 @@ def entries_of(comparison: Comparison, record: Record) -> list[Record]:
         found.append((region.kind, region.strength, region[:4], text))
     for band in comparison.bands:
         kind = "added" if band.kind == "inserted" else "removed"
-        found.append((kind, 1, band[1:5], band_text(band_record(band))))
+        text = band_text(band_record(band), record["width"])
+        found.append((kind, 1, band[1:5], text))
     height, width = comparison.mask.shape
     entries = []
     for number, (kind, strength, box, text) in enumerate(found, 1):
@@ -9269,7 +9302,7 @@ def junit_case(record: Record) -> Element:
         kind = "error" if status == "error" else "failure"
         facts = pair_facts(record) or status.replace("_", " ")
         told = SubElement(case, kind, type=status, message=printable(facts))
-        told.text = "\n".join(happening_lines(record["regions"], bands_in(record)))
+        told.text = "\n".join(happening_lines(record))
     return case
 
 

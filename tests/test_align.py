@@ -471,7 +471,7 @@ TEXTS: dict[str, tuple[Picture, Picture, list[str]]] = {
         *ROWS["both"][:2],
         [
             "different: 0 regions, 2 bands, 25 % of the picture",
-            "2 bands: 64 rows added at 60; 32 rows removed at 236",
+            "2 bands: 64 rows added at y 60; 32 rows removed at y 236",
             "sizes 400x320 and 400x352: " + SIZES.format("+64 -32"),
         ],
     ),
@@ -479,7 +479,7 @@ TEXTS: dict[str, tuple[Picture, Picture, list[str]]] = {
         *ROWS["moved"][:2],
         [
             "different: 0 regions, 2 bands, 26.1 % of the picture",
-            "2 bands: 48 rows added at 60; 48 rows removed at 204",
+            "2 bands: 48 rows added at y 60; 48 rows removed at y 204",
             "rows aligned, +48 -48",
         ],
     ),
@@ -488,7 +488,8 @@ TEXTS: dict[str, tuple[Picture, Picture, list[str]]] = {
         grown(PAGE, 160, GROUND),
         [
             "same: the rows that both have are identical",
-            "sizes 400x320 and 400x321: " + SIZES.format("+0 -0"),
+            "sizes 400x320 and 400x321: rows aligned; "
+            "--align none compares from the top left",
             "spacing differs by up to 2 rows in 1 place",
         ],
     ),
@@ -507,7 +508,7 @@ TEXTS: dict[str, tuple[Picture, Picture, list[str]]] = {
             "different: 1 region, 62.5 % of the picture",
             "  x 30, y 0, 50x40 pixels: removed, 2000 different, SSIM 0.000",
             "sizes 80x40 and 30x40: compared from the top left; "
-            "--align perspective or --resize may be meant",
+            "try --align perspective or --resize",
         ],
     ),
 }
@@ -518,6 +519,22 @@ def test_the_text_tells_how_both_were_laid(name: str) -> None:
     first, second, lines_told = TEXTS[name]
     align = "rows" if first.shape == second.shape else "auto"
     assert text_of(first, second, align=align)[: len(lines_told)] == lines_told
+
+
+def test_of_columns_side_by_side_the_one_that_grew_most_is_told() -> None:
+    left, right = lines(2, 40, 160), lines(3, 40, 240)
+    first = np.hstack([left, right])
+    foot = np.full((16, 160, 3), 255, np.uint8)
+    grown_left = np.vstack([grown(left, 160, lines(7, 3, 160)), foot])
+    second = np.hstack([grown_left, grown(right, 320, lines(8, 4, 240))])
+    line = "sizes 400x640 and 400x704: " + SIZES.format("+64 -0")
+    assert line in text_of(first, second)
+
+
+def test_a_band_of_one_column_is_told_with_its_columns() -> None:
+    band = {"kind": "removed", "x": 100, "width": 50, "height": 9, "first_y": 7}
+    assert image_diff.band_text(band, 50) == "9 rows removed at y 7"
+    assert image_diff.band_text(band, 400) == "9 rows removed at y 7, x 100 to 149"
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_where_most_differs_another_place_is_thought_of(
     second = first.copy()
     second[:side, :side] = 200
     text = as_text(compare_images(first, second, **options))
-    assert ("most of it differs; --align perspective may be meant" in text) == told
+    assert ("most of the picture differs; if the camera" in text) == told
 
 
 def test_a_hue_of_equal_brightness_is_told_as_different_but_for_gray() -> None:

@@ -437,9 +437,11 @@ def test_the_sentence_counts_where_there_are_many() -> None:
     record = image_diff.region_records(comparison)[0]
     added = record | {"kind": "added"}
     came = record | {"kind": "moved", "moved": {"x": 0, "y": 0, "picture": "first"}}
-    assert image_diff.events_sentence([record] * 5 + [added] * 3 + [came], []) == (
-        "9 regions: 3 added; 1 moved; 5 recoloured"
+    regions = [record] * 5 + [added] * 3 + [came]
+    sentence = image_diff.events_sentence(
+        image_diff.EMPTY_RECORD | {"regions": regions}
     )
+    assert sentence == "9 regions: 3 added; 1 moved; 5 recoloured"
 
 
 def test_after_rows_that_moved_down_partners_are_in_pixels_of_their_pictures() -> None:
@@ -457,7 +459,8 @@ def test_after_rows_that_moved_down_partners_are_in_pixels_of_their_pictures() -
     assert went["second_y"] - went["y"] == 40
     told = image_diff.as_text(comparison).splitlines()
     assert told[2] == (
-        "2 regions, 1 band: moved from 43, 46 to 153, 143 (35x32); 40 rows added at 30"
+        "2 regions, 1 band: moved from 43, 46 to 153, 143 (35x32); "
+        "40 rows added at y 30"
     )
     assert told[4].startswith("  x 153, y 103 (143 in the second), 35x35 pixels: moved")
     assert sum("40 rows" in line for line in told) == 1

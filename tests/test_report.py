@@ -363,7 +363,7 @@ def test_rows_that_one_picture_has_are_gone_through_too(
     assert page.text("#verdict").startswith("different 1 region, 1 band, ")
     page.press("n", "n")
     assert chosen(page) == ("2 of 2", "2", "2")
-    assert page.find(".row")[1].text == "2 + 40 rows added at 400"
+    assert page.find(".row")[1].text == "2 + 40 rows added at y 400"
     top, bottom = (page.exact_place(".two .box:nth-child(2)")[i] for i in (1, 3))
     pane = page.exact_place(".two .pane")
     assert pane[1] < top < bottom < pane[3]
