@@ -6151,7 +6151,10 @@ def arrow(region: Region) -> str:
 
 
 def ignored_outlines(ignored: Gray8 | None) -> str:
-    """What is set in the (H, W) mask, with its holes, as the path of an SVG."""
+    """What is set in the (H, W) mask, with its holes, as the path of an SVG.
+
+    It leads through the middles of the outermost pixels, of which the first is 0, 0.
+    """
     if ignored is None:
         return ""
     method = cv2.CHAIN_APPROX_SIMPLE
@@ -6172,7 +6175,6 @@ def svg_paths(comparison: Comparison) -> Record:
             removed += path
         else:
             inserted += path
-    ignored = ignored_outlines(comparison.ignored)
     ways = [
         arrow(region)
         for region in comparison.regions
@@ -6180,7 +6182,8 @@ def svg_paths(comparison: Comparison) -> Record:
     ]
     return {
         "had": {"first": removed, "second": inserted},
-        "lacking": {"first": inserted + ignored, "second": removed + ignored},
+        "lacking": {"first": inserted, "second": removed},
+        "ignored": ignored_outlines(comparison.ignored),
         "ways": "".join(ways),
     }
 
@@ -6320,6 +6323,9 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 .swipe #at, .blend #at { display: block; bottom: 12px; left: 0; width: 100%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
 #grip { inset: 24px auto 0 calc(var(--at) - 5px); width: 10px; background: #000; }
+.striped { fill: url(#stripes); fill-rule: evenodd; }
+.ignored { translate: .5px .5px; stroke: url(#stripes); }
+.ignored { stroke-linecap: square; stroke-linejoin: round; }
 .way { fill: none; stroke: #0062a8; stroke-width: 2; vector-effect: non-scaling-stroke }
 .box { outline: var(--line) var(--mark); box-shadow: 0 0 0 3px #fff; }
 .box::before {
@@ -6373,7 +6379,8 @@ function pane(name, which, ...pictures) {
   const sheet = make("div", { className: "sheet" }, ...pictures, layer);
   layer.insertAdjacentHTML("beforebegin", `<svg viewBox="0 0 ${width} ${height}">
     <path fill="${name == "one" ? "#e433" : "#2a53"}" d="${data.had[which]}"/>
-    <path fill="url(#stripes)" fill-rule="evenodd" d="${data.lacking[which]}"/>
+    <path class="striped" d="${data.lacking[which]}"/>
+    <path class="striped ignored" d="${data.ignored}"/>
     <path class="way" d="${data.ways}"/></svg>`);
   const caption = make("figcaption", {}, `${which}: ${data[which]}`);
   return make("figure", { className: name }, caption,

@@ -633,7 +633,7 @@ def test_a_missing_picture_says_so_in_its_place(page: Page, tmp_path: Path) -> N
 def test_what_is_left_out_is_striped_in_every_view(page: Page, tmp_path: Path) -> None:
     first, second = pair(200, 300, (20, 40, 60, 60))
     second[100:160, 160:240] = 0
-    options = "--ignore", "160,100,80,60"
+    options = "--ignore", "160,100,80,60", "--ignore", "30,150,40,1"
     page.open(written(tmp_path, first, second, options=options))
     page.press("0")
     for number, view in enumerate(VIEWS, 1):
@@ -647,8 +647,12 @@ def test_what_is_left_out_is_striped_in_every_view(page: Page, tmp_path: Path) -
             "document.querySelectorAll('svg').forEach(svg => svg.style.opacity = 1)"
         )
         assert 0.2 < changed[102:158, 162:238].mean() < 0.8, view
-        changed[99:161, 159:241] = False
-        assert not changed.any()
+        left_out = np.zeros_like(changed)
+        left_out[100:160, 160:240] = left_out[150, 30:70] = True
+        assert not changed[~left_out].any(), view
+        assert changed[[100, 159]].any(axis=1).all(), view
+        assert changed[:, [160, 239]].any(axis=0).all(), view
+        assert changed[150, 30:70].any(), view
         assert "striped: left out" in page.text("#legend")
 
 
