@@ -6053,8 +6053,9 @@ label, button, select, [type=search] {
 label:has(:checked) { background: var(--pick); color: #fff; }
 label input { position: absolute; opacity: 0; }
 :focus-visible, label:has(:focus-visible) { outline: 3px solid light-dark(#06c, #8bf); }
-#verdict b { padding: 1px 8px; border-radius: 6px; color: #fff; background: #23753a; }
-#verdict .different { background: #c8002a; }
+#verdict b { padding: 1px 8px; border-radius: 6px; background: var(--soft); }
+#verdict :is(.same, .identical) { color: #fff; background: #23753a; }
+#verdict :is(.different, .error) { color: #fff; background: #c8002a; }
 """
 # What both scripts share.
 HELPERS = """\
@@ -6625,6 +6626,15 @@ def overview_row(record: Record, folder: str) -> Record:
     }
 
 
+def overview_word(counts: Counter[str], left: int) -> str:
+    """What a run of many is in one word; `left` pairs were not compared."""
+    if counts["same"] + counts["error"] < counts.total():
+        return "different"
+    if counts["error"]:
+        return "error"
+    return "unfinished" if left else "same"
+
+
 def overview_verdict(counts: Counter[str], left: int) -> str:
     """How many pairs differ, in words; `left` were not compared."""
     parts = [f"{counts['different']} of {counts.total()} differ"]
@@ -6753,7 +6763,7 @@ def overview_page(
         if counts[status]
     }
     data = {
-        "word": "same" if counts["same"] == counts.total() else "different",
+        "word": overview_word(counts, left),
         "verdict": overview_verdict(counts, left),
         "facts": [["options", as_name(" ".join(words))]] if words else [],
         "statuses": {"all": f"all {counts.total()}", **labels},

@@ -348,3 +348,39 @@ def test_what_the_overview_knows_of_a_pair() -> None:
         "page": "../none",
         "pictures": {"first": "../none", "second": "../none"},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a.PNG", True), ("a.gif", True), ("a.pdf", False), ("a.tif", False)],
+)
+def test_the_overview_shows_as_pictures_what_browsers_show(
+    name: str, shown: bool
+) -> None:
+    same = record(name, "same", 1.0, 0.0) | {"first": name, "second": name}
+    row = image_diff.overview_row(same, "out")
+    expected = {"first": f"../{name}", "second": f"../{name}"}
+    assert row["pictures"] == (expected if shown else {})
+    assert row["page"] == f"../{name}"
+
+
+@pytest.mark.parametrize(
+    ("counts", "left", "word"),
+    [
+        ({"same": 3}, 0, "same"),
+        ({"same": 3, "error": 2}, 0, "error"),
+        ({"same": 3, "error": 2, "only_first": 1}, 0, "different"),
+        ({"different": 1}, 7, "different"),
+        ({"same": 3}, 7, "unfinished"),
+        ({}, 7, "unfinished"),
+    ],
+)
+def test_the_badge_of_the_overview(
+    counts: dict[str, int], left: int, word: str
+) -> None:
+    names_of = [status for status, number in counts.items() for _ in range(number)]
+    results = [
+        record(str(place), status, 1.0, 0.0) for place, status in enumerate(names_of)
+    ]
+    page = image_diff.overview_page(("a", "b"), Options(), "out", results, left, False)
+    assert f'"word": "{word}"' in "".join(page)
