@@ -6080,7 +6080,7 @@ by("facts").append(...data.facts.map(([name, value = "", title = ""]) =>
   make("span", { title }, name + " ", make("b", {}, value))));
 by("facts").append(new Date(document.lastModified).toLocaleString());
 const lost = ({ alt, className }) =>
-  make("p", { className }, `${alt || "picture"} is missing or damaged`);
+  make("p", { className }, `${alt || "picture"} cannot be shown here`);
 addEventListener("error", ({ target }) => target.replaceWith(lost(target)), true);
 """
 
@@ -6580,8 +6580,13 @@ STATUSES = {  # of a pair of many, in the words that people know
     "only_second": "only second (new)",
     "error": "error",
 }
-# Among the most different come first those that have no share of different pixels.
-WEIGHTS = {"error": 4, "only_first": 3, "only_second": 2}
+# In place of a share of different pixels, which these pairs lack: above 1, so that they
+# come first in "most different first".
+SHARES = {"error": 4, "only_first": 3, "only_second": 2}
+# How files are named that browsers show as pictures.
+SHOWN_BY_BROWSERS = re.compile(
+    r".*\.(a?png|jpe?g|jfif|webp|gif|bmp|dib|ico|avif)", re.DOTALL | re.IGNORECASE
+)
 
 
 def address_of(path: str) -> str:
@@ -6595,8 +6600,9 @@ def overview_row(record: Record, folder: str) -> Record:
     """What the overview, which stands in the folder, shows of a pair.
 
     Its row leads to the report of the pair, which there is where the pictures differ,
-    and else to a picture or a document. No document is shown as a picture: a page that
-    stands alone has a small one.
+    and else to a picture or a document. What browsers do not show, as a TIFF, is not
+    shown as a picture, nor is a page of a document: one that stands alone has a small
+    picture.
     """
     name, status = record["name"], record["status"]
     place = os.path.join(PAIRS_FOLDER, name)
@@ -6609,6 +6615,11 @@ def overview_row(record: Record, folder: str) -> Record:
     elif record["first_page"] or record["second_page"]:
         alone = status in ("only_first", "only_second")
         files = {which: small[which] for which in paths if alone}
+    pictures = {
+        which: address_of(file)
+        for which, file in files.items()
+        if SHOWN_BY_BROWSERS.fullmatch(file)
+    }
     score = None if record["ssim"] is None else in_4_digits(record["ssim"])
     text, facts = STATUSES[status], pair_facts(record | {"ssim": score})
     alike = record["likeness"]
@@ -6618,11 +6629,11 @@ def overview_row(record: Record, folder: str) -> Record:
         "name": as_name(name),
         "status": status,
         "text": f"{text}: {as_name(facts)}" if facts else text,
-        "share": WEIGHTS.get(status, record["different_fraction"]),
+        "share": SHARES.get(status, record["different_fraction"]),
         "alike": -2 if alike is None else alike,  # last, whichever comes first
         "least": -2 if alike is None else -alike,
         "page": address_of(page),
-        "pictures": {which: address_of(file) for which, file in files.items()},
+        "pictures": pictures,
     }
 
 

@@ -618,10 +618,10 @@ def test_a_missing_picture_says_so_in_its_place(page: Page, tmp_path: Path) -> N
     (folder / "second.png").unlink()
     (folder / "diff.png").write_bytes(b"no picture")
     page.open(folder)
-    assert page.text(".two p") == "second is missing or damaged"
+    assert page.text(".two p") == "second cannot be shown here"
     assert not page.find(".one p")
     page.press("6")
-    assert page.text(".one p") == "diff is missing or damaged"
+    assert page.text(".one p") == "diff cannot be shown here"
     page.complaints()  # of the file that is missing
 
 

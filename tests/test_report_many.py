@@ -80,7 +80,7 @@ def record(
     name: str, status: str, ssim: float | None = None, share: float | None = None
 ) -> Record:
     """A record as in results.jsonl."""
-    pair = image_diff.Pair(name, "none", "none", "is no picture")
+    pair = image_diff.Pair(name, "none.png", "none.png", "is no picture")
     result = image_diff.compare_pair(pair, Options(), None).record | {
         "error": None,
         "status": status,
@@ -253,7 +253,7 @@ def test_10_000_pairs_are_filtered_searched_and_sorted(page: Page, large: Path) 
     verdict = "1000 of 10000 differ, 1 removed, 1 could not be compared"
     assert verdict in page.text("#verdict")
     assert "; the run was stopped, 7 left" in page.text("#verdict")
-    page.wait_for(lambda: "picture is missing or damaged" in page.text("li"))
+    page.wait_for(lambda: "picture cannot be shown here" in page.text("li"))
     by_share = sorted(different, key=lambda line: -line["different_fraction"])
     shown = names(page)
     assert shown[:2] == ["chapter 0/page 5.png", "chapter 0/page 6.png"]
@@ -345,8 +345,8 @@ def test_what_the_overview_knows_of_a_pair() -> None:
         "share": 0.0,
         "alike": 0.25,
         "least": -0.25,
-        "page": "../none",
-        "pictures": {"first": "../none", "second": "../none"},
+        "page": "../none.png",
+        "pictures": {"first": "../none.png", "second": "../none.png"},
     }
 
 
