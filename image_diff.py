@@ -6023,8 +6023,8 @@ SMALL = {
     "second": "modified_small.jpg",
     "overlay": "overlay_small.jpg",
 }
-# In the output of many the pages of the pairs, each in a folder of its name, have one
-# of their own: so no name is that of a file of the run.
+# The output of a run of many keeps what is saved of each pair in a folder of the pair's
+# name, all of them inside this one. So no pair can take the name of a file of the run.
 PAIRS_FOLDER = "pairs"
 
 # What both pages share. Only the script with this hash runs, whatever a name holds.
@@ -6350,7 +6350,7 @@ nav:has(#kinds :checked:not([value=all], [value=moved])) ~ main .way { opacity: 
 @media (max-width: 760px) { body, main { display: block; } }
 </style>
 <header><h1>$title</h1><p id="verdict"></p>
-<p id="ways"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
+<p id="pairs"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
 </header><nav aria-label="view"><fieldset id="views" aria-label="view"></fieldset>
 <label id="switch"><input type="checkbox" id="other">second</label>
 <label><input type="checkbox" id="b" checked>boxes</label><button id="f">fit</button>
@@ -6516,8 +6516,8 @@ for (const [id, step] of [["all", 0], ["[", -1], ["]", 1]]) {
   const values = { ...Object.fromEntries(query), from: data.name, step };
   by(id).href = `${data.up}index.html#${new URLSearchParams(values)}`;
 }
-by("ways").append(query.get("place") ?? "");
-[by("ways").hidden, by("redo").hidden] = [!data.name, !data.command];
+by("pairs").append(query.get("place") ?? "");
+[by("pairs").hidden, by("redo").hidden] = [!data.name, !data.command];
 by("command").textContent = data.command;
 by("copy").onclick = () => navigator.clipboard.writeText(data.command);
 for (const id of ["n", "p", "place", "regions"]) by(id).hidden = !entries.length;
@@ -6730,13 +6730,13 @@ function show() {
 }
 by("order").onchange = by("name").oninput = show;
 const [shown, stops] = show(), step = +query.get("step");
-const place = rows => rows.findIndex(row => row.name == query.get("from"));
+const index = rows => rows.findIndex(row => row.name == query.get("from"));
 if (step && stops.length) {
-  location.replace(address(stops.at((place(stops) + step) % stops.length)));
-} else if (place(shown) >= 0) {
-  const chunk = by("list").children[Math.floor(place(shown) / 60)];
+  location.replace(address(stops.at((index(stops) + step) % stops.length)));
+} else if (index(shown) >= 0) {
+  const chunk = by("list").children[Math.floor(index(shown) / 60)];
   build(chunk);
-  chunk.children[place(shown) % 60].scrollIntoView({ block: "center" });
+  chunk.children[index(shown) % 60].scrollIntoView({ block: "center" });
 }
 """
 

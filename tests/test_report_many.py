@@ -183,7 +183,7 @@ def test_from_pair_to_pair_and_back_to_the_same_place(
     for key, number in [("]", 2), ("]", 3), ("]", 1), ("[", 3), ("[", 2)]:
         page.press(key)
         told = f"{number} of 3 that differ"
-        page.wait_for(lambda told=told: told in page.text("#ways"))  # type: ignore[misc]
+        page.wait_for(lambda told=told: told in page.text("#pairs"))  # type: ignore[misc]
         assert f"/second/{pairs[number - 1].rpartition('.')[0]}." in page.driver.title
     page.click_link("all pairs")
     page.wait_for(lambda: bool(page.find("#forms")))
@@ -192,7 +192,7 @@ def test_from_pair_to_pair_and_back_to_the_same_place(
     assert Select(page.find("select")[0]).first_selected_option.text == "by name"
     page.open(page.folder / "pairs" / pairs[1], root=tree)  # not by way of the overview
     page.press("]")
-    page.wait_for(lambda: " of 3 that differ" in page.text("#ways"))
+    page.wait_for(lambda: " of 3 that differ" in page.text("#pairs"))
 
 
 @pytest.mark.slow
