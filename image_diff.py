@@ -7710,8 +7710,10 @@ def match_pages(first: str, second: str, dpi: int) -> list[PageMatch]:
     if has_one_page(first) and has_one_page(second):
         return [(1, 1, False)]
     counts = count_pages(first), count_pages(second)
-    if max(counts) == 1 or same_bytes(first, second):
-        return [(number, number, False) for number in range(1, counts[0] + 1)]
+    if max(counts) == 1:
+        return [(1, 1, False)]
+    if same_bytes(first, second):
+        return [(number, number, True) for number in range(1, counts[0] + 1)]
     start, end = equal_ends((first, second), counts, dpi)
     head = [(number, number) for number in range(1, start + 1)]
     tail = [(counts[0] - left, counts[1] - left) for left in reversed(range(end))]

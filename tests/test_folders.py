@@ -1477,6 +1477,16 @@ def test_pages_are_paired_by_likeness_in_order(
         )
 
 
+@pytest.mark.parametrize("extension", ["tif", "gif"])
+def test_all_pages_of_equal_documents_are_known_to_be_equal(
+    tmp_path: Path, extension: str
+) -> None:
+    old = str(save_pages(tmp_path / f"old.{extension}", 1, 2, 3))
+    new = str(save_pages(tmp_path / f"new.{extension}", 1, 2, 3))
+    matches = image_diff.match_pages(old, new, 150)
+    assert matches == [(number, number, True) for number in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(("extension", "tail"), [("tif", 9), ("gif", 0)])
 def test_pages_that_are_equal_at_the_ends_are_known_to_be(
     tmp_path: Path, extension: str, tail: int
