@@ -9419,11 +9419,11 @@ SHOWN_ALIKE = 10  # of a ranking, on a terminal
 def for_ranking(command: Command, options: Options) -> tuple[Command, Options]:
     """What a ranking does where it is not asked for anything else.
 
-    On a terminal it shows a few; pictures are scaled to the size of the first.
+    On a terminal it shows a few. Pictures are scaled to the size of the first.
     """
     if command.top is None and is_terminal(sys.stdout) and not command.json:
         command = command._replace(top=SHOWN_ALIKE)
-    if options.align in ("auto", "none"):
+    if options.align == "auto":
         options = replace(options, resize=True)
     return command, options
 

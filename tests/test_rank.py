@@ -502,6 +502,19 @@ def test_learning_needs_sixty_pictures(
 
 
 @pytest.mark.usefixtures("gone", "sent")
+def test_align_none_leaves_the_pictures_of_a_ranking_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logo = random_picture(3, 90, 120, 3)
+    write(tmp_path / "logo.png", logo)
+    write(tmp_path / "all/grown.png", np.pad(logo, ((0, 90), (0, 120), (0, 0))))
+    words = [str(tmp_path / "logo.png"), str(tmp_path / "all"), "--align", "none"]
+    records, _ = ranked(capsys, *words)
+    assert records["grown.png"]["alignment"] is None
+    assert records["grown.png"]["ssim"] == 1
+
+
+@pytest.mark.usefixtures("gone", "sent")
 def test_without_the_package_ssim_ranks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
