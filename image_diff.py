@@ -9300,14 +9300,14 @@ def print_outcomes(
     Where a terminal shows both, the lines stand above the bar, if there is one.
     """
     above_bar = contextlib.nullcontext if bar is None else bar.external_write_mode
-    scored: list[tuple[tuple[float, float], str]] = []
+    scored: list[tuple[tuple[float, float], bool, str]] = []
     ranking = is_ranking(command.first, command.second)
     for outcome in outcomes:
         record = outcome.record
         line = to_json(record) if command.json else as_line(record)
         with above_bar():
             if ranking:
-                scored.append((alikeness(record), line))
+                scored.append((alikeness(record), record["status"] == "error", line))
             else:
                 write_out(line)
             for note in outcome.notes:
@@ -9315,9 +9315,9 @@ def print_outcomes(
         yield outcome
     scored.sort(key=itemgetter(0), reverse=True)
     with above_bar():
-        for place, (likeness, line) in enumerate(scored):
+        for place, (_, is_error, line) in enumerate(scored):
             # What could not be compared is told, however many are asked for.
-            if command.top is None or place < command.top or max(likeness) < -1:
+            if command.top is None or place < command.top or is_error:
                 write_out(line)
 
 
