@@ -6942,11 +6942,19 @@ def files_of(comparison: Comparison, record: Record) -> dict[str, Callable[[], b
     return files
 
 
-# What is saved of a pair given alone.
-PICTURES = "first.png", "second.png", "original.png", "modified.png"
-SAVED = "index.html", *PICTURES, "diff.png", "thresh.png", "result.json"
-# What is in the beginning of files of whatever version: of every page, behind a title
-# of two paths, and of what a run of many keeps.
+SAVED = (  # of a pair given alone
+    "index.html",
+    "first.png",
+    "second.png",
+    "original.png",
+    "modified.png",
+    "diff.png",
+    "thresh.png",
+    "result.json",
+)
+# What files of any version of this program begin with, by which they are known as ours:
+# every page, within 2^16 bytes, as a title of two paths stands before it; and what a
+# run of many keeps.
 OWN_MARKS = {"index.html": b"img-src 'self' file:;", "run.json": b'{"settings": ["'}
 
 
@@ -7001,16 +7009,15 @@ def write_files(comparison: Comparison, record: Record, folder: str) -> list[str
     return list(files)
 
 
-def save(comparison: Comparison, folder: PathLike, name: str | None = None) -> Record:
+def save(comparison: Comparison, folder: PathLike) -> Record:
     """Write the pictures, the report and result.json into a folder; give the record.
 
-    name: that of the pair in a run of many, whose overview shows small pictures too.
     All files are whole before the first takes its place, and result.json takes its
     place last. Raises ImageDiffError where that cannot be done; what was there stays
     unless a file has taken its place before.
     """
     folder = os.fsdecode(folder)
-    record = as_record(comparison) | {"name": name}
+    record = as_record(comparison)
     with locked(folder), writing(folder), staging(folder) as beside:
         files = write_files(comparison, record, beside)
         places = [os.path.join(folder, file) for file in files]
@@ -7515,7 +7522,7 @@ def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pai
         yield Pair(name, ours.get(name), partner, mask=masks.get(stem_of(name)))
 
 
-def find_pairs(first: str, second: str, skip: Collection[str] = ()) -> Iterator[Pair]:
+def find_pairs(first: str, second: str, skip: Collection[str]) -> Iterator[Pair]:
     """Pair the pictures below two folders by relative path, or else by stem.
 
     skip: real paths of folders that are left out. The order is always the same.
@@ -7780,9 +7787,7 @@ def is_ranking(first: str, second: str) -> bool:
     return os.path.isdir(second) and not os.path.isdir(first)
 
 
-def pair_with_each(
-    picture: str, folder: str, skip: Collection[str] = ()
-) -> Iterator[Pair]:
+def pair_with_each(picture: str, folder: str, skip: Collection[str]) -> Iterator[Pair]:
     """Pair one picture with every picture below a folder."""
     for pair in find_pairs(picture, folder, skip):  # which finds nothing in a picture
         yield pair if pair.error else pair._replace(first=picture)
@@ -8408,11 +8413,11 @@ def compare_both(
 
 
 def compare_pair(
-    pair: Pair, options: Options, beside: str | None, view: View | None = None
+    pair: Pair, options: Options, beside: str | None, view: View | None
 ) -> Outcome:
     """The outcome of a pair, whatever happens to it; runs in a worker.
 
-    beside: the folder in which pages wait; None: nothing is saved. view: how the second
+    beside: where what is saved waits; None: nothing is saved. view: how the second
     picture is looked at, alone; None: the pictures are compared.
     """
     if pair.error is not None:

@@ -380,7 +380,7 @@ def test_a_mask_belongs_to_the_pair_beside_which_it_lies(tree: Path) -> None:
         write(tree / "first" / name)
     for name in ("page 1.ignore.png", "other.IGNORE.PNG"):
         write(tree / "second" / name)
-    pairs = list(find_pairs(str(tree / "first"), str(tree / "second")))
+    pairs = list(find_pairs(str(tree / "first"), str(tree / "second"), ()))
     assert {pair.name: pair.mask for pair in pairs if pair.mask} == {
         "page 1.png": f"{tree}/first/page 1.ignore.png",
         "nested/same.png": f"{tree}/first/nested/same.IGNORE.Png",
@@ -397,9 +397,9 @@ def test_what_the_mask_of_a_pair_paints_white_is_left_out(tmp_path: Path) -> Non
     differs = (changed(picture) != picture).any(axis=2)
     mask = np.where(differs, np.uint8(255), np.uint8(0))
     write(tmp_path / "first/masked.ignore.png", cv2.dilate(mask, np.ones((9, 9))))
-    pairs = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"))
+    pairs = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"), ())
     assert {
-        pair.name: image_diff.compare_pair(pair, Options(), None).record["status"]
+        pair.name: image_diff.compare_pair(pair, Options(), None, None).record["status"]
         for pair in pairs
     } == {"bare.png": "different", "masked.png": "same"}
 
@@ -413,7 +413,7 @@ def test_a_folder_with_too_long_a_path_is_an_error_of_its_name(
     for _ in range(17):
         os.mkdir("d" * 250)
         os.chdir("d" * 250)
-    (pair, error) = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"))
+    (pair, error) = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"), ())
     assert (pair.name, pair.error) == ("a.png", None)
     assert error.name.startswith("d" * 250)
     assert error.error is not None
@@ -437,7 +437,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    pairs = list(find_pairs(str(tree / "first"), str(tree / "second")))
+    pairs = list(find_pairs(str(tree / "first"), str(tree / "second"), ()))
     fault = (
         f"{tree}/second/nested cannot be read: Permission denied; allow it to be read"
     )
@@ -445,7 +445,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
     assert [pair.name for pair in pairs[:-1]] == [
         name for name in STATUSES if "/" not in name
     ]
-    record = image_diff.compare_pair(pairs[-1], Options(), None).record
+    record = image_diff.compare_pair(pairs[-1], Options(), None, None).record
     assert (record["status"], record["error"]) == ("error", fault)
 
 
@@ -846,7 +846,7 @@ def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
         records = kept_in(output)
         assert sorted(record["name"] for record in records) == sorted(STATUSES)
     # A run into another folder does not list it either.
-    found = image_diff.find_pairs(str(tree / "first"), str(tree / "second"))
+    found = image_diff.find_pairs(str(tree / "first"), str(tree / "second"), ())
     assert sorted(pair.name for pair in found) == sorted(STATUSES)
 
 
@@ -859,7 +859,7 @@ def test_a_folder_that_no_run_has_written_is_compared(
         (tmp_path / "mine" / name).touch()
     if page is not None:
         (tmp_path / "mine/index.html").write_text(page)
-    (pair,) = image_diff.find_pairs(str(tmp_path), str(tmp_path))
+    (pair,) = image_diff.find_pairs(str(tmp_path), str(tmp_path), ())
     assert pair.name == "mine/a.png"
 
 
@@ -869,9 +869,9 @@ def test_what_is_saved_of_a_pair_is_not_listed(tree: Path) -> None:
     write(output / "a.png")
     expected = {*STATUSES, "mine/a.png"}
     assert main([str(tree / PICTURE), str(tree / PICTURE), "-o", str(output)]) == 0
-    pairs = image_diff.find_pairs(str(tree / "first"), str(tree / "second"))
+    pairs = image_diff.find_pairs(str(tree / "first"), str(tree / "second"), ())
     assert {pair.name for pair in pairs} == expected
-    pairs = image_diff.find_pairs(str(output), str(output))
+    pairs = image_diff.find_pairs(str(output), str(output), ())
     assert {pair.name for pair in pairs} == {
         "a.png",
         *(name for name in image_diff.SAVED if name.endswith(".png")),
@@ -1503,7 +1503,7 @@ def test_pages_that_are_equal_at_the_ends_are_known_to_be(
     known = [(page.first_page, page.second_page) for page in pages if page.equal]
     tails = [(number, number + 1) for number in range(23 - tail, 23)]
     assert known == [(number, number) for number in range(1, 12)] + tails
-    outcome = image_diff.compare_pair(pages[0], Options(), None)
+    outcome = image_diff.compare_pair(pages[0], Options(), None, None)
     assert outcome.record["status"] == "same"
 
 
@@ -2239,7 +2239,7 @@ def test_what_a_cluster_loses_on_the_way_is_compared_here(
             wrong.remove(pair.name)
             future.set_exception(problem)
         else:
-            future.set_result([image_diff.compare_pair(pair, Options(), None)])
+            future.set_result([image_diff.compare_pair(pair, Options(), None, None)])
         return future
 
     @contextlib.contextmanager

@@ -81,7 +81,7 @@ def record(
 ) -> Record:
     """A record as in results.jsonl."""
     pair = image_diff.Pair(name, "none.png", "none.png", "is no picture")
-    result = image_diff.compare_pair(pair, Options(), None).record | {
+    result = image_diff.compare_pair(pair, Options(), None, None).record | {
         "error": None,
         "status": status,
     }

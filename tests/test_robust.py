@@ -758,7 +758,7 @@ def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
     """`faults_of` a save, or of smaller writers."""
     picture = np.zeros((9, 9), np.uint8)
     comparison = image_diff.compare_images(picture, picture)
-    image_diff.save(comparison, folder, "a.png")  # what it imports is imported
+    image_diff.save(comparison, folder)  # what it imports is imported
     (folder / "result.json").write_text("older")
     path = str(folder / "index.html")
 
@@ -767,8 +767,8 @@ def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
             image_diff.append_whole(file, "line")
 
     writers: dict[str, Callable[[], object]] = {
-        "save": lambda: image_diff.save(comparison, folder, "a.png"),
-        "threads": lambda: image_diff.save(comparison, folder, "a.png"),
+        "save": lambda: image_diff.save(comparison, folder),
+        "threads": lambda: image_diff.save(comparison, folder),
         "replace": lambda: image_diff.replace_file(path, iter(["half", "whole"])),
         "append": append,
     }
