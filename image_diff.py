@@ -8321,7 +8321,7 @@ class Plan(NamedTuple):
     output: str | None = None  # folder of the run; None: nothing is written
     jobs: int | None = None  # pairs compared at once; None: one a core
     scheduler: str | None = None  # address of a Dask cluster in place of this machine
-    beside: str | None = None  # folder in the output in which pages wait
+    beside: str | None = None  # folder in the output in which what is saved waits
     view: View | None = None  # how pictures are looked at; None: they are compared
 
 
@@ -8329,7 +8329,7 @@ class Outcome(NamedTuple):
     """What a worker tells of a pair."""
 
     record: Record
-    page: str | None = None  # folder that waits for its place
+    saved: str | None = None  # folder that waits for its place
     notes: tuple[str, ...] = ()  # what to tell a person beside the record
     features: NDArray[Any] | None = None  # of a picture that was looked at
     is_earlier: bool = False  # an earlier run has told it
@@ -8362,7 +8362,7 @@ def failed(pair: Pair, fault: object) -> Outcome:
 
 
 @contextlib.contextmanager
-def new_page(beside: str) -> Iterator[str]:
+def new_folder(beside: str) -> Iterator[str]:
     """A new folder for what is saved of a pair; ImageDiffError where that fails."""
     page = os.path.join(beside, os.urandom(8).hex())
     with writing(page):
@@ -8379,9 +8379,12 @@ def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
         return outcome
     pixels = read_image(getattr(pair, which), number, options.dpi).pixels
     small = encode_thumbnail(in_8_bits(pixels), ())
-    with new_page(beside) as page, open(os.path.join(page, SMALL[which]), "xb") as file:
+    with (
+        new_folder(beside) as folder,
+        open(os.path.join(folder, SMALL[which]), "xb") as file,
+    ):
         file.write(small)
-    return outcome._replace(page=page)
+    return outcome._replace(saved=folder)
 
 
 def compare_both(
@@ -8407,9 +8410,9 @@ def compare_both(
     outcome = Outcome(as_record(comparison) | known_of(pair), None, comparison.notes)
     if beside is None or comparison.status == "same":
         return outcome
-    with new_page(beside) as page:
-        write_files(comparison, outcome.record, page)
-    return outcome._replace(page=page)
+    with new_folder(beside) as folder:
+        write_files(comparison, outcome.record, folder)
+    return outcome._replace(saved=folder)
 
 
 def compare_pair(
@@ -8802,30 +8805,30 @@ def check_own_files(folder: str) -> None:
     check_not_lost(folder, ["index.html"], "index.html")
     check_not_lost(folder, ["results.jsonl", "run.json"], "run.json")
     remedy = "name another folder for the output"
-    pages = os.path.join(folder, PAIRS_FOLDER)
-    if os.path.islink(pages):
-        raise ImageDiffError(f"{pages} is a link; {remedy}")
-    if os.path.exists(pages) and not has_own("run.json", folder):
-        raise ImageDiffError(f"{pages} is not of an earlier run; {remedy}")
+    pairs = os.path.join(folder, PAIRS_FOLDER)
+    if os.path.islink(pairs):
+        raise ImageDiffError(f"{pairs} is a link; {remedy}")
+    if os.path.exists(pairs) and not has_own("run.json", folder):
+        raise ImageDiffError(f"{pairs} is not of an earlier run; {remedy}")
 
 
-def put_page(page: str | None, name: str, folder: str, beside: str) -> None:
-    """Put the page of a pair in the place of an earlier one; None: remove that.
+def put_folder(saved: str | None, name: str, folder: str, beside: str) -> None:
+    """Put what is saved of a pair in the place of what was; None: remove that.
 
     Raises OSError, or ImageDiffError where a link leads elsewhere.
     """
-    pages = os.path.join(os.path.realpath(folder), PAIRS_FOLDER)
-    place = os.path.join(pages, name)
-    if os.path.realpath(place) != place or not is_in(place, pages):
+    pairs = os.path.join(os.path.realpath(folder), PAIRS_FOLDER)
+    place = os.path.join(pairs, name)
+    if os.path.realpath(place) != place or not is_in(place, pairs):
         fault = f"a link leads from {place} to another place"
         raise ImageDiffError(f"{fault}; remove it")
     if os.path.lexists(place):
         earlier = os.path.join(beside, "earlier")
         os.rename(place, earlier)
         remove_tree(earlier)
-    if page is not None:
+    if saved is not None:
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.rename(page, place)
+        os.rename(saved, place)
 
 
 def state_of_files(*paths: str | None) -> str:
@@ -8871,25 +8874,29 @@ def earlier_states(folder: str) -> dict[str, str]:
 
 
 def still_there(record: Record, line: str, folder: str) -> bool:
-    """Whether what an earlier run has saved of a pair is there, and of this record."""
-    page = os.path.join(folder, PAIRS_FOLDER, record["name"])
+    """Whether what an earlier run saved of a pair is still there, and of this record.
+
+    Nothing is saved of pictures that are the same. An error may have been mended.
+    """
     status: str = record["status"]
+    if status in ("same", "error"):
+        return status == "same"
+    saved = os.path.join(folder, PAIRS_FOLDER, record["name"])
     if status == "different":
-        path = os.path.join(page, "result.json")
+        path = os.path.join(saved, "result.json")
         if not os.path.isfile(path):
             return False
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read() == line
     which = status.removeprefix("only_")
-    if record.get(f"{which}_page"):  # it is of a page alone
-        return os.path.isfile(os.path.join(page, SMALL[which]))
-    return status != "error"  # which may be mended
+    is_page = record[f"{which}_page"] is not None  # of which a small picture is saved
+    return not is_page or os.path.isfile(os.path.join(saved, SMALL[which]))
 
 
 def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[str]:
     """The lines of an earlier run that hold for the states of the pairs, by name.
 
-    The pages of all others are removed.
+    What is saved of all others is removed.
     """
     before = earlier_states(folder)
     left = dict(states)
@@ -8902,7 +8909,7 @@ def known_lines(folder: str, states: dict[str, str], beside: str) -> Iterator[st
         elif name in left or name not in states:
             # A name may be none that this program has given.
             with contextlib.suppress(OSError, ValueError, ImageDiffError):
-                put_page(None, name, folder, beside)
+                put_folder(None, name, folder, beside)
 
 
 def begin_results(plan: Plan, pairs: Iterable[Pair], folder: str, beside: str) -> None:
@@ -8944,8 +8951,9 @@ def open_output(
 ) -> Iterator[tuple[str, io.FileIO]]:
     """Hold the folder of a run: one in it for pages that wait, and results.jsonl.
 
-    The overview is written at the end, however it comes. ImageDiffError where the
-    folder cannot be written to, or where another run writes to it.
+    Gives the folder in it where what is saved of the pairs waits, and results.jsonl,
+    open. The overview is written at the end, however it comes. ImageDiffError where
+    the folder cannot be written to, or where another run writes to it.
     """
     with locked(folder), contextlib.ExitStack() as stack:
         with writing(folder):
@@ -8964,16 +8972,16 @@ def open_output(
 def keep_outcome(
     outcome: Outcome, folder: str, beside: str, results: io.FileIO
 ) -> Outcome:
-    """Put the page of a pair in its place, then append its record to results.jsonl.
+    """Put what is saved of a pair in its place, then its record into results.jsonl.
 
-    The outcome is an error where the page cannot be put there. Raises ImageDiffError
-    where the record cannot be kept.
+    The outcome is an error where it cannot be put there. Raises ImageDiffError where
+    the record cannot be kept.
     """
     record = outcome.record
     try:
-        if outcome.page or (record["first"] and record["second"]):
+        if outcome.saved or (record["first"] and record["second"]):
             with writing(folder):
-                put_page(outcome.page, record["name"], folder, beside)
+                put_folder(outcome.saved, record["name"], folder, beside)
     except ImageDiffError as problem:
         values: Any = {field: record.get(field) for field in Pair._fields}
         outcome = failed(Pair(**values), problem)._replace(notes=outcome.notes)
