@@ -7036,6 +7036,7 @@ FRAME_WIDTH, FRAME_HEIGHT = 12, 44  # pixels of a window manager, around a windo
 BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
+LEAST_HEIGHT = 156  # pixels for a picture: a flat one fills them when it is enlarged
 ANSWERING = 500  # ticks of 10 ms in which a window manager takes up new windows
 SETTLING = 200  # ticks of 10 ms in which it moves them
 PLACING = 20  # ticks of 10 ms that it has to move one before it is asked again
@@ -7149,7 +7150,7 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     scale = scale_in(rooms[columns], width, height)
     # A picture that is much narrower than its window fills that when it is enlarged.
     across = min(rooms[columns][0], max(LEAST_WIDTH, round(width * scale)))
-    down = min(rooms[columns][1], max(LEAST_WIDTH // 2, round(height * scale)))
+    down = min(rooms[columns][1], max(LEAST_HEIGHT, round(height * scale)))
     places = []
     for index in range(4):
         row, column = divmod(index, columns)
@@ -7165,6 +7166,11 @@ def place_windows(layout: Layout) -> None:
         below = BELOW if title == "Thresh" else 0
         cv2.resizeWindow(title, width, height + BARS + below)
         cv2.moveWindow(title, left, top)
+
+
+def picture_places() -> list[tuple[int, ...]]:
+    """Where the pictures are in the windows: left, top, width and height of each."""
+    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES]
 
 
 def wait_for_manager() -> None:
@@ -7207,11 +7213,6 @@ def opened_windows() -> set[str]:
             if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
                 opened.add(title)
     return opened
-
-
-def picture_places() -> list[tuple[int, ...]]:
-    """Where the pictures are in the windows: left, top, width and height of each."""
-    return [tuple(cv2.getWindowImageRect(title)) for title in TITLES]
 
 
 def are_in_place(layout: Layout, seen_at: Sequence[tuple[int, ...]]) -> bool:
@@ -7997,7 +7998,7 @@ def weights_path() -> str | None:
     return os.path.join(os.path.dirname(spec.origin), WEIGHTS_FILE)
 
 
-def look(image: Image, network: Network) -> NDArray[Any]:
+def see(image: Image, network: Network) -> NDArray[Any]:
     """What a network sees in an (H, W, 3) uint8 BGR picture: (n,) float32 features."""
     rgb = cv2.cvtColor(resize(image, *network.size)[0], cv2.COLOR_BGR2RGB)
     blob = (rgb - network.mean) / network.deviation
@@ -8019,7 +8020,8 @@ def load_network(model: str | None) -> Network:
     try:
         if model is None:
             data = network_of(read_weights(path))
-            mean, deviation = np.full((2, 3), [[127], [128]], np.float32)
+            mean = np.full(3, 127, np.float32)
+            deviation = np.full(3, 128, np.float32)
         else:
             with open(model, "rb") as file:
                 data = file.read()
@@ -8027,7 +8029,7 @@ def load_network(model: str | None) -> Network:
             deviation = np.array([58.395, 57.12, 57.375], np.float32)
         net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
         network = Network(net, stated_size(data), mean, deviation)
-        look(np.zeros((1, 1, 3), np.uint8), network)
+        see(np.zeros((1, 1, 3), np.uint8), network)
     except OSError as problem:
         fault = f"{path} cannot be read: {problem.strerror}"
         raise ImageDiffError(f"{fault}; name another file for --model") from problem
@@ -8039,9 +8041,11 @@ def load_network(model: str | None) -> Network:
     return network
 
 
-STEP = 24  # levels between neighbours from which on something begins
-GAPS = 0.01, 0.03  # that things of one piece are apart at most, of a picture's side
-LEAST_SIDE = 0.02  # of what is looked at, of a picture's side
+BEGINNING = 24  # levels between neighbours from which on something begins
+# The widest gaps inside one thing, and the least side of one that is looked at, as
+# shares of the square root of the picture's area.
+GAPS = 0.01, 0.03
+LEAST_SIDE = 0.02
 MOST_THINGS = 14  # that are looked at; on pages with photographs 8 lost a tenth
 WHOLES = 2  # parts that are all a picture shows: the whole, and without its margin
 
@@ -8073,7 +8077,7 @@ def around(image: Image, box: Sequence[int]) -> Image:
     return image[rows, max(0, x - edge) : x + width + edge]
 
 
-def windows(image: Image) -> Iterator[Image]:
+def cut_outs(image: Image) -> Iterator[Image]:
     """The picture, that without its margin, and what stands alone.
 
     Four windows of 60 % of the sides found no logo more in pages. What is cut from a
@@ -8081,7 +8085,7 @@ def windows(image: Image) -> Iterator[Image]:
     """
     yield image
     steepest = cv2.morphologyEx(image, cv2.MORPH_GRADIENT, np.ones((3, 3))).max(axis=2)
-    steps = (steepest > STEP).astype(np.uint8)
+    steps = (steepest > BEGINNING).astype(np.uint8)
     yield around(image, cv2.boundingRect(steps)) if steps.any() else image
     for box in things_alone(steps)[:MOST_THINGS]:
         yield around(image, box)
@@ -8122,7 +8126,7 @@ def copies(image: Image) -> Iterator[Image]:
 # What is looked at of a picture, and how many parts that are at most.
 PARTS: dict[str, tuple[Callable[[Image], Iterable[Image]], int]] = {
     "whole": (lambda image: [image], 1),
-    "inside": (windows, WHOLES + MOST_THINGS),
+    "inside": (cut_outs, WHOLES + MOST_THINGS),
     "copies": (copies, 6),
 }
 
@@ -8148,8 +8152,8 @@ def features_of(image: Image, view: View) -> NDArray[Any]:
     https://doi.org/10.1007/978-3-642-15561-1_11.
     """
     network = load_network(view.model)
-    parts_of, most = PARTS[view.parts]
-    seen = np.stack([look(part, network) for part in parts_of(image)])
+    cut, most = PARTS[view.parts]
+    seen = np.stack([see(part, network) for part in cut(image)])
     roots = np.sign(seen) * np.sqrt(np.abs(seen))
     return np.resize(unit(roots), (most, seen.shape[1]))  # fewer begin anew
 
@@ -8197,7 +8201,7 @@ def likenesses(known: NDArray[Any], queries: NDArray[Any]) -> NDArray[Any]:
 
 
 VERIFIED = 20  # pictures, the most alike, of which the geometry is asked, too
-COMPARED = 4e4  # pixels of the copies that are laid on one another, at most
+LAID = 4e4  # pixels of the copies that are laid on one another, at most
 
 
 def described_in_full_contrast(image: Image) -> Described:
@@ -8205,7 +8209,7 @@ def described_in_full_contrast(image: Image) -> Described:
 
     It goes from black to white: in a faint one, on other ground, none are found.
     """
-    small = gray(reduced(image, COMPARED)[0])
+    small = gray(reduced(image, LAID)[0])
     return describe(cv2.normalize(small, np.empty_like(small), 0, 255, cv2.NORM_MINMAX))
 
 
@@ -8479,13 +8483,13 @@ def import_by_name() -> None:
     """
     from importlib.util import find_spec
 
-    main = sys.modules["__main__"]
-    if __name__ != "__main__" or main.__spec__ is not None:
+    script = sys.modules["__main__"]
+    if __name__ != "__main__" or script.__spec__ is not None:
         return
     with contextlib.suppress(ImportError):  # of a name with dots
         spec = find_spec(stem_of(os.path.basename(__file__)))
         if spec is not None and spec.origin == __file__:
-            main.__spec__ = spec
+            script.__spec__ = spec
 
 
 @contextlib.contextmanager
@@ -8983,7 +8987,7 @@ def keep_outcome(
             with writing(folder):
                 put_folder(outcome.saved, record["name"], folder, beside)
     except ImageDiffError as problem:
-        values: Any = {field: record.get(field) for field in Pair._fields}
+        values: Any = {key: record.get(key) for key in Pair._fields}
         outcome = failed(Pair(**values), problem)._replace(notes=outcome.notes)
     with writing(folder):
         append_whole(results, f"{to_json(outcome.record)}\n")
@@ -9087,8 +9091,8 @@ def learn_from(
     Raises ImageDiffError where they are too few.
     """
     view = cast("View", plan.view)._replace(parts="copies")
-    sample = pairs[:: math.ceil(len(pairs) / MOST) or 1]
-    examples, *_ = look_at_many(plan._replace(view=view), sample, stopped, progress)
+    some = pairs[:: math.ceil(len(pairs) / MOST) or 1]
+    examples, *_ = look_at_many(plan._replace(view=view), some, stopped, progress)
     if stopped:
         return None
     check_enough(len(examples), plan.second)
@@ -9117,13 +9121,13 @@ def rank(
     asked = picture, 255 - picture
     queries = np.stack([features_of(one, view) for one in asked])
     features, seen, faulty = look_at_many(plan, pairs, stopped, progress)
-    turned = learn_from(plan, seen, stopped, progress) if learned else None
+    turn = learn_from(plan, seen, stopped, progress) if learned else None
     if stopped:
         return []
     if not seen:
         return faulty
-    if turned is not None:
-        features, queries = unit(features @ turned), unit(queries @ turned)
+    if turn is not None:
+        features, queries = unit(features @ turn), unit(queries @ turn)
     cosines = likenesses(features, queries)
 
     def known(place: int) -> Described:
@@ -9754,7 +9758,8 @@ def add_output(parser: Parser) -> None:
     add = parser.add_argument_group("a picture and a folder to rank").add_argument
     text = f"only the K most alike [{SHOWN_ALIKE} on a terminal, else all]"
     add("--top", metavar="K", type=parse_number, help=text)
-    text = "look for one picture inside of the other, too: up to 16 times the work"
+    most = WHOLES + MOST_THINGS
+    text = f"look for one picture inside of the other, too: up to {most} times the work"
     add("--inside", action="store_true", help=text)
     text = f"learn from the folder, of {FEWEST} pictures or more, what tells them apart"
     add("--learn", action="store_true", help=text)

@@ -109,7 +109,7 @@ def ranked(
 @pytest.mark.parametrize(("name", "number"), [("cat", 285), ("coffee", 967)])
 def test_the_network_knows_what_a_picture_shows(name: str, number: int) -> None:
     """Egyptian cat and espresso are classes of ImageNet; the head is in the file."""
-    seen = image_diff.look(
+    seen = image_diff.see(
         getattr(data, name)()[:, :, ::-1], image_diff.load_network(None)
     )
     path = image_diff.weights_path()
@@ -235,7 +235,7 @@ def test_the_windows_of_a_picture() -> None:
         (50, 100, 20, 10),
     ]
     places = np.indices((200, 250)).astype(np.uint8)
-    parts = [*image_diff.windows(cv2.merge([places[1], places[0], steps * 255]))]
+    parts = [*image_diff.cut_outs(cv2.merge([places[1], places[0], steps * 255]))]
     found = [bounds_of(part) for part in parts]
     assert found[0] == (0, 0, 250, 200)
     assert (55, 35, 51, 51) in found[2:]  # the disc, its edge, and a tenth around
@@ -252,9 +252,9 @@ def test_copies_follow_from_the_pixels(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (500, 7), (64, 64)])
-def test_any_picture_has_windows(shape: tuple[int, int]) -> None:
+def test_any_picture_has_cut_outs(shape: tuple[int, int]) -> None:
     for picture in (random_picture(2, *shape, 3), np.zeros((*shape, 3), np.uint8)):
-        parts = [*image_diff.windows(picture)]
+        parts = [*image_diff.cut_outs(picture)]
         assert 2 <= len(parts) <= image_diff.PARTS["inside"][1]
         assert all(part.size for part in parts)
 
