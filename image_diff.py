@@ -7399,7 +7399,7 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
 # --- Pairs ----------------------------------------------------------------------------
 
 NAMED = "|".join(kind.ending for kind in FORMATS)
-# imutils.paths.list_images knows six of them, and follows every link.
+# imutils.paths.list_images knows six endings, and takes every link to a file.
 PICTURE_NAME = re.compile(rf".+\.({NAMED})", re.DOTALL | re.IGNORECASE)
 
 
@@ -7656,8 +7656,8 @@ def equal_ends(
 def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
     """How unlike the pages of two documents are, seen from afar: (n, m) float32.
 
-    0 where two are equal, 1 where they are as unlike as any two of these documents, and
-    at most that: neither exposure nor the mean page, as a letterhead is, counts.
+    0 where two pages are equal; 1 where what they show, less the mean page, has nothing
+    in common. Neither exposure nor what all pages share, as a letterhead, counts.
     """
     pages = np.stack([*first, *second]).astype(np.float32)
     # Else of 39 pages that were scanned twice 10 are paired with others.
@@ -7670,15 +7670,16 @@ def unlikeness(first: Sequence[Gray8], second: Sequence[Gray8]) -> Matrix:
     return unlike.clip(0, 1)
 
 
-ALONE = 0.5  # costs a page that is paired with none: two of them, an unlike pair
+# The cost of a page without a partner; two of them cost what a wholly unlike pair does.
+ALONE = 0.5
 STEPS = (1, 1), (1, 0), (0, 1)  # pages of either document: a pair, or one alone
 
 
 def align_pages(unlike: Matrix) -> Iterator[tuple[int | None, int | None]]:
     """Pair pages in order, so that the sum of what is unlike is least.
 
-    Gives their numbers, from 1, and None for the partner of one that stands alone. Of
-    ways that are as good it is that by number.
+    Gives their numbers, from 1, and None for the partner of one that stands alone.
+    Where several ways cost the same, pages are paired rather than left alone.
     """
     rows, columns = unlike.shape
     steps = np.empty((rows + 1, columns + 1), np.uint8)
@@ -8080,8 +8081,9 @@ def around(image: Image, box: Sequence[int]) -> Image:
 def cut_outs(image: Image) -> Iterator[Image]:
     """The picture, that without its margin, and what stands alone.
 
-    Four windows of 60 % of the sides found no logo more in pages. What is cut from a
-    photograph is found as it is laid on it: half of the sides of 98 % of 62.
+    Four cut-outs of 60 % of the sides beside these found no further logo in pages. A
+    cut-out with half the sides of a photograph is found without them, as it is laid on
+    the photograph: 98 % of 62 were.
     """
     yield image
     steepest = cv2.morphologyEx(image, cv2.MORPH_GRADIENT, np.ones((3, 3))).max(axis=2)
@@ -8228,7 +8230,9 @@ def agreeing_matches(first: Described, second: Described) -> int:
     return agreeing
 
 
-REPEATED = 0.05  # of the features of a copy that agree, at least; no order hangs on it
+# Of the features of a copy that agree, at least; those behind the first few are placed
+# by it.
+REPEATED = 0.05
 BY_CHANCE = 5  # matches that agree; 3 to 8 rank alike
 
 
@@ -8257,9 +8261,9 @@ def verified(
     return np.asarray(1 - (1 - likeness) * factors)
 
 
-# Likenesses above which pictures are a copy, or similar: of unrelated pictures, logos,
-# photographs, boards and pages, 1 % and 10 % are above (tests/tools/ranking.py), by
-# what of them is looked at, and whether it was learned.
+# From which likeness on pictures are called a copy, and similar. Of pairs of unrelated
+# pictures 1 % and 10 % reach them (tests/tools/ranking.py). By what is looked at, and
+# whether it was learned.
 LIMITS_OF_LIKENESS = {
     ("whole", False): (0.68, 0.49),
     ("inside", False): (0.73, 0.56),
@@ -8368,10 +8372,10 @@ def failed(pair: Pair, fault: object) -> Outcome:
 @contextlib.contextmanager
 def new_folder(beside: str) -> Iterator[str]:
     """A new folder for what is saved of a pair; ImageDiffError where that fails."""
-    page = os.path.join(beside, os.urandom(8).hex())
-    with writing(page):
-        os.mkdir(page)  # not the folders around it, which are gone with the run
-        yield page
+    folder = os.path.join(beside, os.urandom(8).hex())
+    with writing(folder):
+        os.mkdir(folder)  # not the folders around it, which are gone with the run
+        yield folder
 
 
 def tell_alone(pair: Pair, options: Options, beside: str | None) -> Outcome:
@@ -8740,7 +8744,8 @@ def compare_alone(
             yield failed(lost[0], f"{fault}; scale the pictures down")
 
 
-# To send a pair alone takes 0.35 ms, of four 0.1 each: of small pictures that counts.
+# Sending one pair takes 0.35 ms; in batches of four it is 0.1 ms a pair, which counts
+# where pictures are small.
 LARGEST_BATCH = 4
 FEWEST_BATCHES = 8  # for each process, so that none waits long for the last
 
@@ -8953,7 +8958,7 @@ def write_overview(plan: Plan, folder: str, total: int) -> None:
 def open_output(
     plan: Plan, pairs: Sequence[Pair], folder: str
 ) -> Iterator[tuple[str, io.FileIO]]:
-    """Hold the folder of a run: one in it for pages that wait, and results.jsonl.
+    """Hold the folder of a run.
 
     Gives the folder in it where what is saved of the pairs waits, and results.jsonl,
     open. The overview is written at the end, however it comes. ImageDiffError where
@@ -9035,10 +9040,10 @@ def look_at_many(
     stopped: Sequence[int],
     progress: Callable[..., Iterable[Outcome]],
 ) -> tuple[NDArray[Any], list[Pair], list[Pair]]:
-    """The features of the second pictures, (n, parts, size), those that are known too.
+    """The features of the second pictures, new and kept ones, (n, parts, size).
 
     Gives also the n pairs they are of, and those that could not be looked at, each with
-    its error. They are kept for the next run, even where this one is to stop.
+    its error. All features are kept for the next run, even where this one is to stop.
     """
     path = features_path(plan)
     view = cast("View", plan.view)
@@ -9640,7 +9645,7 @@ def check_command(command: Command, many: bool) -> None:
             raise UsageError(f"--{option} is for {which}; leave it out")
 
 
-# What no file is called, and why.
+# How names begin that hint at a mistake, and what to tell where no such file is there.
 MISNAMED = {
     r"\w+://": "is an address; download it first",
     r"-$": "is no file; name a file, or /dev/stdin for a pipe",
