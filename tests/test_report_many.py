@@ -378,9 +378,7 @@ def test_the_overview_shows_as_pictures_what_browsers_show(
 def test_the_badge_of_the_overview(
     counts: dict[str, int], left: int, word: str
 ) -> None:
-    names_of = [status for status, number in counts.items() for _ in range(number)]
-    results = [
-        record(str(place), status, 1.0, 0.0) for place, status in enumerate(names_of)
-    ]
+    statuses = [status for status, number in counts.items() for _ in range(number)]
+    results = [record("a.png", status, 1.0, 0.0) for status in statuses]
     page = image_diff.overview_page(("a", "b"), Options(), "out", results, left, False)
     assert f'"word": "{word}"' in "".join(page)
