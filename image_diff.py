@@ -2622,7 +2622,6 @@ CELL = 8  # pixels a side of the cells in which noise is measured
 LIT_CELL = 4  # pixels a side of those in which light is
 VALUES = np.arange(256.0)
 SAMPLED = 1.5e6  # pixels that a pair is explained by; half of it tells less surely
-TINY = 64 * 64  # pixels of which each cell is needed
 REACH = 10  # pixels around, in which activity counts: JPEG's block and the window
 SAMPLE_ROWS = 20 * CELL  # rows of a sample that are looked at together
 
@@ -2660,9 +2659,9 @@ class Tone(NamedTuple):
 class Explanation(NamedTuple):
     """What makes pixels of a pair unequal, and is no difference."""
 
-    camera: bool = False  # each picture has noise of its own
+    camera: bool = False  # each picture has noise of its own, or was interpolated
     interpolated: bool = False  # edges have moved by parts of a pixel
-    resolved: bool = True  # what is at one pixel of either is at that of the other
+    resolved: bool = True  # what one pixel of either shows, the other's shows, too
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
     grain: float = 1.0  # `grain_of` its brightness
     colour_grain: float = 1.0  # and of its colours
@@ -2679,6 +2678,7 @@ class Settings(NamedTuple):
     white: float  # of evidence: `used_white`
     explanation: Explanation | None  # None: plain SSIM is the evidence
     gray: bool  # brightness alone
+    ignored: Gray8 | None  # (H, W), 255 where the second has the first's pixels
 
 
 def used_white(first: Image, second: Image, high: float) -> float:
@@ -2734,8 +2734,8 @@ def all_in_cells(flags: Flags) -> Flags:
     return least_in_cells(flags.view(np.uint8)) > 0
 
 
-def cell_means(image: Image) -> Image:
-    """The mean of each LIT_CELL of an (H, W, 3) image: (h, w, 3) float32."""
+def means_of_lit_cells(image: Image) -> Image:
+    """The mean of each LIT_CELL of an (H, W, 3) or (H, W) image: float32."""
     rows, columns = image.shape[0] // LIT_CELL, image.shape[1] // LIT_CELL
     strips = []
     for row in range(0, rows, 64):  # of the whole the floats would be large
@@ -2748,14 +2748,13 @@ def cell_means(image: Image) -> Image:
 
 
 def sampled_bands(height: int, width: int) -> list[Span]:
-    """Bands of two rows of cells, of some SAMPLED pixels in all; of few pixels, all."""
-    right = width - width % CELL
-    if height * width <= TINY and height >= CELL:
-        return [Span(0, height - height % CELL, 0, right)]
-    step = 2 * CELL * max(1, round(height * width / SAMPLED))
+    """Bands of whole cells, of some SAMPLED pixels in all; of fewer pixels, all."""
+    rows, columns = height - height % CELL, width - width % CELL
+    share = max(1, round(height * width / SAMPLED))
+    tall = SAMPLE_ROWS if share == 1 else 2 * CELL
     return [
-        Span(top, top + 2 * CELL, 0, right)
-        for top in range(0, height - 2 * CELL + 1, step)
+        Span(top, min(top + tall, rows), 0, columns)
+        for top in range(0, rows, tall * share)
     ]
 
 
@@ -2781,6 +2780,10 @@ class Spread(NamedTuple):
     both: Image  # their covariance
     shift: Image  # in levels, of the mean, from the first to the second
 
+    def at(self, cells: Flags) -> Spread:
+        """The moments of some cells alone: (n,) each."""
+        return Spread(*(moment[cells] for moment in self))
+
     def across(self) -> Image:
         """The variance across the line on which most of (x, y) lies.
 
@@ -2798,7 +2801,7 @@ class Spread(NamedTuple):
         """The lesser variance of both pictures."""
         return np.minimum(self.x, self.y)
 
-    def likeness(self) -> Image:
+    def correlation(self) -> Image:
         """The correlation of both pictures, from -1 to 1."""
         return np.asarray(self.both / np.sqrt(self.x * self.y + 1e-6))
 
@@ -2837,7 +2840,7 @@ def spread_of(x: Image, y: Image) -> Spread:
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
 FEWEST_CELLS = 10  # that tell of a pair; fewer are chance, unless there are few in all
-TELLING = 0.02  # of the cells: fewer that stand out may all have changed
+STAND_OUT = 0.02  # of the cells: fewer that stand out may all have changed
 
 
 def fewest_of(cells: int) -> int:
@@ -2853,7 +2856,7 @@ def show_the_same(spread: Spread) -> bool:
     noise explains anything.
     """
     least = spread.least()
-    likeness = spread.likeness()
+    likeness = spread.correlation()
     structured = least > 10 * max(STRUCTURE, float(quantile(least, 0.2)))
     count = np.count_nonzero(structured)
     # All may be noise, which is as often like as unlike; a negative is not.
@@ -2861,7 +2864,7 @@ def show_the_same(spread: Spread) -> bool:
         return bool(quantile(likeness, 0.75) > -0.5)
     if quantile(likeness[structured], 0.75) > LIKE:
         return True
-    if count > TELLING * structured.size:
+    if count > STAND_OUT * structured.size:
         return False
     # One texture all over, in which the few that stand out may all have changed.
     return bool(quantile(likeness[least > STRUCTURE], 0.75) > LIKE)
@@ -2875,7 +2878,7 @@ def telling_cells(spread: Spread, inside: Flags) -> Flags:
     """
     structured = inside & (spread.least() > STRUCTURE)
     is_other = np.square(spread.shift) > 9 * spread.of_difference() / CELL**2
-    is_other &= spread.likeness() < LIKE
+    is_other &= spread.correlation() < LIKE
     unchanged = structured & ~is_other
     enough = np.count_nonzero(unchanged) >= fewest_of(unchanged.size)
     return np.asarray(unchanged if enough else structured)
@@ -2896,15 +2899,17 @@ def is_faint(difference: Image, counted: Image) -> bool:
     largest = most_in_cells(d)
     unequal = largest > 0.01
     faint = np.count_nonzero((largest < 3) & (largest - least_in_cells(d) > 0.01))
-    least = max(0.05 * unequal.size, FAINT * np.count_nonzero(unequal))
+    cells = np.count_nonzero(all_in_cells(counted))
+    least = max(0.05 * cells, FAINT * np.count_nonzero(unequal))
     return bool(faint > least)
 
 
 def have_own_noise(spread: Spread, telling: Flags) -> bool:
     """Whether each of two gray pictures has noise of its own, as those of a camera.
 
-    A fifth of the cells that tell it may have changed. Compression leaves many equal:
-    there it is told by those that differ, if they show the same.
+    More than four of five cells that tell of it must show it: so a digital pair of
+    which less has changed has none. Compression leaves many equal: there it is told by
+    those that differ, if they show the same.
     """
     across = spread.across()[telling]
     if len(across) < fewest_of(telling.size):
@@ -2914,7 +2919,7 @@ def have_own_noise(spread: Spread, telling: Flags) -> bool:
     differ = across > 0.01
     if np.mean(differ) < 0.3 or np.median(across[differ]) < UNROUNDED:
         return False
-    return bool(np.median(spread.likeness()[telling][differ]) > 0.9)
+    return bool(np.median(spread.correlation()[telling][differ]) > 0.9)
 
 
 CLEAR = 400.0  # levels^2 of a cell; a gain of 2 % stands out there from rounding
@@ -2925,14 +2930,14 @@ def are_recompressed(spread: Spread, telling: Flags) -> bool:
     """Whether what differs is what compression left, be it in a part of the picture.
 
     Fine JPEG differs by little, and WebP goes on otherwise behind a change. In clear
-    structure both pictures are nearly one, and what differs follows their values no
-    more than by chance, as what another gain, tone or colour does to them would.
+    structure both pictures are nearly one. What differs follows their values no more
+    than by chance; what another gain, tone or colour does would follow them.
     """
     across = spread.across()
     clear = telling & (spread.least() > CLEAR) & (across > 0.01)
     product = spread.x * spread.of_difference()
     following = np.abs(spread.both - spread.x) / np.sqrt(product + 1e-6)
-    compressed = clear & (spread.likeness() > 0.99) & (following < 0.5)
+    compressed = clear & (spread.correlation() > 0.99) & (following < 0.5)
     count = np.count_nonzero(compressed)
     if count < max(MANY_CELLS, 0.6 * np.count_nonzero(clear)):
         return False
@@ -3004,6 +3009,14 @@ def ranges_of(x: Image, y: Image) -> list[Image]:
     return [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
 
 
+def ranges_around(first: Image, second: Image, span: Span, scale: Scale) -> list[Image]:
+    """`ranges_of` the gray of two pictures in levels, at the pixels of a span."""
+    height, width = first.shape[:2]
+    wide = span.grown(height, width, REACH)
+    ranges = ranges_of(gray(scale(wide.of(first))), gray(scale(wide.of(second))))
+    return [span.within(wide).of(each) for each in ranges]
+
+
 def activity_of(ranges: Sequence[Image]) -> Gray8:
     """The range in the calmer of two pictures: (H, W) uint8.
 
@@ -3013,6 +3026,7 @@ def activity_of(ranges: Sequence[Image]) -> Gray8:
     return cv2.convertScaleAbs(cv2.min(*ranges))
 
 
+# Where each class of activity begins; the last number ends the last class.
 ACTIVITIES = np.array([0, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
 
 
@@ -3035,38 +3049,40 @@ MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
 
-def windows_of_noise(x: Image, y: Image, counted: Image, strip: Span) -> Image:
+def windows_of_noise(
+    d: Image, ranges: Sequence[Image], counted: Image, strip: Span
+) -> Image:
     """What tells of noise in every fifth window, either way, of a strip of a sample.
 
     As in `noise_by_activity`. Returns (3, n) float64: the variance of the difference,
     the activity, and the range of the livelier picture.
     """
-    around = strip.grown(x.shape[0], x.shape[1], REACH)
-    p, q = around.of(x), around.of(y)
-    d = q - p
-    mean = window_sum(d) / N
-    variance = (window_sum(d * d) / N - mean * mean) * (N / (N - 1))
-    ranges = ranges_of(p, q)
-    told = variance, activity_of(ranges), cv2.max(*ranges)
+    around = strip.grown(d.shape[0], d.shape[1])
+    there = around.of(d)
+    mean = window_sum(there) / N
+    variance = (window_sum(there * there) / N - mean * mean) * (N / (N - 1))
+    here = [strip.of(each) for each in ranges]
+    told = strip.within(around).of(variance), activity_of(here), cv2.max(*here)
     every_fifth = np.s_[MARGIN::5, MARGIN::5]
-    inside = strip.within(around)
     kept = strip.of(counted)[every_fifth]
-    return np.array([inside.of(z)[every_fifth][kept] for z in told])
+    return np.array([each[every_fifth][kept] for each in told])
 
 
 def noise_by_activity(
-    x: Image, y: Image, counted: Image, resolved: bool = True
+    d: Image, ranges: Sequence[Image], counted: Image, resolved: bool = True
 ) -> tuple[Image, float]:
     """The variance that the noise of a window has by its activity, and its sigma.
 
-    x, y: (H, W) float32 in levels, of one light; counted: (H, W) bool. Returns (256,)
-    float32 in levels^2, which does not fall, and a sigma in levels.
+    d: (H, W) float32 in levels, the difference of a sample in one light; ranges: those
+    of either picture there, as `ranges_of` gives them; counted: (H, W) bool. resolved:
+    as in `Explanation`. Returns (256,) float32 in levels^2, which does not fall, and
+    the sigma of the difference in levels.
     """
-    windows = in_strips(partial(windows_of_noise, x, y, counted), x.shape)
+    windows = in_strips(partial(windows_of_noise, d, ranges, counted), d.shape)
     variances, activity, widest = np.hstack(windows)
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
-    fewest = min(40, len(variances) // 2)
+    fewest = max(1, min(40, len(variances) // 2))
     levels: list[float] = []
     known: list[int] = []
     for index in range(len(ACTIVITIES) - 1):
@@ -3099,7 +3115,8 @@ NOISY_COLOURS = 0.3  # of the pixels differ where colours alone have noise
 def colours_of(image: Image) -> list[Image]:
     """Cr and Cb (ITU-R BT.601) of an (H, W, 3) BGR image in levels: (H, W) each.
 
-    Of the image's type; of floats half a level less than of uint8, at every pixel.
+    Of the image's type, and centred at 128 for uint8 and at 0.5 for floats: so only
+    differences of one type tell anything.
     """
     _, *colours = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb))
     return colours
@@ -3188,7 +3205,8 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
     """Fit the quadric gain of a channel and, if it may be bent, its tone curve.
 
     x, y: (h, w) means of cells, in levels; inside: those that are neither ignored nor
-    saturated. The second is a weighted sum of terms, which are fitted in 5000 cells.
+    saturated. The second is a weighted sum of terms, which are fitted in some 5,000 of
+    them.
     """
     height, width = x.shape
     down, across = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
@@ -3207,7 +3225,8 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
         seen = np.clip(VALUES, *quantile(value, (0.01, 0.99)))
         bend = np.stack(bends(seen), axis=1) @ weights[6:]
         tone = VALUES + bend / gain.mean()
-    left = np.abs(y - gain * np.interp(x, VALUES, tone))[inside]
+    curved = np.interp(x, VALUES, tone) if bent else x
+    left = np.abs(y - gain * curved)[inside]
     return ChannelLight(gain, tone, float(np.minimum(left, 16).mean()))
 
 
@@ -3258,7 +3277,8 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
 def unsaturated(before: Image, after: Image, counted: Image) -> Image:
     """The (h, w) cells of two means, in levels, that show another light: bool.
 
-    What is white may have been brighter, but for a page of which most is: paper.
+    A white cell may have been brighter still, so it does not tell; but where most is
+    white, white is paper, and tells.
     """
     lit = counted & (np.minimum(before, after) > 3)
     below_white = lit & (np.maximum(before, after) < 250)
@@ -3287,6 +3307,18 @@ def are_one_curve(tones: Sequence[Image]) -> bool:
     return bool(np.ptp(tones, axis=0).max() <= ONE_CURVE)
 
 
+LIT_PART = 0.02  # of the cells, in another light: a smaller part has changed
+
+
+def share_in_other_light(d: Image, counted: Flags) -> float:
+    """The share of the counted cells whose surroundings are off by over two levels.
+
+    d: (h, w, 3) float32, the difference of their means in levels; counted: (h, w).
+    """
+    off = largest_channel(np.abs(cv2.blur(d, (4, 4))))
+    return float(np.mean(off[counted] > 2)) if counted.any() else 0.0
+
+
 def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
     """How the light of a second picture differs; None where it hardly does.
 
@@ -3313,9 +3345,10 @@ def find_light(x: Image, y: Image, counted: Image) -> LightModel | None:
         fits = [curve if curve.off < 0.5 * fit.off else fit for fit, curve in pairs]
     gain = np.dstack([fit.gain for fit in fits]).astype(np.float32)
     tone = np.stack([fit.tone for fit in fits], axis=1).astype(np.float32)
-    gain *= local_light(gain * toned(x, tone), y, everywhere)[..., None]
-    lit = np.clip(gain * toned(x, tone), 0, 255)
-    if np.mean(np.abs(cv2.blur(lit - x, (4, 4))).max(axis=2) > 2) < 0.02:
+    curved = toned(x, tone)
+    gain *= local_light(gain * curved, y, everywhere)[..., None]
+    lit = np.clip(gain * curved, 0, 255)
+    if share_in_other_light(lit - x, counted) < LIT_PART:
         return None
     ratios = ((lit + 2) / (x + 2)).mean(axis=2)[counted]
     least, most = quantile(ratios, (0.01, 0.99))
@@ -3368,43 +3401,46 @@ def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
     return np.asarray(np.clip(VALUES + shift, 0, 255), np.uint8)
 
 
-def find_tone(a: Image, b: Image) -> Tone | None:
+def find_tone(a: Image, b: Image, counted: Flags) -> Tone | None:
     """The tone curve that all of a digital picture has changed by; None for none.
 
-    a, b: (H, W, 3) in levels. Text and ground shift alike, or at least three colours
-    do. Where something keeps its brightness, what shifts has changed. Four of five
-    cells show it, and four of five with contrast, as the others may have changed.
+    a, b: (H, W, 3) in levels; counted: (H, W), with a cell or more. Text and ground
+    shift alike, or at least three colours do. Where something keeps its brightness,
+    what shifts has changed. Four of five cells show it, and four of five with contrast,
+    as the others may have changed.
     """
     if a.dtype != np.uint8:
         return None
-    unclipped = (a > 0) & (a < 255)
+    unclipped = (a > 0) & (a < 255) & counted[..., None]
     unequal = np.count_nonzero((a != b) & unclipped)
     if unequal < 0.5 * np.count_nonzero(unclipped):
         return None
-    few_a, few_b = a[::4, ::4], b[::4, ::4]
+    few = counted[::4, ::4]
+    few_a, few_b = (z[::4, ::4][few][None] for z in (a, b))  # (1, n, 3)
     tone = Tone(likeliest_values(few_a, few_b), likeliest_values(few_b, few_a))
     if np.mean(tone.difference(few_a, few_b) <= 1) < 0.7:  # most pairs with noise
         return None
     conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=(2, 3)) > 0.95
-    x = in_cells(gray(a))
-    contrast = np.ptp(x, axis=(2, 3))
-    has_contrast = contrast > 16
+    cells = all_in_cells(counted)
+    x = gray(a)
+    contrast = cv2.subtract(most_in_cells(x), least_in_cells(x))
+    has_contrast = cells & (contrast > 16)
     if np.count_nonzero(has_contrast) < 4:
         return None
-    if min(conforms.mean(), conforms[has_contrast].mean()) < 0.8:
+    if min(conforms[cells].mean(), conforms[has_contrast].mean()) < 0.8:
         return None
     keeps = all_in_cells(((a == b) & unclipped).all(axis=2))
-    if keeps.mean() > 0.02:
+    if keeps[cells].mean() > 0.02:
         return None
-    values = np.unique(x[conforms])
+    values = np.unique(in_cells(x)[cells & conforms])
     far = np.minimum(values, 255 - values) > LARGEST_SHIFT  # from being saturated
     shifts = (tone.forward - VALUES)[values[far]]
     if not len(shifts) or not 0 < np.abs(shifts).max() <= LARGEST_SHIFT:
         return None
     if shifts.min() < 0 < shifts.max():
         return None
-    flat = x[contrast <= 2, 0, 0]
-    colours = np.bincount(flat, minlength=256) > contrast.size / 500
+    flat = in_cells(x)[cells & (contrast <= 2), 0, 0]
+    colours = np.bincount(flat, minlength=256) > np.count_nonzero(cells) / 500
     moved = np.count_nonzero(colours & (tone.forward != VALUES))
     # One ink on white that is another is a change: its rim does not shift as it does.
     is_uniform = len(shifts) >= 3 and np.ptp(shifts) <= 1
@@ -3427,22 +3463,21 @@ def is_photographed(spread: Spread, camera: bool, options: Options) -> bool:
     return float(np.mean(spread.least() == 0)) <= 0.2
 
 
-def may_be_lit(
-    a: Image, b: Image, spread: Spread, camera: bool, options: Options
-) -> bool:
-    """Whether light may differ between two (H, W, 3) samples in levels."""
-    if options.light == "compare":
-        return False
-    if options.light == "auto" and not is_photographed(spread, camera, options):
-        return False
-    d = cell_means(cv2.subtract(a, b, dtype=cv2.CV_32F))
-    off = largest_channel(np.abs(cv2.blur(d, (4, 4))))
-    # A small part of a digital picture has changed; it has no light of its own.
-    return bool(np.mean(off > 2) > (0.02 if camera else 0.3))
+def is_lit_otherwise(a: Image, b: Image, counted: Flags, camera: bool) -> bool:
+    """Whether enough of two (H, W, 3) samples in levels is off for another light.
+
+    A small part of a digital picture has changed; it has no light of its own.
+    """
+    d = means_of_lit_cells(cv2.subtract(a, b, dtype=cv2.CV_32F))
+    inside = means_of_lit_cells(counted.view(np.uint8)) == 1
+    return share_in_other_light(d, inside) > (LIT_PART if camera else 0.3)
 
 
 def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
-    """Whether two (H, W, 3) samples in levels have noise, of brightness or colours."""
+    """Whether two (H, W, 3) samples in levels have noise, of brightness or colours.
+
+    Neither is the other out of focus.
+    """
     difference = largest_channel(cv2.absdiff(a, b))
     inside = all_in_cells(counted)
     telling = telling_cells(spread, inside)
@@ -3450,7 +3485,8 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     noisy = have_own_noise(spread, telling) or are_recompressed(spread, telling)
     if enough and not noisy:
         noisy = is_faint(difference, counted)
-    if not noisy and np.mean(difference > 0) > NOISY_COLOURS:
+    share = np.count_nonzero(difference) / np.count_nonzero(counted)
+    if not noisy and share > NOISY_COLOURS:
         colours = zip(colours_of(a), colours_of(b), strict=True)
         spreads = (spread_of(x, y) for x, y in colours)
         noisy = any(
@@ -3459,18 +3495,17 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
         )
     if not noisy:
         return False
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
-    return not is_blurred(x, y, spread)
+    return not is_blurred(*float_grays(a, b), spread)
 
 
 def light_of_pair(
     first: Image, second: Image, ignored: Gray8 | None, scale: Scale
 ) -> LightModel | None:
     """`find_light` by all cells of a pair, but for what is ignored."""
-    x, y = cell_means(scale(first)), cell_means(scale(second))
+    x, y = means_of_lit_cells(scale(first)), means_of_lit_cells(scale(second))
     counted = np.ones(x.shape[:2], np.bool_)
     if ignored is not None:
-        counted = cell_means(cv2.merge([ignored] * 3))[..., 0] == 0
+        counted = means_of_lit_cells(ignored) == 0
     return find_light(x, y, counted)
 
 
@@ -3480,11 +3515,8 @@ class Sample(NamedTuple):
     bands: list[Span]
     a: Image  # (H, W, 3), of the first picture in levels
     b: Image
-    counted: Image  # (H, W) bool: not ignored
-
-    def grays(self) -> tuple[Image, Image]:
-        """The brightness of both: (H, W) float32."""
-        return gray(self.a).astype(np.float32), gray(self.b).astype(np.float32)
+    counted: Flags  # (H, W): not ignored
+    scale: Scale  # of the pair's values
 
 
 def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
@@ -3498,26 +3530,53 @@ def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
     if ignored is not None:
         counted = np.vstack([band.of(ignored) for band in bands]) == 0
     scale = scale_of(first, second)
-    return Sample(bands, scale(a), scale(b), counted)
+    return Sample(bands, scale(a), scale(b), counted, scale)
 
 
-def with_noise(sampled: Sample, explanation: Explanation) -> Explanation:
-    """The explanation, with the noise that a sample has in its light."""
-    bands, a, b, counted = sampled
-    light = explanation.light
-    if light:
-        both = np.split(a, len(bands)), np.split(b, len(bands))
-        tiles = zip(*both, bands, strict=True)
-        a = np.vstack([relit(p, q, band, light) for p, q, band in tiles])
-    x, y = Sample(bands, a, b, counted).grays()
-    noise, sigma = noise_by_activity(x, y, counted, explanation.resolved)
+def float_grays(a: Image, b: Image) -> tuple[Image, Image]:
+    """The brightness of two (H, W, 3) images: (H, W) float32 each."""
+    return gray(a).astype(np.float32), gray(b).astype(np.float32)
+
+
+def in_one_light(sampled: Sample, light: LightModel | None) -> Image:
+    """The first picture of a sample in the light of the second: (H, W, 3)."""
+    bands, a, b, *_ = sampled
+    if light is None:
+        return a
+    ends = np.cumsum([band.bottom - band.top for band in bands])[:-1]
+    tiles = zip(np.split(a, ends), np.split(b, ends), bands, strict=True)
+    return np.vstack([relit(p, q, band, light) for p, q, band in tiles])
+
+
+def noise_in(
+    first: Image, second: Image, sampled: Sample, lit: Image, resolved: bool
+) -> tuple[Image, float]:
+    """`noise_by_activity` of a sample of two pictures; lit: its first `in_one_light`.
+
+    The activity is that of the pictures themselves, by which it is known later, too:
+    what lies around a band is no part of the sample.
+    """
+    around = partial(ranges_around, first, second, scale=sampled.scale)
+    of_bands = map_on_cores(around, sampled.bands, lit.size > SMALL_PICTURE)
+    ranges = [np.vstack(each) for each in zip(*of_bands, strict=True)]
+    x, y = float_grays(lit, sampled.b)
+    return noise_by_activity(y - x, ranges, sampled.counted, resolved)
+
+
+def with_noise(
+    first: Image, second: Image, sampled: Sample, explanation: Explanation
+) -> Explanation:
+    """The explanation, with the noise that a sample of a pair has in its light."""
+    lit = in_one_light(sampled, explanation.light)
+    noise, sigma = noise_in(first, second, sampled, lit, explanation.resolved)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
-    colours = colour_differences(a, b.astype(a.dtype))
+    b, counted = sampled.b.astype(lit.dtype), sampled.counted
+    x, y = float_grays(lit, b)
     return explanation._replace(
         grain=grain_of(y - x, counted),
-        colour_grain=max(grain_of(d, counted) for d in colours),
+        colour_grain=max(grain_of(d, counted) for d in colour_differences(lit, b)),
     )
 
 
@@ -3537,32 +3596,37 @@ def explain(
     sampled = sample(first, second, ignored)
     if sampled is None:
         return Explanation()
-    _, a, b, counted = sampled
-    if np.array_equal(a, b) and not interpolated:
+    _, a, b, counted, scale = sampled
+    cells = all_in_cells(counted)
+    if not cells.any() or (np.array_equal(a, b) and not interpolated):
         return Explanation()
     spread = spread_of(gray(a), gray(b))
-    camera = interpolated
+    told = spread.at(cells)
+    camera = interpolated and options.noise == "auto"
     if not interpolated:
-        tone = find_tone(a, b) if options.light != "compare" else None
-        if tone or not show_the_same(spread):
+        tone = find_tone(a, b, counted) if options.light != "compare" else None
+        if tone or not show_the_same(told):
             return Explanation(tone=tone)
-        camera = is_of_camera(a, b, spread, counted)
-    camera = camera and options.noise == "auto"
+        camera = options.noise == "auto" and is_of_camera(a, b, spread, counted)
     explanation = Explanation(camera, interpolated)
-    if may_be_lit(a, b, spread, camera, options):
-        light = light_of_pair(first, second, ignored, scale_of(first, second))
+    may_be_lit = options.light == "ignore" or (
+        options.light == "auto" and is_photographed(told, camera, options)
+    )
+    if may_be_lit and is_lit_otherwise(a, b, counted, camera):
+        light = light_of_pair(first, second, ignored, scale)
         explanation = explanation._replace(light=light)
     if not camera:
         return explanation
-    resolved = not interpolated and not are_drawn_anew(a, b, spread)
-    return with_noise(sampled, explanation._replace(resolved=resolved))
+    resolved = not interpolated and not are_drawn_anew(a, b, told)
+    explanation = explanation._replace(resolved=resolved)
+    return with_noise(first, second, sampled, explanation)
 
 
 # --- Evidence: window by window -------------------------------------------------------
 
 SCATTER = 0.5  # deviations of d that its mean is uncertain by; 0.25: noise is boxed
 SIGNIFICANT = 3.0  # times its variance, beyond which what is left is no outlier
-SPREAD = 1.5  # times the variance that noise may have; with 1 the rest is boxed
+NOISE_FACTOR = 1.5  # times the variance that noise may have; with 1 the rest is boxed
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
@@ -3654,15 +3718,15 @@ def explain_noise(
     terms: WindowTerms,
     d: Image,
     variance: Image,
-    uncertain: Image,
+    uncertain: Image | float,
     explanation: Explanation,
 ) -> Image:
     """SSIM without what noise explains, and with the means that SSIM is blind to.
 
     d: (H, W), the difference of gray, not negative. variance: (H, W) float32, of the
-    noise, in levels^2. uncertain: (H, W) float32, by how many levels the light may be
-    off. Both come off the mean of d, and the noise off its variance: what remains of
-    either change goes into SSIM's own quotient. Returns (H, W) float32.
+    noise, in levels^2. uncertain: (H, W) float32 or a number, by how many levels the
+    light may be off. Both come off the mean of d, and the noise off its variance: what
+    remains of either change goes into SSIM's own quotient. Returns (H, W) float32.
     """
     structure_change = terms.structure_change.astype(np.float32)
     off = np.abs(terms.sum_d.astype(np.float32)) - N * uncertain
@@ -3673,7 +3737,7 @@ def explain_noise(
     mean_left = positive(mean_change - scatter * N * cv2.sqrt(variance))
     if explanation.resolved:
         structure_change = less_outlier(structure_change, mean_change, d)
-    structure_left = positive(structure_change - SPREAD * N * (N - 1) * variance)
+    structure_left = positive(structure_change - NOISE_FACTOR * N * (N - 1) * variance)
     if not (cv2.hasNonZero(mean_left) or cv2.hasNonZero(structure_left)):  # most tiles
         return similarity
     # mean(x)^2 + mean(y)^2 stays as it was: where less of it is change, more is common
@@ -3698,8 +3762,10 @@ def explain_noise(
     return np.where(is_seen, faint, similarity)
 
 
-def visible_similarity(pair: TilePair, difference: Image, uncertain: Image) -> Image:
-    """Similarity below CEILING where a difference can be seen, and above elsewhere.
+def visible_similarity(
+    pair: TilePair, difference: Image, uncertain: Image | float
+) -> Image:
+    """Similarity of at most CEILING where a difference can be seen, above elsewhere.
 
     difference: (H, W), in levels. uncertain: as in `explain_noise`. One pixel that is
     seen marks the windows around it. Returns (H, W) float32.
@@ -3716,7 +3782,7 @@ def visible_similarity(pair: TilePair, difference: Image, uncertain: Image) -> I
 def similarity_of(
     pair: TilePair,
     noise: Image | None,
-    uncertain: Image,
+    uncertain: Image | float,
     explanation: Explanation,
     gray_alone: bool,
 ) -> Image:
@@ -3744,11 +3810,8 @@ def noise_around(
     first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
 ) -> Image:
     """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
-    height, width = first.shape[:2]
-    wide = span.grown(height, width, REACH)
-    x, y = gray(scale(wide.of(first))), gray(scale(wide.of(second)))
-    activity = activity_of(ranges_of(x, y))
-    return cv2.LUT(span.within(wide).of(activity), by_activity)
+    activity = activity_of(ranges_around(first, second, span, scale))
+    return cv2.LUT(activity, by_activity)
 
 
 def compare_tile(
@@ -3760,7 +3823,7 @@ def compare_tile(
     one light, and the better of both counts. What a border of MARGIN pixels holds is
     not exact.
     """
-    low, high, white, explanation, gray_alone = settings
+    low, high, white, explanation, gray_alone, ignored = settings
     pair = TilePair(span.of(first), span.of(second), high - low)
     ssim = pair.ssim
     if explanation is None:
@@ -3771,14 +3834,16 @@ def compare_tile(
     noise = None
     if explanation.noise is not None:
         noise = noise_around(first, second, span, explanation.noise, scale)
-    certain = np.zeros(ssim.shape, np.float32)
-    similarity = similarity_of(pair, noise, certain, explanation, gray_alone)
+    similarity = similarity_of(pair, noise, 0.0, explanation, gray_alone)
     if explanation.light is None:
         return ssim, similarity
     lit = relit(pair.a, pair.b, span, explanation.light)
-    in_one_light = TilePair(lit, pair.b.astype(np.float32))
-    uncertain = 1 + LIGHT_ERROR * in_one_light.y
-    other = similarity_of(in_one_light, noise, uncertain, explanation, gray_alone)
+    b: Image = pair.b.astype(np.float32)
+    if ignored is not None:  # nothing differs there, in this light either
+        b = cv2.copyTo(lit, span.of(ignored), b)
+    pair = TilePair(lit, b)
+    uncertain = 1 + LIGHT_ERROR * pair.y
+    other = similarity_of(pair, noise, uncertain, explanation, gray_alone)
     return ssim, cv2.max(similarity, other)
 
 
@@ -3819,14 +3884,14 @@ def measure(
     """Compare two images by SSIM and find the evidence, tile by tile on all cores.
 
     first, second: (H, W, 3) BGR of one size and type. explanation: None leaves SSIM as
-    it is. ignored: (H, W) uint8, 255 where unequal pixels do not count. The score is
-    the mean of the map without its border of 3 pixels, as scikit-image has it. Tiles
-    that are equal cost nothing.
+    it is. ignored: (H, W) uint8, 255 where unequal pixels do not count, and where the
+    second has the first's pixels in any light. The score is the mean of the map without
+    its border of 3 pixels, as scikit-image has it. Tiles that are equal cost nothing.
     """
     height, width = first.shape[:2]
     low, high = value_range(first, second)
     white = used_white(first, second, high)
-    settings = Settings(low, high, white, explanation, gray_alone)
+    settings = Settings(low, high, white, explanation, gray_alone, ignored)
     scored = Span(MARGIN, height - MARGIN, MARGIN, width - MARGIN)
     ssim_loss = np.zeros((height, width), np.uint8)  # takes memory where it is filled
     evidence = np.full((height, width), 255, np.uint8)
@@ -3914,9 +3979,13 @@ def noise_left(
     """
     if explanation.noise is None:
         return explanation
-    samples = [sample(x, y, None) for x, y in pairs]
-    found = [with_noise(sampled, explanation).noise for sampled in samples if sampled]
-    noises = [noise for noise in found if noise is not None]
+    noises = []
+    for x, y in pairs:
+        sampled = sample(x, y, None)
+        if sampled:
+            lit = in_one_light(sampled, explanation.light)
+            noise, _ = noise_in(x, y, sampled, lit, explanation.resolved)
+            noises.append(noise)
     return explanation._replace(noise=np.max(noises, axis=0))
 
 
@@ -3983,10 +4052,10 @@ def shifted(image: Image, across: float, down: float) -> Image:
     return cv2.sepFilter2D(image, -1, *kernels, borderType=cv2.BORDER_REPLICATE)
 
 
-def shifts_up_to(reach: float) -> list[tuple[float, float]]:
-    """Shifts of at most `reach` pixels across and down, on a lattice of 81 or fewer."""
-    steps = np.linspace(-reach, reach, 9)
-    return [(float(x), float(y)) for y in steps for x in steps]
+def lattice(reach: float, steps: int) -> NDArray[Any]:
+    """Shifts of at most `reach` pixels across and down, so many either way: (n, 2)."""
+    along = np.linspace(-reach, reach, steps)
+    return np.array([(across, down) for down in along for across in along])
 
 
 class Differences(NamedTuple):
@@ -4020,13 +4089,60 @@ class ShiftFit(NamedTuple):
     left: Image  # (k,) float: the share of the squared difference that is left
 
 
+FINE_REACH = 2  # pixels; a lattice of fine steps for a larger reach would be large
+MAY_HAVE_MOVED = 0.75  # of the squared difference that whole pixels may leave
+AS_WELL = 0.05  # of it: a nearer place that leaves so much more is as likely
+
+
+def whole_shift(
+    x: Image, y: Image, rows: NDArray[Any], columns: NDArray[Any], reach: int
+) -> tuple[int, int] | None:
+    """By how many whole pixels some have moved, across and down; None if they have not.
+
+    x: (H, W) float32; y: the same, with `reach` pixels more a side. rows, columns: of
+    the pixels. Of places that are as good it is the nearest.
+    """
+    top, left = rows.min(), columns.min()
+    height, width = rows.max() + 1 - top, columns.max() + 1 - left
+    mask = np.zeros((height, width), np.float32)
+    mask[rows - top, columns - left] = 1
+    part = x[top : top + height, left : left + width]
+    around = y[top : top + height + 2 * reach, left : left + width + 2 * reach]
+    left_by = cv2.matchTemplate(around, part, cv2.TM_SQDIFF, mask=mask)
+    before = left_by[reach, reach]
+    if left_by.min() > MAY_HAVE_MOVED * before:
+        return None
+    steps = np.argwhere(left_by <= left_by.min() + AS_WELL * before) - reach
+    down, across = steps[np.square(steps).sum(axis=1).argmin()].tolist()
+    return across, down
+
+
+def whole_shifts(
+    x: Image, y: Image, differences: Differences, reach: int
+) -> tuple[NDArray[Any], Flags]:
+    """`whole_shift` of each of k differences, (k, 2); and which may have moved."""
+    padded = np.pad(y, reach, mode="edge")
+    rows, columns = np.nonzero(differences.near)
+    order = np.argsort(differences.labels, kind="stable")
+    ends = np.cumsum(np.bincount(differences.labels))[:-1]
+    groups = np.split(order, ends)
+    shifts, may_have = np.zeros((len(groups), 2)), np.zeros(len(groups), np.bool_)
+    for number, group in enumerate(groups):
+        if not len(group):  # no difference is number 0
+            continue
+        shift = whole_shift(x, padded, rows[group], columns[group], reach)
+        if shift is not None:
+            shifts[number], may_have[number] = shift, True
+    return shifts, may_have
+
+
 def fit_shifts(x: Image, y: Image, differences: Differences, reach: float) -> ShiftFit:
     """Find the shift within `reach` pixels that leaves least of each difference.
 
     Both pictures are moved by half of it, towards each other: moving one alone would
-    blur that one, and a thin line that is gone would count as moved.
+    blur that one, and a thin line that is gone would count as moved. Moved the same way
+    both are blurred alike, which is what a shift is measured against.
     """
-    shifts = np.array(shifts_up_to(reach / 2))
 
     def left_by(shift: Image) -> Image:
         """The share that a shift leaves of each difference: (k,)."""
@@ -4035,8 +4151,20 @@ def fit_shifts(x: Image, y: Image, differences: Differences, reach: float) -> Sh
         along = differences.energy(moved, shifted(y, *shift))
         return np.asarray(apart / np.maximum(along, 1))
 
-    left = np.array(map_on_cores(left_by, list(shifts), x.size > SMALL_PICTURE))
-    return ShiftFit(shifts[left.argmin(axis=0)], left.min(axis=0))
+    count = differences.labels.max() + 1
+    centres, may_have = np.zeros((count, 2)), np.ones(count, np.bool_)
+    around = lattice(reach / 2, 9)
+    if reach > FINE_REACH:
+        centres, may_have = whole_shifts(x, y, differences, int(reach))
+        around = lattice(0.5, 5)
+    fit = ShiftFit(np.zeros((count, 2)), np.ones(count))
+    for centre in np.unique(centres[may_have], axis=0):
+        shifts = np.clip(centre / 2 + around, -reach / 2, reach / 2)
+        left = np.array(map_on_cores(left_by, list(shifts), x.size > SMALL_PICTURE))
+        here = may_have & (centres == centre).all(axis=1)
+        fit.shift[here] = shifts[left.argmin(axis=0)[here]]
+        fit.left[here] = left.min(axis=0)[here]
+    return fit
 
 
 LETTER = 9  # pixels
@@ -4080,9 +4208,10 @@ def are_slight(x: Image, y: Image, differences: Differences, reach: float) -> Im
     return before < SLIGHT * most
 
 
-BEYOND = 0.15  # of the squared difference may be beyond the other's range; 0.2: a
-# paragraph that moved by 3 pixels is lost, 0.1: public pages of two systems get 10
-# boxes for 8
+# Of the squared difference, that may lie beyond the other's range. With 0.2 a paragraph
+# that moved by 3 pixels is lost; with 0.1 public pages that two systems drew get 10
+# boxes for 8.
+BEYOND = 0.15
 
 
 def are_in_range(x: Image, y: Image, differences: Differences, reach: float) -> Image:
@@ -4099,7 +4228,7 @@ def are_in_range(x: Image, y: Image, differences: Differences, reach: float) -> 
 
 
 LINES = 65  # pixels: a few lines of text
-AGREE = 0.7  # of the busy pixels around differ where all text is drawn anew
+DIFFER_TOO = 0.7  # of the busy pixels around differ where all text is drawn anew
 
 
 def are_redrawn(x: Image, y: Image, differences: Differences) -> Image:
@@ -4115,10 +4244,10 @@ def are_redrawn(x: Image, y: Image, differences: Differences) -> Image:
     around = LINES, LINES
     busy_around = cv2.boxFilter(busy, -1, around, normalize=False)
     differs_around = cv2.boxFilter(busy * is_own, -1, around, normalize=False)
-    agrees = (busy_around > 600) & (differs_around > AGREE * busy_around)
+    all_differs = (busy_around > 600) & (differs_around > DIFFER_TOO * busy_around)
     own, labels = differences.own, differences.labels
     pixels = np.maximum(np.bincount(labels, own), 1)
-    share = np.bincount(labels, own & agrees[differences.near]) / pixels
+    share = np.bincount(labels, own & all_differs[differences.near]) / pixels
     return share > 0.5
 
 
@@ -4131,7 +4260,7 @@ def unexplained_by_shifts(a: Image, b: Image, seen: Image, reach: float) -> Imag
 
     a, b: (H, W, 3) in levels.
     """
-    x, y = gray(a).astype(np.float32), gray(b).astype(np.float32)
+    x, y = float_grays(a, b)
     differences = find_differences(seen)
     fit = fit_shifts(x, y, differences, reach)
     drawn_otherwise = are_slight(x, y, differences, reach)
@@ -4158,7 +4287,7 @@ def explain_shifts(a: Image, b: Image, evidence: Gray8, reach: float) -> Gray8:
     seen &= largest_channel(cv2.absdiff(a, b)) > VISIBLE
     if not seen.any():
         return evidence
-    # Differences that are so far apart that none tells of the other, each by itself.
+    # Groups of differences so far apart that none tells of another, each by itself.
     margin = LINES + math.ceil(reach)
     around = cv2.dilate(seen.view(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1)))
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(around)
@@ -4190,9 +4319,11 @@ def find_plain_evidence(
     """`find_evidence` of a pair of which nothing was interpolated."""
     seen = without(ignored, first, second)
     explanation = explain(first, seen, ignored, options)
-    measured = measure(first, seen, explanation, options.gray)
+    if explanation.tone:
+        seen = without(ignored, cv2.LUT(first, explanation.tone.forward), second)
+    measured = measure(first, seen, explanation, options.gray, ignored)
     evidence = measured.evidence
-    if ignored is not None:  # what is not evidence is of the pair as it is
+    if ignored is not None:  # score, map and counts are those of the pair as it is
         measured = measure(first, second, None, gray_alone=True, ignored=ignored)
     if options.tolerance and explanation.camera:
         reach = options.tolerance
@@ -4200,7 +4331,7 @@ def find_plain_evidence(
         clipped = noise_left(pairs, explanation)
         evidence = around_what_remains(evidence, pairs, clipped, options, reach)
     elif options.tolerance:
-        scale = scale_of(first, second)
+        scale = scale_of(first, seen)
         a, b = scale(first), scale(seen)
         evidence = explain_shifts(a, b, evidence, options.tolerance)
     return measured._replace(evidence=evidence), explanation
@@ -4243,10 +4374,13 @@ def find_resampled_evidence(
     reach = max(options.tolerance, RESAMPLED)
     pairs = clipped_pairs(smooth_first, smooth_second, reach)
     clipped = noise_left(pairs, explanation)
-    evidence = measure(smooth_first, smooth_second, clipped, options.gray).evidence
+    filled = union(ignored, uncovered)
+    if filled is not None:  # smoothing mixes it with what lies beside
+        filled = cv2.dilate(filled, np.ones((3, 3)))
+    found = measure(smooth_first, smooth_second, clipped, options.gray, filled)
     measured = plain._replace(
         score=score_of_covered(plain.score, uncovered),
-        evidence=around_what_remains(evidence, pairs, clipped, options, reach),
+        evidence=around_what_remains(found.evidence, pairs, clipped, options, reach),
         unequal_pixels=None,
         largest_difference=None,
     )
@@ -4264,7 +4398,8 @@ def find_evidence(
     """SSIM of a pair, and the evidence: what noise, light and shifts do not explain.
 
     first, second, uncovered, alignment: as `align` gives them. What is not covered is
-    no part of the score, and 255 in both maps; what is ignored is 255 in the evidence.
+    no part of the score. What is ignored or not covered is 255 in the evidence; in the
+    loss it is 0, but where windows reach into what differs.
     """
     if alignment is None or alignment.transform is None:  # nothing was interpolated
         measured, explanation = find_plain_evidence(first, second, ignored, options)
@@ -4620,8 +4755,9 @@ def is_snapped(first: Image, second: Image, region: Region, level: float) -> boo
     for step in range(1 - SPACING, SPACING):
         moved = second.take(rows + step, axis=0, mode="clip")[:, columns]
         apart = cv2.norm(part[1:-1], moved[1:-1], cv2.NORM_INF)
-        is_smoothed = is_between(part, moved, slack) or is_between(moved, part, slack)
-        if apart <= SNAPPED_LEVELS * level and is_smoothed:
+        if apart > SNAPPED_LEVELS * level:
+            continue
+        if is_between(part, moved, slack) or is_between(moved, part, slack):
             return True
     return False
 
@@ -4668,7 +4804,8 @@ def add_bands(
         area = cv2.countNonZero(band_of(strip, mask))
         if area:
             bounds = strip.x, strip.y, strip.width, strip.height
-            with_strips.append(Region(*bounds, area, ssim=0.0))
+            kind = "added" if strip.kind == "inserted" else "removed"
+            with_strips.append(Region(*bounds, area, ssim=0.0, kind=kind))
     return mask, tuple(sorted(with_strips, key=attrgetter("y", "x")))
 
 
@@ -4684,8 +4821,8 @@ def regions_on(
     """The regions on the canvas, and their mask, with bands and strips.
 
     The mask is changed in place, as by `find_regions`. noise: None of a digital pair.
-    What light, shifts and interpolation leave is as wide as a pale patch, which is none
-    then.
+    What light, shifts or interpolation leave can be as wide as a pale patch, so where
+    one of them is at work pale patches are not looked for.
     """
     mask, regions = find_regions(found, measured.ssim_loss, options)
     if noise is not None and options.threshold is None:
@@ -4710,6 +4847,7 @@ ENDS = 0.5  # of an outline: so much of it at least is the end of a thing
 FURTHEST = 0.1  # of the rim: what is further from its mean than the rest
 EVEN = 0.1  # of its square: by so much a change varies that is one and the same
 THE_SAME = 0.1  # of its distance to ground: less far from a thing is the thing
+SMALLER = 0.9  # of a side: a thing with a shorter one may be a part
 APART = 0.3  # of its size: what is found further apart is found anywhere
 LIKELIEST = 4  # things that are compared with it pixel by pixel
 
@@ -4757,8 +4895,9 @@ def look_at(
     if ignored is not None:
         counted = seen(ignored) == 0
     own = np.zeros_like(counted)
-    top, bottom, left, right = (side // times for side in box.within(around))
-    own[top : bottom + 1, left : right + 1] = True
+    inner = box.within(around)
+    rows = slice(inner.top // times, -(-inner.bottom // times))
+    own[rows, inner.left // times : -(-inner.right // times)] = True
     own &= counted
     if is_lit:
         alike = (counted & ~own & (seen(mask) == 0)).view(np.uint8)
@@ -4939,7 +5078,7 @@ def find_match(thing: Thing, other: Thing, look: Callable[[Span], Patch]) -> Mat
         step = wholes[0] - large.corner
         return {large.number: move_by(large, step), small.number: move_by(small, -step)}
     sides = np.array(small.weight.shape)
-    is_smaller = (sides < (1 - THE_SAME) * np.array(large.weight.shape)).any()
+    is_smaller = (sides < SMALLER * np.array(large.weight.shape)).any()
     is_part = is_smaller and (np.ptp(places, axis=0) <= APART * sides).all()
     return {small.number: None, large.number: None} if is_part else {}
 
@@ -4949,8 +5088,9 @@ def find_matches(
 ) -> list[Match]:
     """Where what left ground, or came on it, is found in another region.
 
-    kinds, patches: by the number of the region. Letters that were replaced are too much
-    like others to be sought there. Only the most alike are compared pixel by pixel: all
+    kinds, patches: by the number of the region. What a "changed" region shows is sought
+    only among things that surely left or came: among replaced letters too many are
+    alike. Only the most alike are compared pixel by pixel: all
     with all takes minutes.
     """
     if not {"added", "removed"}.intersection(kinds):
@@ -5048,9 +5188,9 @@ def find_kinds(
     if not regions:
         return ()
     boxes = [Span(y, y + h, x, x + w) for x, y, w, h, *_ in regions]
-    strips = {strip[1:5]: strip.kind for strip in laid.strips}
     by_area = sorted(range(len(regions)), key=lambda i: regions[i].area, reverse=True)
-    numbers = sorted(i for i in by_area[:MOST_LOOKS] if regions[i][:4] not in strips)
+    # Of a strip it is known what it is.
+    numbers = sorted(i for i in by_area[:MOST_LOOKS] if regions[i].kind == "changed")
     scale = scale_of(laid.first, laid.second)
     look = partial(look_at, laid, mask, ignored, scale, light is not None, is_gray)
     is_much = sum(regions[i].area for i in numbers) > SMALL_PICTURE
@@ -5060,11 +5200,10 @@ def find_kinds(
     named = []
     for number, (region, box) in enumerate(zip(regions, boxes, strict=True)):
         evident = 1 - cv2.mean(box.of(evidence), box.of(mask))[0] / 255
-        kind, contrast, colours = "changed", evident, None
+        kind, contrast, colours = region.kind, evident, None
         if number in seen:
             _, kind, contrast, colours = seen[number]
-        elif region[:4] in strips:
-            kind = "added" if strips[region[:4]] == "inserted" else "removed"
+        elif kind != "changed":
             contrast = evident = 1
         attention = strength_of(region, contrast, evident, mask.size)
         named.append(region._replace(kind=kind, strength=attention, colours=colours))

@@ -49,6 +49,7 @@ from image_diff import (
     merge_boxes,
     noise_by_activity,
     outlined,
+    ranges_of,
     read_image,
     spread_of,
     ssim_of,
@@ -872,7 +873,7 @@ def test_a_small_picture_tells_its_noise_and_its_changes(side: int) -> None:
 
 def test_noise_that_grows_with_activity_does_not_fall() -> None:
     x, y = (gray_of(z).astype(np.float32) for z in (CUP, as_jpeg(CUP, 70)))
-    variances, sigma = noise_by_activity(x, y, np.ones(x.shape, bool))
+    variances, sigma = noise_by_activity(y - x, ranges_of(x, y), np.ones(x.shape, bool))
     assert variances.shape == (256,)
     assert (np.diff(variances) >= 0).all()
     assert variances[0] < sigma**2 < variances[-1]
@@ -883,7 +884,7 @@ def test_edges_that_drifted_are_not_all_taken_for_noise() -> None:
     for left in range(20, 400, 48):
         cv2.line(x, (left, 0), (left, 399), 0, 8)
     y = np.roll(x, 2, axis=1)
-    variances, _ = noise_by_activity(x, y, np.ones(x.shape, bool))
+    variances, _ = noise_by_activity(y - x, ranges_of(x, y), np.ones(x.shape, bool))
     of_an_edge = 255**2 * 2 / 7 * 5 / 7  # two columns of a window differ
     assert variances[0] == 0
     assert variances[-1] < of_an_edge / 3
@@ -946,6 +947,86 @@ def test_four_windows_of_what_is_likely_are_a_patch_and_what_is_known_is_none() 
     expected = mask.copy()
     expected[2:16, 2:16] = 255
     assert wider.tolist() == expected.tolist()
+
+
+def lit_beside(gain: float) -> tuple[Picture, Picture]:
+    """The cup with noise, and again in another light."""
+    brighter = np.clip(CUP * gain, 0, 255).astype(np.uint8)
+    return noisy(CUP, 2, 1), noisy(brighter, 2, 2)
+
+
+def test_in_another_light_the_rim_of_what_is_ignored_is_no_difference() -> None:
+    first, second = lit_beside(1.15)
+    assert compare_images(first, second).light is not None
+    second[60:150, 100:220] = 255 - second[60:150, 100:220]
+    ignored = [(100, 60, 120, 90)]
+    for tolerance in (0, 1):
+        comparison = compare_images(first, second, ignore=ignored, tolerance=tolerance)
+        assert comparison.light is not None
+        assert boxes_of(comparison.regions) == set()
+
+
+def test_in_another_light_the_rim_of_a_strip_is_no_difference() -> None:
+    first, second = lit_beside(1.15)
+    wider = np.pad(second, ((0, 0), (0, 40), (0, 0)), mode="reflect")
+    comparison = compare_images(first, wider)
+    assert boxes_of(comparison.regions) == {(CUP.shape[1], 0, 40, CUP.shape[0])}
+
+
+def test_in_another_light_the_rim_of_what_is_not_covered_is_no_difference() -> None:
+    first, second = lit_beside(1.15)
+    turn = np.array([[0.999, 0.035, 12.3], [-0.035, 0.999, 9.4]], np.float32)
+    turned = cv2.warpAffine(second, turn, second.shape[1::-1])
+    comparison = compare_images(first, turned, align="perspective")
+    assert comparison.light is not None
+    assert not comparison.regions
+
+
+@pytest.mark.parametrize("ignored", [[(0, 0, 420, 100)], [(0, 150, 420, 170)]])
+def test_one_tone_of_a_page_is_told_beside_what_is_ignored(
+    ignored: list[tuple[int, int, int, int]],
+) -> None:
+    shifted = np.clip(PAGE.astype(int) - 5, 0, 255).astype(np.uint8)
+    comparison = compare_images(PAGE, shifted, ignore=ignored)
+    assert comparison.light == (False, (1.0, 1.0), -5)
+    assert not comparison.regions
+
+
+def test_one_tone_of_a_page_is_told_beside_a_strip() -> None:
+    shifted = np.clip(PAGE.astype(int) - 5, 0, 255).astype(np.uint8)
+    wider = np.pad(shifted, ((0, 0), (0, 40), (0, 0)), mode="edge")
+    height, width = PAGE.shape[:2]
+    assert boxes_of(compare_images(PAGE, wider).regions) == {(width, 0, 40, height)}
+
+
+@pytest.mark.parametrize("left", [0, 2, 3])
+def test_what_little_a_mask_leaves_of_a_registered_pair_is_compared(left: int) -> None:
+    mask = np.full(CUP.shape[:2], 255, np.uint8)
+    mask[:left, :left] = 0
+    step = np.array([[1, 0, 2], [0, 1, 1]], np.float32)
+    second = cv2.warpAffine(CUP, step, CUP.shape[1::-1])
+    comparison = compare_images(CUP, second, align="perspective", ignored=(mask, None))
+    assert not comparison.regions
+
+
+@pytest.mark.parametrize("size", [(12, 1200), (1200, 12), (8, 2000), (15, 700)])
+def test_a_picture_of_a_row_of_cells_tells_its_noise(size: tuple[int, int]) -> None:
+    height, width = size
+    ramp = np.linspace(40, 200, width) + np.linspace(0, 30, height)[:, None]
+    still = np.dstack([ramp] * 3).astype(np.uint8)
+    comparison = compare_images(noisy(still, 3, 1), noisy(still, 3, 2))
+    assert comparison.noise is not None
+    assert not comparison.regions
+
+
+def test_of_a_large_picture_activity_is_that_of_what_lies_around() -> None:
+    flat, busy = np.full((1600, 1600), 128, np.float32), np.zeros((1600, 1600))
+    busy[::32] = 127  # no line is in a band of the sample
+    bands = image_diff.sampled_bands(1600, 1600)
+    assert [band.top for band in bands[:2]] == [0, 32]
+    first = (flat + busy).astype(np.uint8)
+    ranges = image_diff.ranges_around(first, first, bands[3], lambda image: image)
+    assert (ranges[0][0] == 127).all()
 
 
 def test_what_is_ignored_is_no_part_of_the_noise() -> None:
@@ -1318,6 +1399,20 @@ def test_a_thin_line_that_is_gone_counts_and_one_that_moved_does_not() -> None:
 
 
 SIZES = [11, 13, 16]  # of letters, in pixels
+
+
+@pytest.mark.parametrize("tolerance", [4, 6, 8, 12, 30, 100])
+@pytest.mark.parametrize("moved", [1, 3.5])
+def test_a_larger_tolerance_explains_no_less(tolerance: float, moved: float) -> None:
+    first = page()
+    step = np.array([[1, 0, moved], [0, 1, 0]], np.float32)
+    second = cv2.warpAffine(
+        first, step, first.shape[1::-1], borderMode=cv2.BORDER_REPLICATE
+    )
+    changed = second.copy()
+    changed[222:232, 300:320] = 0
+    assert not compare_images(first, second, tolerance=tolerance).regions
+    assert compare_images(first, changed, tolerance=tolerance).regions
 
 
 @pytest.mark.parametrize("size", SIZES)
