@@ -2839,13 +2839,8 @@ def spread_of(x: Image, y: Image) -> Spread:
 
 LIKE = 0.8  # correlation; a page moved by a row has 0.68, half of it changed 0.99
 STRUCTURE = 4.0  # levels^2 that both pictures have in cells that tell something
-FEWEST_CELLS = 10  # that tell of a pair; fewer are chance, unless there are few in all
+FEWEST_CELLS = 8  # that tell of a pair; fewer are chance
 STAND_OUT = 0.02  # of the cells: fewer that stand out may all have changed
-
-
-def fewest_of(cells: int) -> int:
-    """How many of so many cells must tell of a pair: of a few, eight."""
-    return min(FEWEST_CELLS, max(8, cells // 3))
 
 
 def show_the_same(spread: Spread) -> bool:
@@ -2860,7 +2855,7 @@ def show_the_same(spread: Spread) -> bool:
     structured = least > 10 * max(STRUCTURE, float(quantile(least, 0.2)))
     count = np.count_nonzero(structured)
     # All may be noise, which is as often like as unlike; a negative is not.
-    if count < fewest_of(structured.size):
+    if count < FEWEST_CELLS:
         return bool(quantile(likeness, 0.75) > -0.5)
     if quantile(likeness[structured], 0.75) > LIKE:
         return True
@@ -2880,7 +2875,7 @@ def telling_cells(spread: Spread, inside: Flags) -> Flags:
     is_other = np.square(spread.shift) > 9 * spread.of_difference() / CELL**2
     is_other &= spread.correlation() < LIKE
     unchanged = structured & ~is_other
-    enough = np.count_nonzero(unchanged) >= fewest_of(unchanged.size)
+    enough = np.count_nonzero(unchanged) >= FEWEST_CELLS
     return np.asarray(unchanged if enough else structured)
 
 
@@ -2912,7 +2907,7 @@ def have_own_noise(spread: Spread, telling: Flags) -> bool:
     those that differ, if they show the same.
     """
     across = spread.across()[telling]
-    if len(across) < fewest_of(telling.size):
+    if len(across) < FEWEST_CELLS:
         return False
     if quantile(across, 0.2) > OWN_NOISE:
         return True
@@ -3481,7 +3476,7 @@ def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
     difference = largest_channel(cv2.absdiff(a, b))
     inside = all_in_cells(counted)
     telling = telling_cells(spread, inside)
-    enough = np.count_nonzero(telling) >= fewest_of(telling.size)
+    enough = np.count_nonzero(telling) >= FEWEST_CELLS
     noisy = have_own_noise(spread, telling) or are_recompressed(spread, telling)
     if enough and not noisy:
         noisy = is_faint(difference, counted)
@@ -4633,33 +4628,41 @@ def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
     return merged
 
 
-def find_regions(
-    found: Outlined, ssim_loss: Gray8, options: Options
-) -> tuple[Gray8, tuple[Region, ...]]:
-    """The regions of a mask, and the mask of these regions alone.
+def drop_specks(found: Outlined, min_area: int) -> Outlined:
+    """A mask without what has fewer pixels than the smallest area.
 
-    A region is what an outer contour holds, if that has the smallest area or more: what
-    lies inside a ring belongs to the ring. The regions come top to bottom, then left to
-    right. ssim_loss: (H, W) uint8. The mask is changed in place, as a copy of 37
-    megapixels costs 90 ms, a tenth of the whole comparison.
+    It is changed in place, as a copy of 37 megapixels costs 90 ms, a tenth of the whole
+    comparison.
     """
     mask, contours = found
-    boxes, specks = [], []
+    kept, specks = [], []
     for contour in contours:
         _, _, width, height = cv2.boundingRect(contour)
-        if width * height < options.min_area:  # spares half of the time of all specks
+        area = width * height
+        if area >= min_area:  # else it is a speck, which spares half of the time of all
+            area = cv2.countNonZero(patch_of(contour, mask)[1])
+        if area < min_area:
             specks.append(contour)
-            continue
-        span, patch = patch_of(contour, mask)
+        else:
+            kept.append(contour)
+    cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
+    return Outlined(mask, kept)
+
+
+def find_regions(found: Outlined, ssim_loss: Gray8, merge: int) -> tuple[Region, ...]:
+    """The regions of a mask, top to bottom, then left to right.
+
+    A region is what an outer contour holds: what lies inside a ring belongs to the
+    ring. ssim_loss: (H, W) uint8. merge: pixels that regions are apart to be one.
+    """
+    boxes = []
+    for contour in found.contours:
+        span, patch = patch_of(contour, found.mask)
         area = cv2.countNonZero(patch)
-        if area < options.min_area:
-            specks.append(contour)
-            continue
         total = area * cv2.mean(span.of(ssim_loss), patch)[0]
         boxes.append(Box(span.left, span.top, span.right, span.bottom, area, total))
-    cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
-    if options.merge:
-        boxes = merge_boxes(boxes, options.merge)
+    if merge:
+        boxes = merge_boxes(boxes, merge)
     regions = [
         Region(
             x=box.left,
@@ -4671,8 +4674,7 @@ def find_regions(
         )
         for box in boxes
     ]
-    regions.sort(key=attrgetter("y", "x"))
-    return mask, tuple(regions)
+    return tuple(sorted(regions, key=attrgetter("y", "x")))
 
 
 # Evidence of what differs beside a region where there is noise. That alone, of a camera
@@ -4820,18 +4822,20 @@ def regions_on(
 ) -> tuple[Gray8, tuple[Region, ...]]:
     """The regions on the canvas, and their mask, with bands and strips.
 
-    The mask is changed in place, as by `find_regions`. noise: None of a digital pair.
+    The mask is changed in place, as by `drop_specks`. noise: None of a digital pair.
     What light, shifts or interpolation leave can be as wide as a pale patch, so where
     one of them is at work pale patches are not looked for.
     """
-    mask, regions = find_regions(found, measured.ssim_loss, options)
+    found = drop_specks(found, options.min_area)
+    mask = found.mask
     if noise is not None and options.threshold is None:
         may_be_off = options.tolerance or (laid.alignment and laid.alignment.transform)
         if light is None and not may_be_off:
             mask = with_wide(mask, measured.evidence)
         mask = extended(mask, measured.evidence)
-        mask, regions = find_regions(outlined(mask), measured.ssim_loss, options)
-    mask, regions = drop_snapped(mask, regions, laid)
+        found = drop_specks(outlined(mask), options.min_area)
+    regions = find_regions(found, measured.ssim_loss, options.merge)
+    mask, regions = drop_snapped(found.mask, regions, laid)
     return add_bands(mask, regions, laid, ignored)
 
 

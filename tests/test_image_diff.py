@@ -1568,7 +1568,7 @@ def test_threshold_mask_and_boxes_of_plain_ssim_are_the_articles(name: str) -> N
     assert faint_threshold == FAINT_LEVEL / 255
     found = find_mask(evidence, oracle.level / 255, None, 0)
     assert np.count_nonzero(found.mask != oracle.mask) <= 2
-    _, regions = find_regions(found, 255 - evidence, Options(min_area=0))
+    regions = find_regions(found, 255 - evidence, merge=0)
     assert boxes_of(regions) == oracle.boxes
 
 
@@ -1753,7 +1753,7 @@ def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:
     cv2.rectangle(mask, (5, 5, 40, 40), 255, 2)
     mask[20:24, 20:24] = 255
     pixels = np.count_nonzero(mask)
-    (region,) = find_regions(outlined(mask), np.zeros((50, 50), np.uint8), Options())[1]
+    (region,) = find_regions(outlined(mask), np.zeros((50, 50), np.uint8), merge=0)
     assert region.area == pixels
 
 
@@ -1761,9 +1761,7 @@ def test_regions_come_top_to_bottom_then_left_to_right() -> None:
     mask = np.zeros((60, 60), np.uint8)
     for x, y in [(40, 10), (5, 10), (20, 2), (3, 50)]:
         mask[y : y + 4, x : x + 4] = 255
-    _, regions = find_regions(
-        outlined(mask), np.zeros((60, 60), np.uint8), Options(min_area=0)
-    )
+    regions = find_regions(outlined(mask), np.zeros((60, 60), np.uint8), merge=0)
     assert [(region.x, region.y) for region in regions] == [
         (20, 2),
         (5, 10),
@@ -1795,7 +1793,7 @@ def test_merge_joins_what_is_at_most_so_far_apart(
 ) -> None:
     mask = squares((10, 10), (20, 10), (31, 18), (90, 60))
     ssim_loss = np.full(mask.shape, 192, np.uint8)
-    _, regions = find_regions(outlined(mask), ssim_loss, Options(merge=gap))
+    regions = find_regions(outlined(mask), ssim_loss, merge=gap)
     assert boxes_of(regions) == boxes
     assert sum(region.area for region in regions) == 4 * 36
     assert all(region.ssim == pytest.approx(63 / 255) for region in regions)
@@ -1807,15 +1805,14 @@ def test_merge_joins_what_is_at_most_so_far_apart(
     gap=st.integers(1, 60),
 )
 def test_merging_is_idempotent(places: list[tuple[int, int]], gap: int) -> None:
-    options = Options(merge=gap, min_area=0)
     mask = squares(*places)
-    _, regions = find_regions(outlined(mask), np.zeros(mask.shape, np.uint8), options)
+    regions = find_regions(outlined(mask), np.zeros(mask.shape, np.uint8), gap)
     boxes = np.zeros(mask.shape, np.uint8)
     for region in regions:
         boxes[
             region.y : region.y + region.height, region.x : region.x + region.width
         ] = 255
-    _, again = find_regions(outlined(boxes), np.zeros(mask.shape, np.uint8), options)
+    again = find_regions(outlined(boxes), np.zeros(mask.shape, np.uint8), gap)
     assert boxes_of(again) == boxes_of(regions)
 
 
