@@ -2772,6 +2772,38 @@ def in_strips(function: Callable[[Span], Result], shape: Sequence[int]) -> list[
     return map_on_cores(function, strips, height * width > SMALL_PICTURE)
 
 
+class Sample(NamedTuple):
+    """What is looked at to explain a pair: (H, W, ...) of bands, one below another."""
+
+    bands: list[Span]
+    a: Image  # (H, W, 3), of the first picture in levels
+    b: Image
+    counted: Flags  # (H, W): not ignored
+    cells: Flags  # (H / CELL, W / CELL): all of it counts
+    scale: Scale  # of the pair's values
+
+
+def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
+    """A sample of a pair; None where it is too small for a cell."""
+    bands = sampled_bands(*first.shape[:2])
+    if not bands or bands[0].right == 0:
+        return None
+    a = np.vstack([band.of(first) for band in bands])
+    b = np.vstack([band.of(second) for band in bands])
+    counted = np.ones(a.shape[:2], np.bool_)
+    cells = np.ones((a.shape[0] // CELL, a.shape[1] // CELL), np.bool_)
+    if ignored is not None:
+        counted = np.vstack([band.of(ignored) for band in bands]) == 0
+        cells = all_in_cells(counted)
+    scale = scale_of(first, second)
+    return Sample(bands, scale(a), scale(b), counted, cells, scale)
+
+
+def float_grays(a: Image, b: Image) -> tuple[Image, Image]:
+    """The brightness of two (H, W, 3) images: (H, W) float32 each."""
+    return gray(a).astype(np.float32), gray(b).astype(np.float32)
+
+
 class Spread(NamedTuple):
     """The moments of two gray images in each cell: (h, w) float32, levels^2."""
 
@@ -2885,16 +2917,16 @@ UNROUNDED = 0.24  # of a gain, the channels' and the gray's rounding leave 0.13
 FAINT = 0.3  # of what is unequal
 
 
-def is_faint(difference: Image, counted: Image) -> bool:
+def is_faint(difference: Image, counted: Flags, cells: int) -> bool:
     """Whether much of what differs is as faint as what compression leaves.
 
-    difference: (H, W), the largest of any channel, in levels. counted: (H, W) bool.
+    difference: (H, W), the largest of any channel, in levels. counted: (H, W), which
+    holds so many cells.
     """
     d = difference * counted
     largest = most_in_cells(d)
     unequal = largest > 0.01
     faint = np.count_nonzero((largest < 3) & (largest - least_in_cells(d) > 0.01))
-    cells = np.count_nonzero(all_in_cells(counted))
     least = max(0.05 * cells, FAINT * np.count_nonzero(unequal))
     return bool(faint > least)
 
@@ -3030,10 +3062,12 @@ def highest_of_noise(variances: Image) -> float:
 
     The logarithms of variances are nearly normal, of sensors and of JPEG: so the lower
     half tells how far the upper one reaches, and up to half of them may have changed.
+    Of a normal deviate 98 % lie below 2.05, and a quarter below -0.67; logarithms of
+    noise have a longer tail, which 0.27 allows for.
     """
     quarter, half, most = quantile(variances, (0.25, 0.5, 0.98))
     ratio = (half + 0.1) / (quarter + 0.1)
-    reached = half * ratio**3.45  # 2.05 + 0.27 deviations beyond, in steps of 0.67
+    reached = half * ratio ** ((2.05 + 0.27) / 0.67)
     if quarter > 1:
         reached = min(reached, 20 * quarter)
     return float(min(most, reached))
@@ -3129,10 +3163,10 @@ MEDIAN_SQUARE = 0.455  # of a normal deviate
 MOST_GRAIN = 6.0
 
 
-def grain_of(d: Image, counted: Image) -> float:
+def grain_of(d: Image, cells: Flags) -> float:
     """How far the mean of noise scatters, beside that of noise without grain: 1 to 6.
 
-    d, counted: (H, W), float32 in levels and bool. Pixels of white noise are
+    d: (H, W) float32 in levels; cells: those that count. Pixels of white noise are
     independent, so that the mean of n of them has an nth of their variance. What film,
     demosaicing, denoising and compression leave is wider than a pixel: it has more.
     """
@@ -3144,7 +3178,7 @@ def grain_of(d: Image, counted: Image) -> float:
         return np.array([mean, mean_of_cells(wide * wide) - mean * mean])
 
     mean, variance = np.concatenate(in_strips(moments_in, d.shape), axis=1)
-    noisy = all_in_cells(counted) & (variance > OWN_NOISE)
+    noisy = cells & (variance > OWN_NOISE)
     if np.count_nonzero(noisy) < 100:
         return 1.0
     off = np.square(mean - cv2.blur(mean, (5, 5)))[noisy]
@@ -3228,12 +3262,18 @@ def fit_light(x: Image, y: Image, inside: Image, bent: bool) -> ChannelLight:
 STEEPEST = 0.01  # of the gain, a pixel: what a soft shadow's edge has
 NARROWEST = 64  # pixels that a shadow is wide
 NEIGHBOURS = np.ones((3, 3))  # and the cell itself
+ROUNDS = 40  # cells that what is known reaches into what is not
+UNKNOWN = 9.0  # far above the logarithm of any gain
+REACHED = 2.0  # what is known has reached a cell whose value is no more
 
 
 def limit_slope(values: Image) -> Image:
-    """(h, w) values of cells, none negative, less what is steeper than light is."""
+    """(h, w) values of cells, none negative, less what is steeper than light is.
+
+    What stands beside a cell limits it within ROUNDS cells.
+    """
     limited = values
-    for _ in range(40):
+    for _ in range(ROUNDS):
         neighbours = cv2.erode(limited, NEIGHBOURS)
         limited = cv2.min(limited, neighbours + LIT_CELL * STEEPEST)
     return limited
@@ -3261,11 +3301,11 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     that of a shadow, so a thing's middle alone can pass for light, and its edge stays.
     """
     ratio = np.log((after + 2) / np.maximum(before + 2, 1)).mean(axis=2)
-    far = 9.0  # where nothing is known the neighbours decide
-    brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), far))
-    darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), far))
+    # Where nothing is known the neighbours decide.
+    brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), UNKNOWN))
+    darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), UNKNOWN))
     smooth = what_is_wide(brighter) - what_is_wide(darker)
-    known = (brighter < 2) & (darker < 2) & (after.max(axis=2) < 250)
+    known = (brighter < REACHED) & (darker < REACHED) & (after.max(axis=2) < 250)
     return np.exp(np.where(known, smooth, 0))
 
 
@@ -3396,17 +3436,20 @@ def likeliest_values(a: Gray8, b: Gray8) -> Gray8:
     return np.asarray(np.clip(VALUES + shift, 0, 255), np.uint8)
 
 
-def find_tone(a: Image, b: Image, counted: Flags) -> Tone | None:
+def find_tone(sampled: Sample) -> Tone | None:
     """The tone curve that all of a digital picture has changed by; None for none.
 
-    a, b: (H, W, 3) in levels; counted: (H, W), with a cell or more. Text and ground
-    shift alike, or at least three colours do. Where something keeps its brightness,
-    what shifts has changed. Four of five cells show it, and four of five with contrast,
-    as the others may have changed.
+    The sample has a cell that counts, or more. Text and ground shift alike, or at least
+    three colours do. Where something keeps its brightness, what shifts has changed.
+    Four of five cells show it, and four of five with contrast, as the others may have
+    changed.
     """
+    _, a, b, counted, cells, _ = sampled
     if a.dtype != np.uint8:
         return None
-    unclipped = (a > 0) & (a < 255) & counted[..., None]
+    unclipped = (a > 0) & (a < 255)
+    if not cells.all():  # this takes four times as long as the line above
+        unclipped &= counted[..., None]
     unequal = np.count_nonzero((a != b) & unclipped)
     if unequal < 0.5 * np.count_nonzero(unclipped):
         return None
@@ -3416,7 +3459,6 @@ def find_tone(a: Image, b: Image, counted: Flags) -> Tone | None:
     if np.mean(tone.difference(few_a, few_b) <= 1) < 0.7:  # most pairs with noise
         return None
     conforms = in_cells(tone.difference(a, b) <= 1).mean(axis=(2, 3)) > 0.95
-    cells = all_in_cells(counted)
     x = gray(a)
     contrast = cv2.subtract(most_in_cells(x), least_in_cells(x))
     has_contrast = cells & (contrast > 16)
@@ -3468,18 +3510,18 @@ def is_lit_otherwise(a: Image, b: Image, counted: Flags, camera: bool) -> bool:
     return share_in_other_light(d, inside) > (LIT_PART if camera else 0.3)
 
 
-def is_of_camera(a: Image, b: Image, spread: Spread, counted: Image) -> bool:
-    """Whether two (H, W, 3) samples in levels have noise, of brightness or colours.
+def is_of_camera(sampled: Sample, spread: Spread) -> bool:
+    """Whether the pictures of a sample have noise, of brightness or of colours.
 
     Neither is the other out of focus.
     """
+    _, a, b, counted, inside, _ = sampled
     difference = largest_channel(cv2.absdiff(a, b))
-    inside = all_in_cells(counted)
     telling = telling_cells(spread, inside)
     enough = np.count_nonzero(telling) >= FEWEST_CELLS
     noisy = have_own_noise(spread, telling) or are_recompressed(spread, telling)
     if enough and not noisy:
-        noisy = is_faint(difference, counted)
+        noisy = is_faint(difference, counted, int(np.count_nonzero(inside)))
     share = np.count_nonzero(difference) / np.count_nonzero(counted)
     if not noisy and share > NOISY_COLOURS:
         colours = zip(colours_of(a), colours_of(b), strict=True)
@@ -3504,33 +3546,10 @@ def light_of_pair(
     return find_light(x, y, counted)
 
 
-class Sample(NamedTuple):
-    """What is looked at to explain a pair: (H, W, ...) of bands, one below another."""
-
-    bands: list[Span]
-    a: Image  # (H, W, 3), of the first picture in levels
-    b: Image
-    counted: Flags  # (H, W): not ignored
-    scale: Scale  # of the pair's values
-
-
-def sample(first: Image, second: Image, ignored: Gray8 | None) -> Sample | None:
-    """A sample of a pair; None where it is too small for a cell."""
-    bands = sampled_bands(*first.shape[:2])
-    if not bands or bands[0].right == 0:
-        return None
-    a = np.vstack([band.of(first) for band in bands])
-    b = np.vstack([band.of(second) for band in bands])
-    counted = np.ones(a.shape[:2], np.bool_)
-    if ignored is not None:
-        counted = np.vstack([band.of(ignored) for band in bands]) == 0
-    scale = scale_of(first, second)
-    return Sample(bands, scale(a), scale(b), counted, scale)
-
-
-def float_grays(a: Image, b: Image) -> tuple[Image, Image]:
-    """The brightness of two (H, W, 3) images: (H, W) float32 each."""
-    return gray(a).astype(np.float32), gray(b).astype(np.float32)
+def difference_of_grays(a: Image, b: Image) -> Image:
+    """By how much the brightness of one (H, W, 3) image is less: (H, W) float32."""
+    x, y = float_grays(a, b)
+    return y - x
 
 
 def in_one_light(sampled: Sample, light: LightModel | None) -> Image:
@@ -3544,34 +3563,34 @@ def in_one_light(sampled: Sample, light: LightModel | None) -> Image:
 
 
 def noise_in(
-    first: Image, second: Image, sampled: Sample, lit: Image, resolved: bool
+    first: Image, second: Image, sampled: Sample, d: Image, resolved: bool
 ) -> tuple[Image, float]:
-    """`noise_by_activity` of a sample of two pictures; lit: its first `in_one_light`.
+    """`noise_by_activity` of a sample of two pictures.
 
-    The activity is that of the pictures themselves, by which it is known later, too:
-    what lies around a band is no part of the sample.
+    d: what they differ by in one light, (H, W) float32. The activity is that of the
+    pictures themselves, by which noise is known later, too: what lies around a band is
+    no part of the sample.
     """
     around = partial(ranges_around, first, second, scale=sampled.scale)
-    of_bands = map_on_cores(around, sampled.bands, lit.size > SMALL_PICTURE)
+    of_bands = map_on_cores(around, sampled.bands, d.size > SMALL_PICTURE)
     ranges = [np.vstack(each) for each in zip(*of_bands, strict=True)]
-    x, y = float_grays(lit, sampled.b)
-    return noise_by_activity(y - x, ranges, sampled.counted, resolved)
+    return noise_by_activity(d, ranges, sampled.counted, resolved)
 
 
 def with_noise(
     first: Image, second: Image, sampled: Sample, explanation: Explanation
 ) -> Explanation:
     """The explanation, with the noise that a sample of a pair has in its light."""
-    lit = in_one_light(sampled, explanation.light)
-    noise, sigma = noise_in(first, second, sampled, lit, explanation.resolved)
+    a, b = in_one_light(sampled, explanation.light), sampled.b
+    d = difference_of_grays(a, b)
+    noise, sigma = noise_in(first, second, sampled, d, explanation.resolved)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
-    b, counted = sampled.b.astype(lit.dtype), sampled.counted
-    x, y = float_grays(lit, b)
+    colours = colour_differences(a, b.astype(a.dtype))
     return explanation._replace(
-        grain=grain_of(y - x, counted),
-        colour_grain=max(grain_of(d, counted) for d in colour_differences(lit, b)),
+        grain=grain_of(d, sampled.cells),
+        colour_grain=max(grain_of(each, sampled.cells) for each in colours),
     )
 
 
@@ -3591,18 +3610,17 @@ def explain(
     sampled = sample(first, second, ignored)
     if sampled is None:
         return Explanation()
-    _, a, b, counted, scale = sampled
-    cells = all_in_cells(counted)
+    _, a, b, counted, cells, scale = sampled
     if not cells.any() or (np.array_equal(a, b) and not interpolated):
         return Explanation()
     spread = spread_of(gray(a), gray(b))
     told = spread.at(cells)
     camera = interpolated and options.noise == "auto"
     if not interpolated:
-        tone = find_tone(a, b, counted) if options.light != "compare" else None
+        tone = find_tone(sampled) if options.light != "compare" else None
         if tone or not show_the_same(told):
             return Explanation(tone=tone)
-        camera = options.noise == "auto" and is_of_camera(a, b, spread, counted)
+        camera = options.noise == "auto" and is_of_camera(sampled, spread)
     explanation = Explanation(camera, interpolated)
     may_be_lit = options.light == "ignore" or (
         options.light == "auto" and is_photographed(told, camera, options)
@@ -3979,7 +3997,8 @@ def noise_left(
         sampled = sample(x, y, None)
         if sampled:
             lit = in_one_light(sampled, explanation.light)
-            noise, _ = noise_in(x, y, sampled, lit, explanation.resolved)
+            d = difference_of_grays(lit, sampled.b)
+            noise, _ = noise_in(x, y, sampled, d, explanation.resolved)
             noises.append(noise)
     return explanation._replace(noise=np.max(noises, axis=0))
 
