@@ -1124,9 +1124,9 @@ def check_tiff(path: str, image: Any, is_deep: bool) -> None:
 
     Raises ImageDiffError or ValueError.
     """
-    bands = image.samplesperpixel
-    if bands > 4:
-        fault = f"{path} has {bands} bands; extract the three to compare"
+    channels = image.samplesperpixel
+    if channels > 4:
+        fault = f"{path} has {channels} bands; extract the three to compare"
         raise ImageDiffError(fault)
     if image.photometric in OTHER_LAB or (image.photometric == LAB and is_deep):
         fault = f"{path} has CIELAB colours of a kind that is not read"
@@ -1135,13 +1135,13 @@ def check_tiff(path: str, image: Any, is_deep: bool) -> None:
     counts = image.databytecounts
     if image.planarconfig not in (1, 2) or len(counts) < math.prod(image.chunked):
         raise ValueError("strips are missing")
-    bits = image.imagewidth * bands * image.bitspersample
+    bits = image.imagewidth * channels * image.bitspersample
     if image.compression == 1 and sum(counts) < bits // 8 * image.imagelength:
         raise ValueError("strips are too small")
 
 
 def tiff_values(source: Source, image: Any) -> Image:
-    """The values of an image, upright: (H, W), or (H, W, bands) in the order of RGB.
+    """The values of an image, upright: (H, W), or (H, W, channels) in the order of RGB.
 
     OpenCV decompresses what tifffile cannot without imagecodecs, but planes.
     """
@@ -1159,11 +1159,13 @@ def tiff_values(source: Source, image: Any) -> Image:
     return turned(values, image.tags.valueof(ORIENTATION, 1))
 
 
-def decode_deep_tiff(source: Source, image: Any) -> Picture:
-    """An image of a TIFF that Pillow does not read, or cuts to 8 bits."""
-    values = tiff_values(source, image)
-    bands = image.samplesperpixel
-    if values.shape[2:] != (() if bands == 1 else (bands,)):
+def shown_tiff(source: Source, image: Any, values: Image) -> Picture:
+    """An image of a TIFF that Pillow does not read, or cuts to 8 bits.
+
+    values: `tiff_values`.
+    """
+    channels = image.samplesperpixel
+    if values.shape[2:] != (() if channels == 1 else (channels,)):
         raise ValueError("of another shape than it says")
     if values.dtype.kind == "u":
         white = 2**image.bitspersample - 1
@@ -1171,9 +1173,9 @@ def decode_deep_tiff(source: Source, image: Any) -> Picture:
             values = values.dtype.type(white) - values
         if image.bitspersample != 8:
             values = at_16_bits(values, white)
-    if bands == 2:
+    if channels == 2:
         values = values[..., [0, 0, 0, 1]]
-    if bands in (2, 4) and not any(image.extrasamples):  # the last band is no alpha
+    if channels in (2, 4) and not any(image.extrasamples):  # the last is no alpha
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
     pixels = over_white(pixels, premultiplied=image.extrasamples == (1,))
@@ -1181,14 +1183,52 @@ def decode_deep_tiff(source: Source, image: Any) -> Picture:
     return source.picture(pixels, notes=notes)
 
 
-def without_value(picture: Picture, nodata: float) -> Picture:
-    """The picture; what has the value that a GeoTIFF has for none is left out."""
+def values_in_pillow(picture: Any, image: Any) -> Image:
+    """The values of an image of a TIFF that Pillow has loaded, as by `tiff_values`.
+
+    Pillow has the indices of a palette, but turns gray where 0 is white, and spreads
+    what has fewer than 8 bits to 255. tifffile would need imagecodecs for more of them.
+    """
+    values = turned(np.asarray(picture, np.uint8), orientation_of(picture))
+    if picture.mode not in ("1", "L"):
+        return values
+    most = 2**image.bitspersample - 1
+    levels: Image = values if picture.mode == "1" else values // (255 // most)
+    return most - levels if image.photometric == 0 else levels
+
+
+def nodata_of(image: Any) -> float | None:
+    """The value that a GeoTIFF has for none; None where its tag is no number.
+
+    tifffile would give 0 for a value that pixels of this type cannot have.
+    """
+    try:
+        value = float(str(image.tags.valueof(NODATA)).replace(",", "."))
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def gaps_in(values: Image, nodata: float, has_alpha: bool) -> Flags:
+    """Where all channels, but alpha, of an image have a value: (H, W).
+
+    values: as the file has them, before any palette, inversion or scaling.
+    """
+    colours = values[..., :-1] if has_alpha and values.ndim == 3 else values
+    level: Any = nodata
+    if values.dtype == np.float32:
+        with np.errstate(over="ignore"):  # of float64, as of the values
+            level = np.float32(nodata)
+    same = np.isnan(colours) if np.isnan(level) else colours == level
+    return same if same.ndim == 2 else np.logical_and.reduce(same, axis=2)
+
+
+def without_value(picture: Picture, gaps: Flags) -> Picture:
+    """The picture; where it has no value, (H, W), it is left out."""
     pixels = picture.pixels
-    same = np.isnan(pixels) if np.isnan(nodata) else pixels == np.float32(nodata)
-    gaps = np.logical_and.reduce(same, axis=2)
-    if pixels.dtype == np.float32:  # it must not stretch the range
-        lowest = pixels[~gaps].min(initial=np.inf)
-        pixels = np.where(gaps[..., None], lowest, pixels)
+    if pixels.dtype == np.float32:  # what stands there must not stretch the range
+        lowest = 0 if gaps.all() else pixels[~gaps].min()
+        pixels = np.where(gaps[..., None], np.float32(lowest), pixels)
     ignored = gaps.astype(np.uint8) * np.uint8(255)
     left_out = f"{np.count_nonzero(gaps)} pixels are left out"
     notes = (*picture.notes, f"{left_out}, as the file says they have no value")
@@ -1208,16 +1248,22 @@ def decode_tiff(source: Source, page: int) -> Picture:
     if image.compression in FAX:
         decode_with_opencv(source.data, image.index)  # it tells of damage
     is_usual = image.samplesperpixel < 3 or image.photometric == 2
-    is_pillow = image.photometric in PILLOW_COLOURS or (is_usual and not is_deep)
-    if is_pillow and image.compression in LIBTIFF:
+    is_shown = image.photometric in PILLOW_COLOURS or (is_usual and not is_deep)
+    by_pillow = is_shown and image.compression in LIBTIFF
+    if by_pillow:
         # Where a page has none, Pillow keeps that of the page before.
         source.pillow.info["icc_profile"] = image.tags.valueof(PROFILE)
         picture = decode_with_pillow(source, image.index)
     else:
-        picture = decode_deep_tiff(source, image)
-    if NODATA in image.tags:
-        return without_value(picture, image.nodata)
-    return picture
+        values = tiff_values(source, image)
+        picture = shown_tiff(source, image, values)
+    nodata = nodata_of(image)
+    if nodata is None:
+        return picture
+    if by_pillow:
+        values = values_in_pillow(source.pillow, image)
+    gaps = gaps_in(values, nodata, has_alpha=any(image.extrasamples))
+    return without_value(picture, gaps) if gaps.any() else picture
 
 
 # --- Load -----------------------------------------------------------------------------

@@ -735,6 +735,11 @@ def test_a_shallow_tiff_that_needs_imagecodecs(
     assert refused(stored(tmp_path, "a.tif", other)) == message
 
 
+def nodata_tag(text: str) -> tuple[int, int, int, str, bool]:
+    """The tag by which a GeoTIFF says which value stands for none."""
+    return 42113, 2, len(text) + 1, text, True
+
+
 @pytest.mark.parametrize(
     ("kind", "nodata"),
     [(np.float32, "nan"), (np.float32, "-9999"), (np.uint16, "7"), (np.uint8, "0")],
@@ -744,8 +749,8 @@ def test_what_a_geotiff_has_no_value_for_is_left_out(
 ) -> None:
     values = np.full((60, 80), 100, kind)
     values[10:30, 20:50] = float(nodata)
-    tag = (42113, 2, len(nodata) + 1, nodata, True)
-    gap = stored(tmp_path, "gap.tif", tiff(values, extratags=[tag]))
+    data = tiff(values, extratags=[nodata_tag(nodata)])
+    gap = stored(tmp_path, "gap.tif", data)
     whole = stored(tmp_path, "whole.tif", tiff(np.full((60, 80), 100, kind)))
     for first, second in ((gap, whole), (whole, gap)):
         comparison = compare_files(first, second)
@@ -756,6 +761,115 @@ def test_what_a_geotiff_has_no_value_for_is_left_out(
         assert np.array_equal(comparison.ignored, expected)
         left_out = "600 pixels are left out, as the file says they have no value"
         assert comparison.notes == (f"{gap}: {left_out}",)
+
+
+@pytest.mark.parametrize("nodata", ["-9999", "nan", "300", "0.5", "none", "-1e400"])
+def test_a_value_for_none_that_pixels_cannot_have(tmp_path: Path, nodata: str) -> None:
+    values = np.full((60, 80), 100, np.uint8)
+    values[10:30, 20:50] = 0
+    data = tiff(values, extratags=[nodata_tag(nodata)])
+    picture = read_image(stored(tmp_path, "a.tif", data))
+    assert (picture.ignored, picture.notes) == (None, ())
+
+
+def test_a_value_for_none_that_no_pixel_has_is_not_told(tmp_path: Path) -> None:
+    data = tiff(GRAY.clip(1), extratags=[nodata_tag("0")])
+    picture = read_image(stored(tmp_path, "a.tif", data))
+    assert (picture.ignored, picture.notes) == (None, ())
+
+
+@pytest.mark.parametrize("nodata", ["nan", "-9999", "-1.7976931348623157e+308"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_tiff_without_any_value(tmp_path: Path, kind: type[Any], nodata: str) -> None:
+    with np.errstate(over="ignore"):
+        values = np.full((40, 50), float(nodata)).astype(kind)
+    data = tiff(values, extratags=[nodata_tag(nodata)])
+    path = stored(tmp_path, "a.tif", data)
+    picture = read_image(path)
+    assert picture.ignored is not None
+    assert picture.ignored.all()
+    assert compare_files(path, path).status == "same"
+
+
+CHESS = np.arange(60)[:, None] // 20 + np.arange(80) // 20 & 1  # 0 at the upper left
+
+
+def ignored_in(path: Path) -> Picture:
+    """Where a picture says that it has no value, as booleans."""
+    ignored = read_image(path).ignored
+    assert ignored is not None
+    return ignored > 0
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+@pytest.mark.parametrize("nodata", ["0", "1"])
+def test_a_palettes_value_for_none_is_an_index(
+    tmp_path: Path, nodata: str, options: dict[str, Any]
+) -> None:
+    palette = np.zeros((3, 256), np.uint16)
+    palette[1, 0] = 65535  # 0 is green, and 1 is black, as 0 would be
+    indices = CHESS.astype(np.uint8)
+    tags = [nodata_tag(nodata)]
+    data = tiff(
+        indices, photometric="palette", colormap=palette, extratags=tags, **options
+    )
+    ignored = ignored_in(stored(tmp_path, "a.tif", data))
+    assert np.array_equal(ignored, indices == int(nodata))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.bool_])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("nodata", ["0", "1"])
+def test_a_value_for_none_is_as_stored(
+    tmp_path: Path, kind: type[Any], photometric: str, nodata: str
+) -> None:
+    values = CHESS.astype(kind)
+    tags = [nodata_tag(nodata)]
+    data = tiff(values, photometric=photometric, extratags=tags)
+    ignored = ignored_in(stored(tmp_path, "a.tif", data))
+    assert np.array_equal(ignored, int(nodata) == CHESS)
+
+
+@pytest.mark.parametrize("white", [0, 1])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_value_for_none_of_few_bits(tmp_path: Path, bits: int, white: int) -> None:
+    values = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64) // 5 % 2**bits
+    parts = values.reshape(48, -1, 8 // bits)
+    packed = np.zeros(parts.shape[:2], np.uint8)
+    for column in range(8 // bits):
+        packed = packed << bits | parts[..., column]
+    data = tiff(packed, photometric="minisblack", extratags=[nodata_tag("3")])
+    for tag, old, new in ((256, packed.shape[1], 64), (258, 8, bits), (262, 1, white)):
+        entry = struct.pack("<HHI", tag, 3 if tag > 256 else 4, 1)
+        found = data.index(entry) + len(entry)
+        assert data[found : found + 2] == struct.pack("<H", old)
+        data = data[:found] + struct.pack("<H", new) + data[found + 2 :]
+    ignored = ignored_in(stored(tmp_path, "a.tif", data))
+    assert np.array_equal(ignored, values == 3)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_value_for_none_where_there_is_alpha(tmp_path: Path, kind: type[Any]) -> None:
+    values = np.ones((60, 80, 4), kind)
+    values[..., :3] = CHESS[..., None]
+    tags = [nodata_tag("0")]
+    data = tiff(values, photometric="rgb", extrasamples=["unassalpha"], extratags=tags)
+    ignored = ignored_in(stored(tmp_path, "a.tif", data))
+    assert np.array_equal(ignored, CHESS == 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_has_no_value_is_turned_with_the_picture(
+    tmp_path: Path, kind: type[Any], orientation: int
+) -> None:
+    values = np.full((60, 80), 200, kind)
+    values[5:20, 10:50] = 7
+    tags = [(274, 3, 1, orientation, True)]
+    plain = read_image(stored(tmp_path, "a.tif", tiff(values, extratags=tags)))
+    data = tiff(values, extratags=[*tags, nodata_tag("7")])
+    ignored = ignored_in(stored(tmp_path, "b.tif", data))
+    assert np.array_equal(ignored, plain.pixels[..., 0] < plain.pixels.max())
 
 
 # --- Pages ----------------------------------------------------------------------------
