@@ -481,7 +481,7 @@ def signals_late() -> Iterator[list[int]]:
             signal.raise_signal(late[0])
 
 
-THREAD_ADDRESSES = 80 << 20  # bytes: a stack of 8 MB, and the 64 of glibc's arena
+THREAD_ADDRESSES = (8 + 64 + 8) << 20  # bytes: a stack, glibc's arena, some to spare
 
 
 def check_addresses(threads: int) -> None:
@@ -504,12 +504,12 @@ def in_threads(
 ) -> list[Future[Result]]:
     """Apply a function to items in threads that have ended when it returns.
 
-    Once a signal is late no further item is begun. It is a function of its own, as no
-    handler may raise while what held the threads is freed.
+    Once a signal is late no further item is begun. This is a function of its own so
+    that the executor is freed in here, while signals are still held back.
     """
     from concurrent.futures import ThreadPoolExecutor, wait
 
-    threads = cv2.getNumThreads()
+    threads = min(len(items), cv2.getNumThreads())
     check_addresses(threads)
     with ThreadPoolExecutor(threads) as executor:
         futures = [executor.submit(function, item) for item in items]
@@ -524,7 +524,8 @@ def map_on_cores(
 ) -> list[Result]:
     """What a function gives for each item, in order; on all cores if the work is large.
 
-    For small work the import alone takes longer than all cores spare, 8 ms.
+    The import of `concurrent.futures` takes 8 ms, which is more than all cores save on
+    small work.
     """
     if not large or min(len(items), cv2.getNumThreads()) == 1:
         return [function(item) for item in items]

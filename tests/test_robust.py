@@ -550,6 +550,16 @@ def test_threads_that_the_system_refuses(
     assert ends[:-1] == [2] * (len(ends) - 1)
 
 
+def test_addresses_are_asked_for_as_many_threads_as_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(image_diff, "check_addresses", asked.append)
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 64)
+    assert image_diff.map_on_cores(abs, [-1, 2, -3], large=True) == [1, 2, 3]
+    assert asked == [3]
+
+
 @pytest.mark.slow
 def test_a_limit_of_threads() -> None:
     """As another user, as root has no such limit; the modules are imported before."""
