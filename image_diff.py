@@ -2138,12 +2138,15 @@ def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[
     their left, their right, or both, if that pays: an X-Y cut (Nagy and Seth 1984).
     """
 
+    @lru_cache
+    def path(start: int, stop: int) -> tuple[int, tuple[Switch, ...]]:
+        return best_path(earned[..., start:stop], offsets)
+
     def earned_by(edges: Sequence[int]) -> int:
-        parts = [earned[..., start:stop] for start, stop in pairwise(edges)]
-        return sum(best_path(part, offsets)[0] - CUT for part in parts)
+        return sum(path(start, stop)[0] - CUT for start, stop in pairwise(edges))
 
     width = earned.shape[2]
-    _, switches = best_path(earned, offsets)
+    _, switches = path(0, width)
     whole = [Column(left, left + width, switches)]
     blocks = np.arange(0, earned.shape[1], BLOCK)
     gains = earned - earned_along(switches, earned, offsets)
