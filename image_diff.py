@@ -957,7 +957,7 @@ def count_png(source: Source) -> int:
 
 
 LARGE_PNG = 2 * 10**6  # pixels, from which on imagecodecs is worth its import of 7 ms
-LONGEST_SIDE = 10**6  # pixels that libpng reads
+LONGEST_SIDE = 10**6  # pixels a side that libpng reads, at most
 GRAY, RGB = 0, 2  # of PNG's kinds of colours
 # The chunks that tell an orientation.
 TURNING = re.compile(rb"eXIf|[tzi]..tRaw profile type exif\0|iTXtXML:com.adobe.xmp\0")
@@ -996,9 +996,10 @@ def decode_png(source: Source, page: int) -> Picture:
     contents = {chunk[:4]: chunk[4:] for chunk in chunks}
     header = struct.unpack_from(">IIBB", contents[b"IHDR"])
     width, height, bits, colour = header
-    if max(width, height) > LONGEST_SIDE:  # Pillow completes what is cut
-        fault = f"{source.path} is {width}x{height} pixels, and libpng reads a side"
-        raise ImageDiffError(f"{fault} of {LONGEST_SIDE}; cut it into parts")
+    if max(width, height) > LONGEST_SIDE:
+        # Pillow would read it, but fills up a file that is cut short without a word.
+        fault = f"{source.path} is {width}x{height} pixels, and libpng reads at most"
+        raise ImageDiffError(f"{fault} {LONGEST_SIDE} a side; cut it into parts")
     check_size(width, height)
     if is_animated(chunks):
         return decode_with_pillow(source, page)
