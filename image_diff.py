@@ -1930,7 +1930,7 @@ SWITCH = 2500  # what another offset costs, beside its rows
 SPACING = 3  # rows from which on a gap is a band; browsers snap lines by one or two
 SNAP = 250  # SWITCH of a smaller gap
 CUT = 6000  # what a cut between columns must earn
-STRIP = 8  # rows that the path takes at once
+STRIDE = 8  # rows that the path takes at once
 BLOCK = 64  # rows in which columns are looked for
 ALIKE = 2  # levels by which cells that agree may differ; 5: 149 false boxes, not 135
 LARGEST_SHADE = 16  # levels by which one picture may be darker all over
@@ -2031,40 +2031,42 @@ def earnings(a: Gray8, b: Gray8, offsets: NDArray[Any]) -> NDArray[Any]:
     return earned
 
 
-def path_of_strips(
+def path_in_strides(
     scores: NDArray[Any], offsets: NDArray[Any], row_cost: int
 ) -> tuple[int, list[Switch]]:
     """What the best path from offset 0 to the last earns (Viterbi 1967); its switches.
 
-    scores: (K, H). It is known to the strip; the switches are from top to bottom.
+    scores: (K, H). The switches are from top to bottom. One is known only to a multiple
+    of STRIDE rows; `sharpened` finds its row.
     """
-    starts = np.arange(0, scores.shape[1] - STRIP + 1, STRIP)  # the last may be longer
-    strips = np.add.reduceat(scores, starts, axis=1).T
+    # The last of them may be longer.
+    starts = np.arange(0, scores.shape[1] - STRIDE + 1, STRIDE)
+    strides = np.add.reduceat(scores, starts, axis=1).T
     states = np.arange(len(offsets))
     growth = offsets - offsets[:, None]  # from row to column; below 0: rows removed
     costs = np.where(abs(growth) < SPACING, SNAP, SWITCH) + row_cost * abs(growth)
-    skipped = np.maximum(-(growth // STRIP), 0)  # strips of the first picture
+    skipped = np.maximum(-(growth // STRIDE), 0)  # strides of the first picture
     padding = int(skipped.max())  # above the pictures, where no path leads
-    # Most earned above a strip at an offset, before a switch there.
-    arrived = np.full((padding + len(strips) + 1, len(offsets)), UNREACHED)
+    # Most earned above a stride at an offset, before a switch there.
+    arrived = np.full((padding + len(strides) + 1, len(offsets)), UNREACHED)
     origins = []
     best = np.where(offsets == 0, 0, UNREACHED)
-    for strip, earned in enumerate([np.zeros_like(best), *strips]):
+    for stride, earned in enumerate([np.zeros_like(best), *strides]):
         stays = best + earned
-        arrived[padding + strip] = stays
-        switched = arrived[padding + strip - skipped, states[:, None]] - costs
+        arrived[padding + stride] = stays
+        switched = arrived[padding + stride - skipped, states[:, None]] - costs
         best = np.maximum(stays, switched.max(axis=0))
         origins.append(np.where(best > stays, switched.argmax(axis=0), states))
     switches: list[Switch] = []
-    state, strip = len(offsets) - 1, len(strips)
-    while strip >= 0:
-        origin = int(origins[strip][state])
+    state, stride = len(offsets) - 1, len(strides)
+    while stride >= 0:
+        origin = int(origins[stride][state])
         if origin != state:
-            strip -= int(skipped[origin, state])
+            stride -= int(skipped[origin, state])
             before, after = offsets[[origin, state]].tolist()
-            switches.insert(0, Switch(strip * STRIP, before, after))
+            switches.insert(0, Switch(stride * STRIDE, before, after))
         state = origin
-        strip -= 1
+        stride -= 1
     return int(best[-1]), switches
 
 
@@ -2099,7 +2101,7 @@ def best_path(
     # A row that is skipped costs half of one that disagrees: what changed in place is
     # not told as so many rows removed and so many inserted.
     row_cost = max(1, DISAGREES * earned.shape[2] // 2)
-    most, switches = path_of_strips(scores, offsets, row_cost)
+    most, switches = path_in_strides(scores, offsets, row_cost)
     return most, tuple(sharpened(switches, scores, offsets))
 
 
