@@ -149,7 +149,8 @@ class Stopped(BaseException):
     """A signal that ends the run, with its number; raised in the main thread."""
 
 
-# Of these the workers leave it to the run what happens; Windows has no SIGHUP.
+# The signals that a terminal sends to all processes of a run. Workers ignore them, and
+# the run decides what happens. Windows has no SIGHUP.
 TERMINAL_SIGNALS = {
     getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
 }
@@ -364,11 +365,11 @@ class Picture(NamedTuple):
 class Comparison:
     """Two pictures and where they differ. The arrays share one height and width.
 
-    That is the canvas that both pictures are laid on: of the first picture's size,
-    unless only one of them has some rows or columns.
+    That is the canvas on which both pictures lie. It has the size of the first picture,
+    unless one picture has rows or columns that the other lacks.
     """
 
-    first: Image  # with the second's pixels where it has none
+    first: Image  # where it has no pixels of its own, those of the second
     second: Image  # as it was compared, likewise: scaled or registered where asked for
     first_size: tuple[int, int]  # width and height that it had before
     second_size: tuple[int, int]
@@ -385,7 +386,9 @@ class Comparison:
     unequal_pixels: int | None  # before any explanation; None: the second was resampled
     largest_difference: float | None  # of any channel, in levels of 255; None likewise
     threshold: float  # SSIM in [0, 1]; evidence at or below it differs
-    faint_threshold: float | None  # so does what is at most this, and holds no such
+    # A patch at or below it differs, too, where no region of it reaches the threshold;
+    # None: there is only one threshold.
+    faint_threshold: float | None
     mask: Gray8  # 255 = differs, 0 = same
     regions: tuple[Region, ...]  # top to bottom, then left to right
     options: Options
@@ -468,7 +471,7 @@ def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals_late() -> Iterator[list[int]]:
-    """Let signals that end the run wait for the end; give those that have come.
+    """Hold back signals that end the run until the block ends; tell which came.
 
     Where a handler raises in the midst of `threading`, a lock may stay locked for ever.
     """
@@ -535,10 +538,14 @@ def map_on_cores(
 
 
 def lacks_memory(problem: Exception) -> bool:
-    """Whether an exception out of OpenCV or NumPy says that memory ran out."""
+    """Whether an exception out of OpenCV or NumPy says that memory ran out.
+
+    OpenCV's bindings raise SystemError where they lack memory for the exception.
+    """
     if isinstance(problem, MemoryError | SystemError):
         return True
-    return getattr(problem, "code", None) == -4 or "bad_alloc" in str(problem)
+    code = getattr(problem, "code", None)
+    return code == cv2.Error.StsNoMem or "bad_alloc" in str(problem)
 
 
 def fill_streams() -> None:
@@ -570,7 +577,8 @@ def hear_decoders() -> Iterator[BinaryIO]:
     with DECODING, open(target, "w+b") as heard, warnings.catch_warnings(), quiet:
         warnings.simplefilter("ignore")
         stderr = os.dup(2)
-        log_level = cv2.utils.logging.setLogLevel(3)  # libtiff's warnings
+        # For what libtiff warns of.
+        log_level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)
         os.dup2(heard.fileno(), 2)
         try:
             yield heard
@@ -873,10 +881,12 @@ class Source:
         """The count of its pages or frames."""
         return self.format.pages(self) if self.format.pages else 1
 
-    def picture(self, pixels: Image, plain: bool = False, **facts: Any) -> Picture:
+    def picture(
+        self, pixels: Image, plain: bool = False, notes: tuple[str, ...] = ()
+    ) -> Picture:
         """What was decoded of this input."""
         file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(in_known_depth(pixels)), file, **facts)
+        return Picture(to_bgr(in_known_depth(pixels)), file, notes=notes)
 
 
 def decode_with_pillow(source: Source, page: int) -> Picture:
@@ -922,8 +932,9 @@ count_frames: Callable[[Source], int] = attrgetter("pillow.n_frames")
 def png_chunks(file: BinaryIO) -> Iterator[bytes]:
     """Of each chunk to IEND its name and what it begins with, 60 bytes at most.
 
-    The pixels are not read: that takes 20 ms of 12 MB. Raises ValueError where a chunk
-    is not whole: for one that claims more than there is OpenCV would allocate 4 GB.
+    The pixels are skipped, as reading them takes 20 ms in a file of 12 MB. Raises
+    ValueError for a chunk that claims more bytes than the file has; OpenCV would
+    allocate up to 4 GB for it.
     """
     size = file.seek(0, os.SEEK_END)
     start = 8
@@ -946,10 +957,13 @@ def is_animated(chunks: Iterable[bytes]) -> bool:
 
 
 def count_png(source: Source) -> int:
-    """1, or the frames of an animation, whose checksums no decoder compares."""
+    """1, or the count of frames of an animation.
+
+    Its checksums are verified here, as no decoder does that.
+    """
     if not is_animated(png_chunks(source.file)):
         return 1
-    first = replace(source).pillow
+    first = replace(source).pillow  # a copy, as verify() uses the Pillow image up
     if first.tile[0][1] != (0, 0, *first.size):
         raise ValueError("its first frame is of another size")
     first.verify()
@@ -977,8 +991,9 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
             return to_rgb(imagecodecs.png_decode(source.data))
     pixels: Image | None = None
     if isinstance(source.file, io.BufferedReader):
-        # `imdecode` copies what it decoded and needs the file in memory: 12 % of the
-        # time. Of other formats `imread` completes what is cut.
+        # `imdecode`, and `imread` without `dst`, copy what they decoded, and `imdecode`
+        # needs the file in memory: that is 12 % of the time. Other formats are not read
+        # so, because `imread` fills up a file that is cut short.
         name = f"/proc/self/fd/{source.file.fileno()}"
         pixels = cv2.imread(name, flags=cv2.IMREAD_UNCHANGED, dst=None)
     if pixels is None:
@@ -1319,7 +1334,7 @@ def format_of(path: str, head: bytes) -> Format:
 
 
 def open_source(
-    stack: contextlib.ExitStack, path: PathLike, dpi: float = 150
+    stack: contextlib.ExitStack, path: PathLike, dpi: float = Options.dpi
 ) -> Source:
     """Open an input, this once, and read a pipe to its end; the stack closes it.
 
@@ -1358,7 +1373,7 @@ MOST_KEPT = 2  # as of a pair
 
 
 @contextlib.contextmanager
-def open_input(path: PathLike, dpi: float = 150) -> Iterator[Source]:
+def open_input(path: PathLike, dpi: float = Options.dpi) -> Iterator[Source]:
     """An input, open; a file of several pages stays open until two others are read.
 
     Raises ImageDiffError like `open_source`.
@@ -1372,7 +1387,7 @@ def open_input(path: PathLike, dpi: float = 150) -> Iterator[Source]:
             source = kept
             stack.callback(source.close)
         yield source
-        # What was not decoded has not been asked for its pages.
+        # `pages` is known only of a source that was decoded or counted.
         is_file = S_ISREG(source.stat.st_mode)
         is_document = is_file and vars(source).get("pages", 1) > 1
         if is_document and KEPT.setdefault(key, source) is source:
@@ -1443,11 +1458,12 @@ LARGE_FILES = 2**20  # bytes of both, from which on they are decoded at once
 def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
     """Decode pages, from 0; ImageDiffError where a decoder says it made up a part."""
     size = sum(source.file.seek(0, os.SEEK_END) for source, _ in wanted)
-    with hear_decoders() as heard:  # of both at once: for each it takes 3 % of a card
+    # Once for all of them: once for each costs 3 % of the time of a small pair.
+    with hear_decoders() as heard:
         pictures = map_on_cores(decode, wanted, size > LARGE_FILES)
         heard.seek(0)
         messages = heard.read()
-    damage = re.search(DAMAGE, messages) if messages else None
+    damage = re.search(DAMAGE, messages)
     if damage is None:
         return pictures
     for one in wanted[:-1]:  # which it is, each tells alone; or else it is the last
@@ -1458,16 +1474,16 @@ def read_sources(wanted: Sequence[tuple[Source, int]]) -> list[Picture]:
 
 
 def read_images(
-    places: Iterable[tuple[PathLike, int | None]], dpi: float = 150
+    places: Iterable[tuple[PathLike, int | None]], dpi: float = Options.dpi
 ) -> list[Picture]:
     """Read pictures as the eye sees them: upright, over white, in sRGB.
 
     places: of each its path and the page or frame to read, from 1; None: the first.
     Every path is opened once, in the calling thread and in this order; then all are
     decoded at once: as uint8, uint16, or float32 for any other depth. dpi: what a PDF
-    is rendered at. Raises ImageDiffError, naming the path, the reason and the remedy,
-    where a picture cannot be read, is damaged, also where a decoder says that it made
-    up a part, or needs more memory than there is.
+    is rendered at. Raises ImageDiffError, with path, reason and remedy, where a picture
+    cannot be read, is damaged, or needs more memory than there is. A picture of which
+    the decoder says that it made up a part counts as damaged.
     """
     with contextlib.ExitStack() as stack:
         wanted = [
@@ -1477,7 +1493,7 @@ def read_images(
         return read_sources(wanted)
 
 
-def read_image(path: PathLike, page: int = 1, dpi: float = 150) -> Picture:
+def read_image(path: PathLike, page: int = 1, dpi: float = Options.dpi) -> Picture:
     """Read one picture, or a page of a document: `read_images`."""
     return read_images([(path, page)], dpi)[0]
 
@@ -1490,11 +1506,8 @@ def count_pages(path: PathLike) -> int:
     """
     if not os.path.isfile(path):
         return 1
-    with open_input(path) as source, faults_named(source):
-        if source.format.pages is None:
-            return 1
-        with hear_decoders():
-            return source.pages
+    with open_input(path) as source, faults_named(source), hear_decoders():
+        return source.pages
 
 
 # --- Align ----------------------------------------------------------------------------
@@ -1584,7 +1597,8 @@ def unregistered(
 
 
 # Pixels of the copies that features are matched on, at most. With twice as many, three
-# of 36 pairs of different frames were accepted, and forms told from others worse.
+# of 36 pairs of different frames were accepted, and different forms were harder to tell
+# from equal ones.
 MATCHED = 0.25e6
 FEW_MATCHES = 16  # say little of a pair
 
@@ -1612,8 +1626,8 @@ def follow(
     booleans.
     """
     flow = partial(cv2.calcOpticalFlowPyrLK, winSize=(side, side), maxLevel=levels)
-    points, found, _ = flow(first, second, corners, corners.copy())
-    back, found_back, _ = flow(second, first, points, points.copy())
+    points, found, _ = flow(first, second, corners, None)
+    back, found_back, _ = flow(second, first, points, None)
     returned = np.linalg.norm(back - corners, axis=1) < 0.5
     return points - corners, returned & (found[:, 0] > 0) & (found_back[:, 0] > 0)
 
@@ -1654,10 +1668,11 @@ def agreed_transform(
 def match(first: Gray8, second: Gray8, elastic: bool) -> tuple[Matrix, int]:
     """The transform of second to first to about a pixel; how many matches agree on it.
 
-    The matches are found on copies. Raises ImageDiffError where few agree: of different
-    forms, cards and frames at most 0.29 did on a sane transform, with the reach of
-    drift once 0.38; of the same ones 0.34 or more. A board that drifted, without
-    features, is nearly in its place.
+    The matches are found on copies. Raises ImageDiffError where fewer than 8 of them,
+    or than 0.3 of them, agree. Of pairs that show different things at most 0.29 agreed
+    on a sane transform (once 0.38 with the wider reach of `elastic`), of pairs that
+    show the same 0.34 or more. A board that drifted, without features, is nearly in its
+    place.
     """
     small, scale = reduced(first, MATCHED)
     other, other_scale = reduced(second, MATCHED)
@@ -1883,9 +1898,10 @@ def register(
 ) -> tuple[Image, Gray8, Alignment]:
     """Lay the second picture over the first.
 
-    Returns it, (H, W, 3) of the first's size, warped once, and white where it ends;
-    where that is, (H, W) uint8, 255 = not covered; and how it lies. Raises
-    ImageDiffError where the pictures do not share enough.
+    Returns three things: the second picture, (H, W, 3) of the first's size, warped once
+    and white where it does not reach; a mask of where that is, (H, W) uint8, 255 = not
+    covered; and how it lies. Raises ImageDiffError where the pictures do not share
+    enough.
     """
     if max(*first.shape, *second.shape) >= 2**15:
         fault = "OpenCV registers up to 32767 pixels a side"
@@ -2168,19 +2184,19 @@ def cut_columns(earned: NDArray[Any], offsets: NDArray[Any], left: int) -> list[
 
 
 def in_one_shade(a: Gray8, b: Gray8) -> Gray8:
-    """The second picture's cells in the first's shade, if it is a darker copy.
+    """The second picture's cells in the first's shade, if one is a darker copy.
 
     That is so where its levels lie on the first's once the most common ones do: on the
     ground of a page. The most common level of a photograph says nothing.
     """
     levels_a = np.bincount(a.ravel(), minlength=256) / a.size
     levels_b = np.bincount(b.ravel(), minlength=256) / b.size
-    darker = int(levels_a.argmax() - levels_b.argmax())
+    step = int(levels_a.argmax() - levels_b.argmax())
     alike = np.minimum(levels_a, levels_b).sum()
-    lighter_alike = np.minimum(levels_a, np.roll(levels_b, darker)).sum()
-    if abs(darker) > LARGEST_SHADE or lighter_alike <= alike:
+    shifted_alike = np.minimum(levels_a, np.roll(levels_b, step)).sum()
+    if abs(step) > LARGEST_SHADE or shifted_alike <= alike:
         return b
-    return cv2.addWeighted(b, 1, b, 0, darker)
+    return cv2.addWeighted(b, 1, b, 0, step)
 
 
 def align_rows(first: Gray8, second: Gray8) -> list[Column]:
@@ -2207,7 +2223,7 @@ class Laid(NamedTuple):
     A `Comparison` has the same fields, but for what is uncovered and uncounted.
     """
 
-    first: Image  # (H, W, 3), with the second's pixels where it has none
+    first: Image  # (H, W, 3); where it has no pixels of its own, those of the second
     second: Image  # likewise
     uncovered: Gray8 | None  # (H, W), 255 = not in both: no part of the score
     uncounted: Gray8 | None  # (H, W), 255 = counts nowhere
@@ -2332,9 +2348,9 @@ PLAIN = 8  # levels by which cells of a plain ground may differ, in JPEG
 def is_blank(image: Image) -> bool:
     """Whether all rows of (H, W, 3) uint8 are alike, but for noise and a snapped line.
 
-    Of rows that are alike the middle one is one. They are asked by cells of 16 pixels,
-    as JPEG leaves rings around what stands beside, and without both ends, as the rows
-    at which a band begins and ends are known to some rows.
+    If the rows are alike, the middle one stands for all: each is compared with it, in
+    cells of 16 pixels, as JPEG leaves rings around what stands beside. The first and
+    last SPACING rows are not asked, as the ends of a band are known only to some rows.
     """
     size = max(1, image.shape[1] // 16), len(image)
     cells = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -2371,7 +2387,7 @@ def lay_rows(first: Image, second: Image) -> Laid:
     lanes = lanes_of(columns, first, second)
     laid = lay_lanes(first, second, lanes, high)
     in_both = np.count_nonzero(laid.uncovered == 0)
-    covered = in_both / math.prod(first.shape[:2])
+    covered = float(in_both / math.prod(first.shape[:2]))
     return laid._replace(
         alignment=Alignment("rows", None, None, covered),
         bands=bands_of(lanes, to_8_bits(laid.first, low, high)),
