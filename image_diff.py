@@ -48,7 +48,12 @@ import os
 import signal
 import sys
 
-if __name__ == "__main__":  # what only a program may do, before its slow imports
+# The command that pip makes imports this as a module. Of the processes that a run
+# starts, `sys.argv` would say that they are the command, too.
+STARTED_AS = os.path.basename("".join(sys.orig_argv[1:2]))
+IS_PROGRAM = __name__ == "__main__" or STARTED_AS in ("image-diff", "image-diff.exe")
+
+if IS_PROGRAM:  # what only a program may do, before its slow imports
     # Python's own handler would show a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
@@ -88,10 +93,11 @@ try:
     import cv2
     import numpy as np
 except (ImportError, MemoryError, OSError, SystemError, ValueError) as problem:
-    if __name__ != "__main__":
+    if not IS_PROGRAM:
         raise
     requirements = os.path.join(os.path.dirname(__file__), "requirements.txt")
-    remedy = f"{sys.executable} -m pip install -r {requirements}"
+    needed = f"-r {requirements}" if os.path.isfile(requirements) else "opencv-python"
+    remedy = f"{sys.executable} -m pip install {needed}"
     if isinstance(problem, ValueError):
         remedy = "set that environment variable to a count of pixels"
     elif not isinstance(problem, ImportError) or "failed to map" in str(problem):
@@ -10152,5 +10158,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitStatus.TROUBLE
 
 
+def run() -> NoReturn:
+    """Run the command, and end the process with its exit status.
+
+    All is flushed by then, and to take the interpreter apart would cost 16 ms.
+    """
+    os._exit(main())
+
+
 if __name__ == "__main__":
-    os._exit(main())  # all is flushed, and to take the interpreter apart costs 16 ms
+    run()

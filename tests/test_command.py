@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -993,6 +994,62 @@ def test_ctrl_c_ends_with_status_130(
 NO_GL = "libGL.so.1: cannot open shared object file: No such file or directory"
 NO_CV2 = "No module named 'cv2'"
 INSTALL = f"{sys.executable} -m pip install -r {ROOT}/requirements.txt"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """What pip makes of the project: a module, and a command that imports it."""
+    shutil.copy(SCRIPT, tmp_path)
+    project = (ROOT / "pyproject.toml").read_text()
+    (entry,) = re.findall(r'^image-diff = "image_diff:(\w+)"$', project, re.MULTILINE)
+    command = tmp_path / "image-diff"
+    command.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        f"from image_diff import {entry}\n"
+        'if __name__ == "__main__":\n'
+        f"    sys.exit({entry}())\n"
+    )
+    command.chmod(0o755)
+    return command
+
+
+def test_the_installed_command_compares(installed: Path) -> None:
+    first, second = PAIRS[0]
+    options = "--no-window", "--exit-code"
+    result = processes.run([installed, first, second, *options])
+    expected = run(first, second, *options)
+    assert (result.stdout, result.stderr) == (expected.stdout, "")
+    assert result.returncode == expected.returncode == 1
+    assert (
+        processes.run([installed, "--version"]).stdout
+        == f"image_diff {image_diff.__version__}\n"
+    )
+
+
+def test_ctrl_c_while_the_installed_command_starts(installed: Path) -> None:
+    code = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (installed.parent / "cv2.py").write_text(code)
+    result = processes.run([installed, "a.png", "b.png"])
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_opencv_that_the_installed_command_cannot_import(installed: Path) -> None:
+    failure = f"raise ModuleNotFoundError({NO_CV2!r})\n"
+    (installed.parent / "cv2.py").write_text(failure)
+    result = processes.run([installed, "a.png", "b.png"])
+    remedy = f"{sys.executable} -m pip install opencv-python"
+    assert result.stderr == f"error: cannot import OpenCV: {NO_CV2}; {remedy}\n"
+    assert result.returncode == 2
+
+
+def test_opencv_that_a_program_cannot_import_is_its_affair(installed: Path) -> None:
+    failure = f"raise ModuleNotFoundError({NO_CV2!r})\n"
+    (installed.parent / "cv2.py").write_text(failure)
+    program = installed.rename(installed.parent / "program")
+    result = processes.run([program, "a.png", "b.png"])
+    assert result.stderr.endswith(f"ModuleNotFoundError: {NO_CV2}\n")
+    assert result.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -269,12 +269,12 @@ with ThreadPoolExecutor(os.cpu_count()) as executor:
         del image
     pair = list(executor.map(cv2.imread, files[:2]))
 """
-# What pip makes of `image-diff`: unlike a script, it keeps what was compiled.
+# What pip makes, as a file `image-diff`: unlike a script, it keeps what was compiled.
 ENTRY_POINT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from image_diff import main
-sys.exit(main())
+from image_diff import run
+sys.exit(run())
 """
 ARTICLE = """
 import sys
@@ -828,7 +828,9 @@ def print_required(cases: Iterable[str], rounds: int, folder: Path) -> None:
         first, second = write_pair(folder, case, draw())
         command, floor = image_diff(first, second), python(FLOOR, first, second)
         compared(name, rounds, seconds_of(command), seconds_of(floor), limit)
-        entry = python(ENTRY_POINT, "-f", first, "-s", second, "--no-window")
+        installed = folder / "image-diff"
+        installed.write_text(ENTRY_POINT)
+        entry: Command = [sys.executable, installed, *command[2:]]
         name = "... as the installed command / floor"
         compared(name, rounds, seconds_of(entry), seconds_of(floor), limit)
         if case in ("page", "smooth"):
