@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import processes
+from files import SCRIPT
 
 PROGRAMS = "Xvfb", "openbox", "xdotool", "xwininfo", "import"
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -37,9 +38,8 @@ class Desktop:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start the script in a process of its own."""
-        script = Path(__file__).parent.parent / "image_diff.py"
         process = processes.start(
-            [sys.executable, script, *arguments],
+            [sys.executable, SCRIPT, *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -17,6 +17,7 @@ from PIL import Image
 
 import image_diff
 import processes
+from files import PAIRS, ROOT, SAVED, SCRIPT, contents
 from image_diff import (
     ImageDiffError,
     Options,
@@ -30,10 +31,7 @@ from image_diff import (
     region_records,
 )
 from test_image_diff import (
-    PAIRS,
     REFUSED,
-    ROOT,
-    SCRIPT,
     Picture,
     boxes_of,
     drawn,
@@ -57,14 +55,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def errors(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
-    """What a command that is refused says on stderr, and nothing on stdout."""
-    assert main([str(word) for word in words]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err.removeprefix("error: ").rstrip("\n")
+def refusal(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """The one line with which a command is refused, without the word before it."""
+    assert main([*map(str, words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("error: ").rstrip("\n")
 
 
 # --- Text and JSON --------------------------------------------------------------------
@@ -406,17 +404,6 @@ def test_the_record_of_a_resampled_pair(options: dict[str, Any]) -> None:
 
 # --- Save -----------------------------------------------------------------------------
 
-FILES = {
-    "original.png",
-    "modified.png",
-    "diff.png",
-    "thresh.png",
-    "first.png",
-    "second.png",
-    "result.json",
-    "index.html",
-}
-
 
 def saved(folder: Path, *arguments: str) -> dict[str, Any]:
     """Save the comparison of the second sample pair; what result.json holds."""
@@ -425,7 +412,7 @@ def saved(folder: Path, *arguments: str) -> dict[str, Any]:
         main(["-f", first, "-s", second, "--no-window", "-o", str(folder), *arguments])
         == 0
     )
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == SAVED
     record: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return record
 
@@ -533,10 +520,6 @@ def test_result_json_is_what_json_prints(
 def test_running_again_replaces(tmp_path: Path) -> None:
     before = saved(tmp_path)
     assert saved(tmp_path, "--threshold", "0.1") != before
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_output_that_is_a_file(
@@ -711,7 +694,7 @@ USAGE: list[tuple[str, str]] = [
 def test_bad_usage_is_one_line_that_leads_to_the_help(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = errors(capsys, *words.split())
+    error = refusal(capsys, *words.split())
     assert error.startswith(message)
     assert error.endswith("; see --help")
     if message.startswith("there is no option") and "?" not in message:
@@ -723,7 +706,7 @@ def test_options_that_make_no_sense_are_told_alike(
     row: tuple[dict[str, Any], str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, words, message = row
-    error = errors(capsys, "a.png", "b.png", *words.split())
+    error = refusal(capsys, "a.png", "b.png", *words.split())
     assert error == f"{message}; see --help"
 
 
@@ -752,7 +735,7 @@ def test_names_that_lead_nowhere_have_status_2(
     folder: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words in ((name, folder / "good.png"), (folder / "good.png", name)):
-        error = errors(capsys, *words, "--exit-code")
+        error = refusal(capsys, *words, "--exit-code")
         assert error.startswith(f"{name} {message}")
         assert not error.endswith("see --help")
 

@@ -37,14 +37,15 @@ from PIL import Image, ImageDraw
 
 import image_diff
 import processes
+from files import ROOT, SCRIPT
 from image_diff import SMALL, Options, compare_files, find_pairs, main
-from processes import PATIENCE
-from test_image_diff import SCRIPT, random_picture
+from processes import PATIENCE, SIGNALS
+from test_command import refusal
+from test_image_diff import random_picture
 
 Record = dict[str, Any]
 COUNT = 60  # pairs of `many`
 ALL_NAMES = [f"{number:03}.png" for number in range(COUNT)]
-ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 NAMES = "page 1.png", "nested/deep/über uns.png", "nested/same.png"
 
 
@@ -173,10 +174,10 @@ def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_stays_blocked() -> Iterator[None]:
     """A run in this process leaves handlers as they were, and no signal blocked."""
-    before = [signal.getsignal(number) for number in ENDS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     yield
-    assert [signal.getsignal(number) for number in ENDS] == before
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(ENDS)
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(SIGNALS)
 
 
 def end_of(run: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -730,16 +731,6 @@ def test_threads_that_read_at_once_hear_of_their_own_pictures(
 # --- Refusals -------------------------------------------------------------------------
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The one line with which a run is refused."""
-    assert main([*map(str, arguments)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err[7:-1]
-
-
 CLUSTER = "--scheduler", "tcp://a:1"
 PICTURE = "first/only.png"
 BOTH = f"{PICTURE} {PICTURE}"
@@ -1028,7 +1019,7 @@ if os.geteuid() == 0:
 status = image_diff.main({[*folders(tree), "-o", f"{tree}/out"]})
 print(status, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 """
-        result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+        result = processes.run([sys.executable, "-c", code], cwd=ROOT)
         assert result.stderr == f"error: {NO_PROCESS}\n"
         assert result.stdout.splitlines()[-1] == "2 set()"
         assert (tree / "out/results.jsonl").read_text() == ""
@@ -1082,7 +1073,7 @@ def test_programs_that_call_main(tree: Path, code: str, as_file: bool) -> None:
     code = code.format([*folders(tree), "-o", str(tree / "out")])
     (tree / "program.py").write_text(code)
     command = [str(tree / "program.py")] if as_file else ["-c", code]
-    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = processes.run([sys.executable, *command], env=environment)
     if code.startswith("import"):
         assert run.stdout == ""
@@ -1831,7 +1822,7 @@ def test_ctrl_c_while_the_workers_start(many: Path) -> None:
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.slow
 def test_signals_at_random_moments(many: Path, number: signal.Signals) -> None:
     """From the start of Python on; what is begun is whole or not there.

@@ -22,6 +22,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 import fuzz
 import image_diff
 import processes
+from files import ROOT, SCRIPT, stored
 from image_diff import (
     ImageDiffError,
     compare_files,
@@ -53,17 +54,9 @@ from samples import (
 
 SAMPLES = samples()
 PAGED = [sample for sample in SAMPLES.values() if sample.pages > 1]
-SCRIPT = Path(image_diff.__file__)
 # The peak of a process's memory in kilobytes; getrusage would count its parent's,
 # before exec.
 PEAK = "int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-
-
-def stored(folder: Path, name: str, data: bytes) -> Path:
-    """The path of a new file."""
-    path = folder / name
-    path.write_bytes(data)
-    return path
 
 
 def refused(path: Path, **options: Any) -> str:
@@ -1222,7 +1215,7 @@ def test_a_chunk_that_claims_gigabytes_costs_no_memory(tmp_path: Path) -> None:
         f"status = image_diff.main({arguments!r})\n"
         f"print(status, {PEAK})\n"
     )
-    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+    result = processes.run([sys.executable, "-c", code], cwd=ROOT)
     status, kilobytes = map(int, result.stdout.split())
     assert status == 2
     assert kilobytes < 300_000
@@ -1241,7 +1234,7 @@ def test_pictures_that_need_more_memory_than_there_is(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20),) * 2)\n"
         f"sys.exit(image_diff.main({arguments!r}))\n"
     )
-    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+    result = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert result.returncode == 2
     assert "more memory than there is; scale" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -1326,6 +1319,6 @@ def test_37_megapixels_take_at_most_15_bytes_a_pixel(tmp_path: Path) -> None:
         f"image_diff.main({arguments!r})\n"
         f"print(1024 * ({PEAK} - start) / (3446 * 10728))\n"
     )
-    result = processes.run([sys.executable, "-c", code], cwd=SCRIPT.parent)
+    result = processes.run([sys.executable, "-c", code], cwd=ROOT)
     assert "1 region, " in result.stdout
     assert float(result.stdout.splitlines()[-1]) <= 15

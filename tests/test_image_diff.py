@@ -28,6 +28,7 @@ import image_diff
 import processes
 from article import article
 from draw_samples import draw_all
+from files import PAIRS, ROOT, SCRIPT
 from image_diff import (
     Box,
     Comparison,
@@ -59,12 +60,6 @@ from image_diff import (
 )
 from samples import ALPHA, DEEP, GRAY, REAL, RGB, bgr, over_white
 
-ROOT = Path(image_diff.__file__).parent
-SCRIPT = ROOT / "image_diff.py"
-PAIRS = [
-    (ROOT / f"images/original_{number}.png", ROOT / f"images/modified_{number}.png")
-    for number in ("01", "02", "03")
-]
 Picture = NDArray[Any]
 
 

@@ -13,9 +13,10 @@ import skimage
 from numpy.typing import NDArray
 
 import image_diff
+from files import PAIRS
 from image_diff import Region, compare_images
+from test_image_diff import as_jpeg
 
-IMAGES = Path(__file__).parent.parent / "images"
 Picture = NDArray[Any]
 
 # -------------------------------------------------------- pictures and what is drawn
@@ -104,8 +105,7 @@ def gray(picture: Picture) -> Picture:
 
 def jpeg(picture: Picture) -> Picture:
     """Coded and decoded."""
-    data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return as_jpeg(picture, 85)
 
 
 # -------------------------------------------------------------------- kinds
@@ -126,8 +126,7 @@ def test_in_every_form(kind: str, form: Callable[[Picture], Picture]) -> None:
 
 def test_the_samples_as_a_person_would_say_it() -> None:
     said = []
-    for number in ("01", "02", "03"):
-        first, second = (IMAGES / f"{w}_{number}.png" for w in ("original", "modified"))
+    for first, second in PAIRS:
         regions = image_diff.compare_files(first, second).regions
         said.append([region.kind for region in regions])
     assert said == [["removed"], ["removed"] * 3, ["changed"] * 4]

@@ -23,6 +23,7 @@ from PIL import Image, PngImagePlugin
 
 import image_diff
 import processes
+from files import ROOT, SCRIPT, stored
 from image_diff import (
     ImageDiffError,
     compare_files,
@@ -33,17 +34,9 @@ from image_diff import (
 from samples import RGB, bgr, pillow, png, samples
 
 SAMPLES = samples()
-SCRIPT = Path(image_diff.__file__)
 JPEG = SAMPLES["baseline.jpg"].data
 DAMAGED = JPEG[:1200] + bytes(range(1, 60)) + JPEG[1259:]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and memfd")
-
-
-def stored(folder: Path, name: str, data: bytes) -> Path:
-    """The path of a new file."""
-    path = folder / name
-    path.write_bytes(data)
-    return path
 
 
 def refused(*paths: str | os.PathLike[str]) -> str:
@@ -90,7 +83,7 @@ def limited_time() -> Iterator[None]:
 
 def run_code(code: str, *arguments: object, shell: str = "") -> tuple[int, str]:
     """The status and stdout of Python code in a process of its own."""
-    program = f"import sys, os\nsys.path.insert(0, {str(SCRIPT.parent)!r})\n{code}"
+    program = f"import sys, os\nsys.path.insert(0, {str(ROOT)!r})\n{code}"
     command = ["bash", "-c", f'"$@" {shell}', "bash", sys.executable, "-c", program]
     command += [str(argument) for argument in arguments]
     result = processes.run(command)

@@ -23,9 +23,9 @@ import image_diff
 import processes
 import truth
 from chromium import MISSING
+from files import PAIRS, ROOT, SCRIPT
 from image_diff import parse
 from line_art import FINE
-from test_image_diff import PAIRS, ROOT, SCRIPT
 
 README = (ROOT / "README.md").read_text()
 # A command that goes on in the next line is one line here.

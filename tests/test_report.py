@@ -14,8 +14,9 @@ from selenium.webdriver import Keys
 
 import image_diff
 from chromium import DESKTOP, MISSING, PHONE, Page, Picture
+from files import PAIRS
 from image_diff import Light, Move, Region
-from test_image_diff import PAIRS, random_picture
+from test_image_diff import random_picture
 
 VIEWS = tuple(image_diff.VIEWS)
 in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")

@@ -24,22 +24,12 @@ import pytest
 
 import image_diff
 import processes
+from files import PAIRS, ROOT, SAVED, SCRIPT, contents
 from image_diff import main
+from processes import SIGNALS
 
-ROOT = Path(image_diff.__file__).parent
-SCRIPT = ROOT / "image_diff.py"
-FIRST, SECOND = ROOT / "images/original_02.png", ROOT / "images/modified_02.png"
+FIRST, SECOND = PAIRS[1]
 PAIR = ["--first", str(FIRST), "--second", str(SECOND), "--no-window"]
-FILES = {
-    "original.png",
-    "modified.png",
-    "first.png",
-    "second.png",
-    "diff.png",
-    "thresh.png",
-    "result.json",
-    "index.html",
-}
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
 
 
@@ -47,11 +37,6 @@ def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a line of shell in which $run stands for the command on the sample pair."""
     variables = {"run": f"{sys.executable} {SCRIPT} {' '.join(PAIR)}", **variables}
     return processes.run(["bash", "-c", command], env=ENVIRONMENT | variables)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a folder by name; there is nothing else in it."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def write_png(path: Path, picture: object) -> Path:
@@ -75,7 +60,7 @@ def test_a_reader_that_has_gone_is_no_trouble(
         result = shell(f"set -o pipefail; {command}", folder=str(folder))
         told = result.returncode, result.stdout, result.stderr
         assert told == (status, "", "")
-        assert set(contents(folder)) == FILES
+        assert set(contents(folder)) == SAVED
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -98,7 +83,7 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert result.returncode == 1
     assert result.stderr == ""
     assert result.stdout.startswith("SSIM: 0.96") or ">&-" in closed.split("2")[0]
-    assert set(contents(tmp_path / "out")) == FILES
+    assert set(contents(tmp_path / "out")) == SAVED
     assert shell(f"$run -f none {closed}").returncode == 2
 
 
@@ -204,7 +189,7 @@ def test_any_name(
     captured = capfd.readouterr()
     assert captured.err == ""
     assert json.loads(captured.out)["first"] == name
-    assert set(contents(Path(output))) == FILES
+    assert set(contents(Path(output))) == SAVED
     assert set(os.listdir()) == {name, "other.png", output}
     page = Path(output, "index.html").read_text()
     assert "<b>" not in page.split("<header>")[1].split("</h1>")[0].replace("<h1>", "")
@@ -277,13 +262,13 @@ def test_the_page_takes_its_place_first_and_result_json_last(
 
     def listening(source: str, target: str) -> None:
         left = {path.name for path in Path(source).parent.iterdir()}
-        assert left == FILES - set(moved)
+        assert left == SAVED - set(moved)
         replace(source, target)
         moved.append(os.path.basename(target))
 
     monkeypatch.setattr(os, "replace", listening)
     assert main([*PAIR, "-o", str(tmp_path / "out")]) == 0
-    assert set(moved) == FILES
+    assert set(moved) == SAVED
     assert (moved[0], moved[-1]) == ("index.html", "result.json")
 
 
@@ -349,7 +334,7 @@ def test_arrays_are_saved_without_paths(tmp_path: Path) -> None:
     arrays, files = contents(tmp_path / "arrays"), contents(tmp_path / "files")
     assert json.loads(arrays["result.json"]) == record
     assert b"<title>second compared with first</title>" in arrays["index.html"]
-    for name in FILES - {"index.html", "result.json"}:
+    for name in SAVED - {"index.html", "result.json"}:
         assert np.array_equal(decoded(arrays[name]), decoded(files[name])), name
 
 
@@ -373,7 +358,7 @@ def test_of_runs_into_one_folder_at_once_each_saves_whole_or_is_refused(
         processes.run([*command, str(tmp_path / threshold)], check=True)
         wholes.append(contents(tmp_path / threshold))
         commands.append([*command, str(folder)])
-    assert wholes[0].keys() == wholes[1].keys() == FILES
+    assert wholes[0].keys() == wholes[1].keys() == SAVED
     for _ in range(3):
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         started = [
@@ -420,7 +405,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".image_diff-1" / "diff.png").touch()
     (tmp_path / "mine.txt").touch()
     assert main([*PAIR, "-o", str(tmp_path)]) == 0
-    assert set(contents(tmp_path)) == {*FILES, "mine.txt"}
+    assert set(contents(tmp_path)) == {*SAVED, "mine.txt"}
 
 
 # --- Memory and threads ---------------------------------------------------------------
@@ -481,7 +466,7 @@ def test_memory_that_runs_out(
         ends.add(result.returncode)
         if "--output" in words:
             left = contents(folder) if folder.exists() else {}
-            assert set(left) == (set() if result.returncode else FILES)
+            assert set(left) == (set() if result.returncode else SAVED)
             shutil.rmtree(folder, ignore_errors=True)
     assert 2 in ends
 
@@ -544,7 +529,7 @@ def test_threads_that_the_system_refuses(
             with refused_threads(len(ends)):
                 ends.append(main([*large, str(folder)]))
             assert capsys.readouterr().err == (NO_THREAD if ends[-1] else "")
-            assert not folder.exists() or set(contents(folder)) in (set(), FILES)
+            assert not folder.exists() or set(contents(folder)) in (set(), SAVED)
     finally:
         cv2.setNumThreads(before)
     assert ends[:-1] == [2] * (len(ends) - 1)
@@ -587,7 +572,6 @@ print(status, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 # --- Signals --------------------------------------------------------------------------
 
-ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 # What ends it before its own handlers are set: for SIGINT one that looks alike.
 EARLY = {signal.SIGINT: 130, signal.SIGTERM: -15, signal.SIGHUP: -1}
 
@@ -614,7 +598,7 @@ def begun(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.slow
 def test_signals_at_random_moments(
     tmp_path: Path, large: list[str], number: signal.Signals
@@ -626,7 +610,7 @@ def test_signals_at_random_moments(
         process.communicate(timeout=processes.PATIENCE)
     seconds = time.monotonic() - began
     expected, chance, ends = contents(tmp_path / "whole"), random.Random(number), set()
-    assert set(expected) == FILES
+    assert set(expected) == SAVED
     for turn in range(15):
         folder = tmp_path / str(turn)
         with begun([*command, str(folder)]) as process:
@@ -640,9 +624,9 @@ def test_signals_at_random_moments(
         assert out == b"" or b"\nthreshold: " in out
         left = contents(folder) if folder.exists() else {}
         assert all(expected[name] == data for name, data in left.items())
-        assert set(left) <= FILES
-        assert ("result.json" in left) == (set(left) == FILES)
-        assert process.returncode != 0 or set(left) == FILES
+        assert set(left) <= SAVED
+        assert ("result.json" in left) == (set(left) == SAVED)
+        assert process.returncode != 0 or set(left) == SAVED
     assert ends & {EARLY[number], 128 + number}
 
 
@@ -659,7 +643,7 @@ def thresholds(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.slow
 def test_signals_while_saving(
@@ -690,7 +674,7 @@ def test_signals_while_saving(
         assert err == b""
         ends.add(process.returncode)
         left = contents(output)
-        assert left.keys() == FILES
+        assert left.keys() == SAVED
         assert all(data in (old[name], new[name]) for name, data in left.items())
         if left["result.json"] == new["result.json"]:
             assert left == new
@@ -869,23 +853,23 @@ def test_a_program_that_calls_main_keeps_its_handlers(name: str) -> None:
     def own(number: int, frame: FrameType | None) -> None:
         """Do nothing."""
 
-    before = {number: signal.signal(number, own) for number in ENDS}
+    before = {number: signal.signal(number, own) for number in SIGNALS}
     try:
         assert main(arguments) == status
-        assert [signal.getsignal(number) for number in ENDS] == [own] * len(ENDS)
+        assert [signal.getsignal(number) for number in SIGNALS] == [own] * len(SIGNALS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def test_main_in_another_thread_sets_no_handlers() -> None:
-    before = [signal.getsignal(number) for number in ENDS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with ThreadPoolExecutor(1) as executor:
         assert executor.submit(main, PAIR).result() == 0
-    assert [signal.getsignal(number) for number in ENDS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_a_status_of_main_and_no_more(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -898,7 +882,7 @@ def test_a_signal_is_a_status_of_main_and_no_more(
         try:
             signal.raise_signal(number)
         finally:
-            for other in ENDS:
+            for other in SIGNALS:
                 signal.raise_signal(other)
 
     before = signal.signal(number, signal.SIG_DFL)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 import image_diff
 import processes
 from desktop import MISSING, SIZE, Desktop, desktop
+from files import PAIRS, ROOT
 
-ROOT = Path(image_diff.__file__).parent
-PAIR = "-f", ROOT / "images/original_02.png", "-s", ROOT / "images/modified_02.png"
+PAIR = "-f", PAIRS[1][0], "-s", PAIRS[1][1]
 SAVES = "--output DIR saves the pictures\n"
 ALL = {"Original", "Modified", "Diff", "Thresh"}
 needs_screen = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
