@@ -809,15 +809,6 @@ def test_a_current_folder_that_is_gone(
     assert refusal(capsys, *folders(tree), "-o", "out") == message
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1", "1025", "2.5", "'x'"])
-def test_a_number_of_jobs_that_is_none(
-    tree: Path, capsys: pytest.CaptureFixture[str], jobs: str
-) -> None:
-    fault = f"jobs is {jobs}; give a whole number of pairs from 1 to 1024"
-    words = *folders(tree), "--jobs", jobs.strip("'")
-    assert refusal(capsys, *words) == f"{fault}; see --help"
-
-
 def test_a_cluster_without_the_package_tells_how_to_install_it(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

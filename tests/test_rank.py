@@ -633,10 +633,6 @@ REFUSED = [
         "give two folders, or the picture first",
     ),
     ("logo.png all --model=", "--model takes a name that is not empty; see --help"),
-    (
-        "logo.png all --top 0",
-        "top is 0; give a whole number of pictures from 1 to 1000000000; see --help",
-    ),
 ]
 
 
