@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 import image_diff
 import processes
@@ -194,11 +193,6 @@ def test_where_most_differs_another_place_is_thought_of(
     second[:side, :side] = 200
     text = as_text(compare_images(first, second, **options))
     assert ("most of the picture differs; if the camera" in text) == told
-
-
-def test_a_hue_of_equal_brightness_is_told_as_different_but_for_gray() -> None:
-    assert cv2.norm(image_diff.gray(FLAT), image_diff.gray(HUE), cv2.NORM_INF) == 0
-    assert "\ndifferent: 1 region, " in as_text(compare_images(FLAT, HUE))
 
 
 def test_a_region_is_a_line() -> None:
@@ -449,27 +443,6 @@ def test_saved_boxes_are_the_red_ones_of_the_picture(tmp_path: Path) -> None:
     regions = json.loads((tmp_path / "result.json").read_text())["regions"]
     boxes = [(r["x"], r["y"], r["width"], r["height"]) for r in regions]
     assert sorted(found) == sorted(boxes)
-
-
-def test_a_plain_png_is_copied_and_any_other_drawn_anew(folder: Path) -> None:
-    colour = random_picture(4, 40, 60, 3)
-    plain, exif, palette = (
-        folder / f"{name}.png" for name in ("plain", "exif", "palette")
-    )
-    Image.fromarray(colour).save(plain)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    Image.fromarray(colour).save(exif, exif=turned)
-    Image.fromarray(colour).quantize(16).save(palette)
-    for path in (plain, exif, palette):
-        main(
-            ["-f", str(path), "-s", str(path), "--no-window", "-o", str(folder / "out")]
-        )
-        copied = (folder / "out/first.png").read_bytes() == path.read_bytes()
-        assert copied == (path == plain)
-        assert np.array_equal(
-            picture_in(folder / "out/second.png"), read_image(path).pixels
-        )
 
 
 def test_deep_and_transparent_pictures_are_saved_as_compared(folder: Path) -> None:
@@ -797,12 +770,6 @@ def test_text_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1] == f"different: 3 regions, {share}"
     assert len(lines) == 2 + 1 + 3 + 1
     assert captured.err == ""
-
-
-def test_an_equal_pair_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-f", str(PAIRS[0][0]), "-s", str(PAIRS[0][0]), "--no-window"]) == 0
-    out = capsys.readouterr().out
-    assert out == "SSIM: 1.0\nsame: the pictures are identical\n"
 
 
 def explained(out: str) -> str:

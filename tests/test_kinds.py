@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import image_diff
 from files import PAIRS
-from image_diff import Region, compare_images
+from image_diff import compare_images
 from test_image_diff import as_jpeg
 
 Picture = NDArray[Any]
@@ -480,8 +480,3 @@ def test_every_mark_has_its_own_look() -> None:
     assert tuple(image_diff.MARKS) == image_diff.KINDS
     for look in zip(*image_diff.MARKS.values(), strict=True):
         assert len(set(look)) >= 4  # of line, the last is as the first
-
-
-def test_a_region_of_old_is_changed() -> None:
-    region = Region(1, 2, 3, 4, 5, 0.5)
-    assert (region.kind, region.moved, region.colours) == ("changed", None, None)

@@ -301,14 +301,6 @@ print(file, os.path.sameopenfile(file, os.open(sys.argv[2], os.O_RDONLY)), text)
     assert own.read_bytes() == b"mine"
 
 
-@linux
-def test_stderr_is_as_before(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ImageDiffError):
-        read_image(stored(tmp_path, "bad.jpg", DAMAGED))
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
-
-
 def test_files_are_closed(tmp_path: Path, pipe: Callable[[str, bytes], Path]) -> None:
     bad = stored(tmp_path, "bad.jpg", DAMAGED)
     read_image(stored(tmp_path, "good.jpg", JPEG))
@@ -479,15 +471,6 @@ def test_truncated_picture(
     path = stored(tmp_path, "cut", data[: round(len(data) * share)])
     message = f"is a damaged or truncated {kind}; save or copy it again"
     assert refused(path) == f"{path} {message}"
-
-
-def test_nothing_of_the_decoders_reaches_stderr(tmp_path: Path) -> None:
-    data = SAMPLES["colour8.png"].data
-    path = stored(tmp_path, "cut.png", data[: len(data) // 2])
-    result = run(path, path)
-    message = f"{path} is a damaged or truncated PNG; save or copy it again"
-    assert result.stderr == f"error: {message}\n"
-    assert (result.stdout, result.returncode) == ("", 2)
 
 
 def test_more_pixels_than_allowed(tmp_path: Path) -> None:
