@@ -310,12 +310,6 @@ def test_8_bits_beside_16_are_compared_at_16() -> None:
     assert faint.unequal_pixels == picture[..., 0].size
 
 
-def test_gray_and_colour_arrays_are_compared() -> None:
-    gray = random_picture(1, 40, 60)
-    comparison = compare_images(gray, np.dstack([gray] * 3))
-    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
-
-
 def test_resize_scales_the_second_picture_by_area_down_and_by_cubics_up() -> None:
     large = cv2.GaussianBlur(random_picture(1, 120, 180, 3), (0, 0), 3)
     small = cv2.resize(large, (90, 60), interpolation=cv2.INTER_AREA)
@@ -331,7 +325,7 @@ def test_resize_scales_the_second_picture_by_area_down_and_by_cubics_up() -> Non
         "resize", [[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]], None, 1.0
     )
     same = compare_images(small, small, Options(resize=True))
-    assert same.alignment is None
+    assert (same.alignment, same.unequal_pixels) == (None, 0)
 
 
 def moved(picture: Picture, transform: Picture, width: int, height: int) -> Picture:
@@ -1511,22 +1505,6 @@ def test_one_step_of_one_channel_is_not_identical() -> None:
     assert comparison.regions == ()
 
 
-@pytest.mark.parametrize("options", [{"resize": True}, {"align": "perspective"}])
-def test_what_was_resampled_has_no_count_of_unequal_pixels(
-    options: dict[str, Any],
-) -> None:
-    first = photo("camera")[100:400, 100:400]
-    second = cv2.resize(first, (360, 360), interpolation=cv2.INTER_CUBIC)
-    comparison = compare_images(first, second, **options)
-    assert comparison.unequal_pixels is comparison.largest_difference is None
-    assert comparison.second_size == (360, 360)
-
-
-def test_resize_of_equal_sizes_resamples_nothing() -> None:
-    picture = random_picture(1, 40, 60, 3)
-    assert compare_images(picture, picture, resize=True).unequal_pixels == 0
-
-
 # --- Threshold and regions ------------------------------------------------------------
 
 
@@ -1797,23 +1775,6 @@ def test_merge_joins_what_is_at_most_so_far_apart(
     assert all(region.ssim == pytest.approx(63 / 255) for region in regions)
 
 
-@settings(max_examples=40)
-@given(
-    places=st.lists(st.tuples(st.integers(0, 190), st.integers(0, 90)), max_size=12),
-    gap=st.integers(1, 60),
-)
-def test_merging_is_idempotent(places: list[tuple[int, int]], gap: int) -> None:
-    mask = squares(*places)
-    regions = find_regions(outlined(mask), np.zeros(mask.shape, np.uint8), gap)
-    boxes = np.zeros(mask.shape, np.uint8)
-    for region in regions:
-        boxes[
-            region.y : region.y + region.height, region.x : region.x + region.width
-        ] = 255
-    again = find_regions(outlined(boxes), np.zeros(mask.shape, np.uint8), gap)
-    assert boxes_of(again) == boxes_of(regions)
-
-
 def test_ignore_leaves_rectangles_out() -> None:
     first = np.full((100, 200, 3), 200, np.uint8)
     second = first.copy()
@@ -1895,24 +1856,20 @@ def test_an_ignored_rectangle_never_holds_a_different_pixel(
         assert (comparison.ignored[box] == 0).any()
 
 
-@settings(max_examples=25)
-@given(low=st.integers(0, 255), high=st.integers(0, 255), seed=st.integers(0, 99))
-def test_raising_the_threshold_never_removes_area(
-    low: int, high: int, seed: int
-) -> None:
-    low, high = sorted((low, high))
-    evidence = random_picture(seed, 60, 80)
-    assert (at_most(evidence, high / 255) >= at_most(evidence, low / 255)).all()
-
-
 @pytest.mark.parametrize(
     ("threshold", "differs"),
-    [(0, [0]), (1 / 255, [0, 1]), (0.5, [0, 1, 127]), (1, [0, 1, 127, 254])],
+    [
+        (0, [0]),
+        (1 / 255, [0, 1]),
+        (0.499, [0, 1, 127]),
+        (0.5, [0, 1, 127, 128]),  # 127.5
+        (1, [0, 1, 127, 128, 254]),
+    ],
 )
 def test_evidence_at_or_below_the_threshold_differs(
     threshold: float, differs: list[int]
 ) -> None:
-    evidence = np.array([[0, 1, 127, 254, 255]], np.uint8)
+    evidence = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
     mask = at_most(evidence, threshold)
     assert evidence[mask > 0].tolist() == differs
 
@@ -1965,7 +1922,6 @@ BOXES = st.lists(
 
 @settings(max_examples=300)
 @given(boxes=BOXES, gap=st.integers(0, 15))
-@pytest.mark.slow
 def test_merging_is_joining_any_two_until_none_are_near(
     boxes: list[Box], gap: int
 ) -> None:
@@ -1997,12 +1953,6 @@ def test_boxes_that_do_not_merge_are_swept_once_and_never_joined(
 
 
 # --- Compare --------------------------------------------------------------------------
-
-
-def test_an_untouched_copy_has_no_region() -> None:
-    comparison = compare_files(PAIRS[0][0], PAIRS[0][0])
-    assert comparison.regions == ()
-    assert comparison.different_fraction == 0
 
 
 @settings(max_examples=25)
@@ -2146,13 +2096,6 @@ def test_what_pictures_may_be_given_as(name: str) -> None:
     assert np.array_equal(np.array(picture), before)
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_pillow_image_and_an_array_of_the_same_are_identical(order: int) -> None:
-    first, second = (Image.fromarray(RGB), BGR)[::order]
-    comparison = compare_images(first, second)
-    assert (comparison.score, comparison.unequal_pixels) == (1, 0)
-
-
 @pytest.mark.parametrize("name", ["uint8", "gray", "alpha", "uint16", "float32"])
 def test_inputs_are_never_changed(name: str) -> None:
     first: Picture = np.ascontiguousarray(ARRAYS[name][0])
@@ -2262,24 +2205,6 @@ def test_a_notebook_shows_both_boxed_pictures_side_by_side() -> None:
     assert (picture[:, width:-width] == 255).all()
 
 
-def test_a_comparison_saves_itself(tmp_path: Path) -> None:
-    first, second = (cv2.imread(str(path)) for path in PAIRS[1])
-    compare_images(first, second).save(tmp_path / "arrays")
-    compare_files(*PAIRS[1]).save(str(tmp_path / "files"))
-    arrays, files = (
-        json.loads((tmp_path / name / "result.json").read_text())
-        for name in ("arrays", "files")
-    )
-    assert (arrays["first"], arrays["second"]) == (None, None)
-    paths = dict(zip(("first", "second"), map(str, PAIRS[1]), strict=True))
-    assert files == arrays | paths
-    for name in ("original", "first", "diff"):
-        one, other = (
-            tmp_path / folder / f"{name}.png" for folder in ("arrays", "files")
-        )
-        assert np.array_equal(read_image(one).pixels, read_image(other).pixels)
-
-
 def regions_and_mask(comparison: Comparison) -> tuple[Any, bytes, float]:
     return comparison.regions, comparison.mask.tobytes(), comparison.threshold
 
@@ -2304,18 +2229,6 @@ def test_another_threshold_is_as_comparing_anew(
     assert (shown.score, shown.unequal_pixels) == (anew.score, anew.unequal_pixels)
     assert (regions_and_mask(comparison), comparison.evidence.tobytes()) == before
     assert comparison.options == options
-
-
-def test_pages_left_out_are_noted(tmp_path: Path) -> None:
-    path, still = tmp_path / "pages.tif", tmp_path / "still.png"
-    pages = [Image.fromarray(RGB)] * 2
-    pages[0].save(path, save_all=True, append_images=pages)
-    pages[0].save(still)
-    text = f"first pages compared; pages left out: 2 of {path}"
-    assert compare_files(path, still).notes == (text,)
-    assert compare_files(still, path, first_page=1).notes == (text,)
-    assert compare_files(path, still, first_page=2).notes == ()
-    assert compare_files(still, still).notes == ()
 
 
 # --- Draw -----------------------------------------------------------------------------

@@ -330,9 +330,11 @@ def test_arrays_are_saved_without_paths(tmp_path: Path) -> None:
     comparison = image_diff.compare_images(first, second)
     record = image_diff.save(comparison, tmp_path / "arrays")
     assert (record["name"], record["first"], record["second"]) == (None, None, None)
-    image_diff.compare_files(FIRST, SECOND).save(tmp_path / "files")
+    image_diff.compare_files(FIRST, SECOND).save(str(tmp_path / "files"))
     arrays, files = contents(tmp_path / "arrays"), contents(tmp_path / "files")
     assert json.loads(arrays["result.json"]) == record
+    paths = {"first": str(FIRST), "second": str(SECOND)}
+    assert json.loads(files["result.json"]) == record | paths
     assert b"<title>second compared with first</title>" in arrays["index.html"]
     for name in SAVED - {"index.html", "result.json"}:
         assert np.array_equal(decoded(arrays[name]), decoded(files[name])), name
