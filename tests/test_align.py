@@ -285,7 +285,7 @@ def test_the_sliders_keep_the_bands() -> None:
 Edits = list[tuple[bool, int, int]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     edits=st.lists(
         st.tuples(st.booleans(), st.integers(0, 300), st.integers(1, 120)), max_size=4

@@ -1825,8 +1825,9 @@ def test_signals_at_random_moments(many: Path, number: signal.Signals) -> None:
     ends = set()
     for turn in range(2):
         output = many / f"out {turn}"
-        run = process(*folders(many), "--json", "-o", output, pipesize=-1)
-        if turn == 0:  # one at least is in the midst of it
+        pipe = 4096 if turn == 0 else -1
+        run = process(*folders(many), "--json", "-o", output, pipesize=pipe)
+        if turn == 0:  # one at least is in the midst of it, as nobody reads
             processes.wait_for((output / "pairs").exists, "a pair is done")
         else:
             time.sleep(chance.random())
