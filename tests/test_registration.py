@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import image_diff
+import processes
 import truth
 from image_diff import Alignment, ImageDiffError
 from registration import Pair, again, card, error_of, form, frames
@@ -174,7 +175,7 @@ def test_what_takes_long_is_told_on_a_terminal(
     monkeypatch.setattr(image_diff, "is_terminal", lambda stream: terminal)
     monkeypatch.setattr(image_diff, "tell", tell)
     with image_diff.told_if_slow("comparing a and b"):
-        came.wait(60 if terminal else 0.3)
+        came.wait(processes.PATIENCE if terminal else 0.3)
     assert told == ["comparing a and b"] * terminal
 
 
@@ -188,13 +189,15 @@ def test_what_takes_long_is_told_once_no_decoder_is_heard(
     with image_diff.told_if_slow("comparing a and b"):
         with image_diff.hear_decoders():
             assert not came.wait(0.1)
-        assert came.wait(60)
+        assert came.wait(processes.PATIENCE)
 
 
 def test_what_is_quick_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    """Neither meanwhile nor afterwards, however slow the machine is."""
+    monkeypatch.setattr(image_diff, "SILENCE", processes.PATIENCE)
     monkeypatch.setattr(image_diff, "is_terminal", lambda stream: True)
-    monkeypatch.setattr(image_diff, "tell", told.append)
+    before = set(threading.enumerate())
     with image_diff.told_if_slow("comparing a and b"):
-        pass
-    assert told == []
+        (timer,) = set(threading.enumerate()) - before
+    assert isinstance(timer, threading.Timer)
+    assert timer.finished.is_set()  # it has not come, and no longer comes
