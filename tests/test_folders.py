@@ -455,7 +455,13 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
 
 WITHOUT_VALUE = dict.fromkeys(("ssim", "width", "different_fraction"))
 VALUES: dict[str, Record] = {  # what the record of a pair of each status tells
-    "same": image_diff.EQUAL | {"error": None, "regions": []},
+    "same": {
+        "ssim": 1.0,
+        **dict.fromkeys(("unequal_pixels", "largest_difference"), 0),
+        **dict.fromkeys(("different_pixels", "different_fraction"), 0),
+        "error": None,
+        "regions": [],
+    },
     "only_first": WITHOUT_VALUE | {"second": None, "error": None, "regions": []},
     "only_second": WITHOUT_VALUE | {"first": None, "error": None, "regions": []},
     "error": WITHOUT_VALUE | {"regions": []},
