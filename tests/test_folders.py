@@ -642,6 +642,7 @@ def test_junit_never_replaces_a_file_of_the_run(
     assert page.read_text().endswith("</html>\n")
 
 
+@pytest.mark.usefixtures("own_workers")
 @pytest.mark.slow
 def test_the_number_of_jobs_changes_nothing(
     tree: Path, capsys: pytest.CaptureFixture[str]

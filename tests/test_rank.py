@@ -422,6 +422,8 @@ def test_a_picture_against_a_folder_ranks_it(
     assert lines[2].startswith("2 pairs: 1 same, 0 different, 0 without a partner, 1 ")
 
 
+@pytest.mark.usefixtures("own_workers")
+@pytest.mark.slow
 def test_a_ranking_is_the_same_on_any_number_of_processes(
     pair: list[str],
     tmp_path: Path,
