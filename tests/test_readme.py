@@ -343,8 +343,8 @@ SHORT = {
     "ranking.py": "--short",
     "registration.py": "--short",
 }
-# Of these the short form takes half a minute and more; test_detection.py and
-# test_registration.py measure the same.
+# Of these the short form takes a minute in all; test_detection.py measures boards,
+# test_registration.py with elastic, too.
 LONG = "--boards", "--elastic", "--geometry", "--parts"
 SHOWN = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
