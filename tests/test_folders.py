@@ -1294,32 +1294,27 @@ def test_pairs_that_are_gone_are_no_longer_told(runs: Runs) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "first/other.png second/other.webp --no-window",
-        "first second",
-        "first/other.png second",
-    ],
+    ["first/other.png second/other.webp", "first second", "first/other.png second"],
 )
 def test_a_folder_that_another_run_holds_is_refused_at_once(
-    tree: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words: str,
+    tree: Path, capsys: pytest.CaptureFixture[str], words: str
 ) -> None:
-    monkeypatch.chdir(tree)
-    os.mkdir("out")
-    arguments = [*words.split(), "--output", "out"]
+    output = tree / "out"
+    output.mkdir()
+    inputs = [str(tree / word) for word in words.split()]
+    arguments = [*inputs, "--no-window", "--output", str(output)]
     with contextlib.ExitStack() as stack:
-        held = os.open("out", os.O_RDONLY)
+        held = os.open(output, os.O_RDONLY)
         stack.callback(os.close, held)
         fcntl.flock(held, fcntl.LOCK_EX)
-        fault = "another run is writing to out"
+        fault = f"another run is writing to {output}"
         message = f"{fault}; wait for it, or name another folder"
         assert main(arguments) == 2
         assert capsys.readouterr().err == f"error: {message}\n"
-        assert os.listdir("out") == []
+        assert os.listdir(output) == []
     main(arguments)
-    assert os.path.exists("out/index.html")
+    assert re.search("^different", capsys.readouterr().out, re.MULTILINE)
+    assert (output / "index.html").exists()
 
 
 @pytest.mark.slow
