@@ -215,6 +215,7 @@ def test_every_path_is_opened_once(
 
         return call
 
+    monkeypatch.setattr("builtins.open", counted(open))
     monkeypatch.setattr(io, "FileIO", counted(io.FileIO))
     monkeypatch.setattr(os, "open", counted(os.open))
     monkeypatch.setattr(cv2, "imread", counted(cv2.imread))
