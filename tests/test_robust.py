@@ -361,18 +361,17 @@ def test_of_runs_into_one_folder_at_once_each_saves_whole_or_is_refused(
         wholes.append(contents(tmp_path / threshold))
         commands.append([*command, str(folder)])
     assert wholes[0].keys() == wholes[1].keys() == SAVED
-    for _ in range(3):
-        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        started = [
-            processes.start(command, text=True, **streams) for command in commands * 2
-        ]
-        ends = {
-            (process.communicate(timeout=processes.PATIENCE)[1], process.returncode)
-            for process in started
-        }
-        assert ("", 0) in ends
-        assert ends <= {("", 0), (f"error: {refusal_of(folder)}\n", 2)}
-        assert contents(folder) in wholes
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    started = [
+        processes.start(command, text=True, **streams) for command in commands * 2
+    ]
+    ends = {
+        (process.communicate(timeout=processes.PATIENCE)[1], process.returncode)
+        for process in started
+    }
+    assert ("", 0) in ends
+    assert ends <= {("", 0), (f"error: {refusal_of(folder)}\n", 2)}
+    assert contents(folder) in wholes
 
 
 def test_of_saves_at_the_same_moment_one_is_whole_and_the_others_are_refused(
@@ -650,14 +649,12 @@ def thresholds(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.slow
-def test_signals_while_saving(
+def test_several_signals_while_saving(
     tmp_path: Path,
     large: list[str],
     thresholds: dict[str, Path],
     number: signal.Signals,
-    times: int,
 ) -> None:
     """Over an older result: each file is the old or the new one, and nothing else."""
     command = [sys.executable, str(SCRIPT), *large]
@@ -674,7 +671,7 @@ def test_signals_while_saving(
                 return saving or process.poll() is not None
 
             processes.wait_for(is_saving, "files are written")
-            for _ in range(times):  # as one who is impatient does
+            for _ in range(3):  # as one who is impatient does
                 process.send_signal(number)
             _, err = process.communicate(timeout=processes.PATIENCE)
         assert err == b""
