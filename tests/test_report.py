@@ -657,21 +657,6 @@ def test_what_is_left_out_is_striped_in_every_view(page: Page, tmp_path: Path) -
         assert "striped: left out" in page.text("#legend")
 
 
-@pytest.mark.parametrize("title", ["first", "second"])
-def test_rows_that_one_picture_has_are_tinted_and_striped_in_the_other(
-    title: str,
-) -> None:
-    first, _ = pair(200, 300)
-    second = np.vstack([first[:100], 255 - pair(40, 300)[0], first[100:]])
-    comparison = image_diff.compare_images(first, second, align="rows")
-    (band,) = comparison.bands
-    path = f"M0 {band.y}h300v{band.height}h-300z"
-    paths = image_diff.svg_paths(comparison)
-    has = title == "second"
-    assert paths["had"][title] == (path if has else "")
-    assert paths["lacking"][title] == ("" if has else path)
-
-
 def test_what_is_left_out_around_a_hole_keeps_the_hole() -> None:
     ignored = np.full((50, 60), 255, np.uint8)
     ignored[10:40, 10:50] = 0
