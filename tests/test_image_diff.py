@@ -1,6 +1,7 @@
 """What computes, from top to bottom: each section of the program in its order.
 
-Load has test_load.py and test_formats.py; what prints and saves has test_command.py.
+Load has test_load.py and test_formats.py, Align also test_align.py and
+test_registration.py, Kinds test_kinds.py; what prints and saves has test_command.py.
 """
 
 import ast

@@ -185,7 +185,6 @@ def test_a_model_that_is_none_is_refused(
     path = tmp_path / "model.onnx"
     if contents is not None:
         path.write_bytes(contents)
-    image_diff.load_network.cache_clear()
     assert main([*pair, "--model", str(path)]) == 2
     out, error = capsys.readouterr()
     assert (out, error.count("\n")) == ("", 1)
@@ -200,7 +199,6 @@ def test_a_model_is_shown_pictures_of_the_size_that_it_states(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(network(*stated))
-    image_diff.load_network.cache_clear()
     assert image_diff.load_network(str(path)).size == size
     picture = random_picture(1, 40, 60, 3)
     features = image_diff.features_of(picture, View(str(path)))
@@ -260,7 +258,6 @@ def test_any_picture_has_cut_outs(shape: tuple[int, int]) -> None:
 
 
 def test_fewer_parts_than_others_have_begin_anew(means: str) -> None:
-    image_diff.load_network.cache_clear()
     picture = np.full((40, 50, 3), 90, np.uint8)
     picture[:, 25:] = 30
     features = image_diff.features_of(picture, View(means, "inside"))
@@ -288,7 +285,6 @@ def test_what_is_asked_for_is_looked_at_as_its_negative_too(
     write(tmp_path / "light.png", np.full((9, 9, 3), 255 - level, np.uint8))
     write(tmp_path / "all/dark.png", np.full((9, 9, 3), level, np.uint8))
     words = [str(tmp_path / "light.png"), str(tmp_path / "all"), "--model", means]
-    image_diff.load_network.cache_clear()
     records, _ = ranked(capsys, *words)
     assert records["dark.png"]["likeness"] == 1.0
 
@@ -302,7 +298,6 @@ def test_a_picture_comes_before_its_negative(
     write(tmp_path / "all/a.png", 255 - picture)
     write(tmp_path / "all/b.png", picture)
     words = [str(tmp_path / "asked.png"), str(tmp_path / "all"), "--model", means]
-    image_diff.load_network.cache_clear()
     records, _ = ranked(capsys, *words, "--top", "1")
     assert list(records) == ["b.png"]
 
