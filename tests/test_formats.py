@@ -232,9 +232,7 @@ def shown_by_pillow(data: bytes) -> Picture:
     return shown
 
 
-def bmp(
-    header: bytes, palette: bytes, rows: bytes, size: tuple[int, int] = (WIDTH, HEIGHT)
-) -> bytes:
+def bmp(header: bytes, palette: bytes, rows: bytes) -> bytes:
     """A BMP of a header after its own size, a palette, and rows from below."""
     start = 14 + 4 + len(header) + len(palette)
     head = struct.pack("<IIII", start + len(rows), 0, start, 4 + len(header))
@@ -1114,16 +1112,19 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "one strip": (
         lambda: resized("colour8.tif", 68, 100),
-        " is a damaged or truncated",
+        " is a damaged or truncated TIFF",
     ),
-    "rows of fax": (lambda: resized("fax.tif", 68, 100), " is a damaged or truncated"),
+    "rows of fax": (
+        lambda: resized("fax.tif", 68, 100),
+        " is a damaged or truncated TIFF",
+    ),
     "rows of png": (
         lambda: resized("colour8.png", 68, 100),
         " is a damaged or truncated PNG",
     ),
     "rows of animation": (
         lambda: resized("animated.png", 68, 100),
-        " is a damaged or truncated",
+        " is a damaged or truncated PNG",
     ),
     "rows of jpeg": (
         lambda: resized("baseline.jpg", 68, 100),
@@ -1133,8 +1134,14 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: resized("lossless.webp", 68, 100),
         " is a damaged or truncated WEBP",
     ),
-    "rows of bmp": (lambda: resized("colour.bmp", 68, 100), " is "),
-    "rows of ppm": (lambda: resized("binary.ppm", 68, 100), " is "),
+    "rows of bmp": (
+        lambda: resized("colour.bmp", 68, 100),
+        " is a damaged or truncated BMP",
+    ),
+    "rows of ppm": (
+        lambda: resized("binary.ppm", 68, 100),
+        " is a damaged or truncated PPM",
+    ),
     "text": (
         lambda: SAMPLES["text.ppm"].data[:-2],
         " is a damaged or truncated PPM",
