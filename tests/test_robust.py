@@ -755,7 +755,7 @@ FEW = "index.html", "first.png", "result.json"
 
 
 def faults_of_a_writer(which: str, folder: Path) -> dict[int, str]:
-    """`faults_of` a save, of the first, the last and one more of its files, or less."""
+    """`faults_of` a save of its first file, its last and another, or of less."""
     picture = np.zeros((9, 9), np.uint8)
     comparison = image_diff.compare_images(picture, picture)
     path = str(folder / "index.html")
