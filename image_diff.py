@@ -2755,6 +2755,7 @@ class Explanation(NamedTuple):
 
     camera: bool = False  # each picture has noise of its own, or was interpolated
     interpolated: bool = False  # edges have moved by parts of a pixel
+    in_blocks: bool = False  # noise is in few blocks: the others are equal
     resolved: bool = True  # what one pixel of either shows, the other's shows, too
     noise: Image | None = None  # (256,) float32: variance by activity, in levels^2
     grain: float = 1.0  # `grain_of` its brightness
@@ -3043,8 +3044,25 @@ def have_own_noise(spread: Spread, telling: Flags) -> bool:
     return bool(np.median(spread.correlation()[telling][differ]) > 0.9)
 
 
-CLEAR = 400.0  # levels^2 of a cell; a gain of 2 % stands out there from rounding
 MANY_CELLS = 100  # of a few even a recoloured text may look like compression
+ONE_MEAN = 0.1  # of the squared difference of a cell: its mean has less
+
+
+def are_of_one_mean(spread: Spread, inside: Flags) -> bool:
+    """Whether two channels differ around equal means, as colours of another resolution.
+
+    JPEG may keep one of four colours: then those of a cell are blurred. Another colour
+    is another mean.
+    """
+    square_mean, variance = np.square(spread.shift), spread.of_difference()
+    differ = inside & (square_mean + variance > OWN_NOISE)
+    if np.count_nonzero(differ) < MANY_CELLS:
+        return False
+    share = square_mean[differ] / (square_mean + variance)[differ]
+    return bool(np.median(share) < ONE_MEAN)
+
+
+CLEAR = 400.0  # levels^2 of a cell; a gain of 2 % stands out there from rounding
 
 
 def are_recompressed(spread: Spread, telling: Flags) -> bool:
@@ -3063,6 +3081,73 @@ def are_recompressed(spread: Spread, telling: Flags) -> bool:
     if count < max(MANY_CELLS, 0.6 * np.count_nonzero(clear)):
         return False
     return bool(np.median(across[compressed]) > OWN_NOISE)
+
+
+MOST_LOST = 32  # levels that rounding takes from a block; most edits take more
+BLOCK_OF_COLOURS = 16  # cells that it reaches, as colours have half the resolution
+FEWEST_BLOCKS = 8  # that differ; fewer may be edits
+SCATTERED = 2 / 3  # at least, of what is as small as a block
+ON_GRID = (
+    0.88  # at most, of the waves that there are beside the grid; else 0.91 to 1.08
+)
+
+
+def waves_in(image: Gray8) -> float:
+    """The share of waves that blocks of an (H, W) image hold, of those they could.
+
+    It begins where a block does. Up to 1,000 blocks that are not plain are told, by the
+    cosine transform that JPEG has (https://doi.org/10.1109/T-C.1974.223784).
+    """
+    blocks = in_cells(image)
+    varied = np.argwhere(np.ptp(blocks, axis=(2, 3)) > CELL)
+    varied = varied[:: max(1, len(varied) // 1000)]
+    cosines = cv2.dct(np.eye(CELL, dtype=np.float32), flags=cv2.DCT_ROWS)
+    waves = cosines.T @ blocks[varied[:, 0], varied[:, 1]].astype(np.float32) @ cosines
+    return float(np.mean(np.abs(waves) > 1)) if len(varied) else 1.0
+
+
+def is_of_jpeg(image: Gray8) -> bool:
+    """Whether an (H, W) image was rounded as JPEG: fewer waves are left on its grid."""
+    beside = image[:, CELL // 2 : -CELL // 2]
+    return waves_in(image) < ON_GRID * waves_in(np.ascontiguousarray(beside))
+
+
+def rounded_anew(difference: Image) -> Flags | None:
+    """The cells that are equal, or differ weakly in parts no larger than a block.
+
+    difference: (H, W) uint8, the largest of any channel. None where such parts are few,
+    or others are as small: edits.
+    """
+    most = most_in_cells(difference)
+    count, labels, parts, _ = cv2.connectedComponentsWithStats(
+        (most > 0).view(np.uint8)
+    )
+    small = parts[:, cv2.CC_STAT_AREA] <= BLOCK_OF_COLOURS
+    small[0] = False  # what is equal
+    weak = np.ones(count, np.bool_)
+    weak[labels[most > MOST_LOST]] = False
+    blocks = np.count_nonzero(small & weak)
+    if blocks < max(FEWEST_BLOCKS, SCATTERED * np.count_nonzero(small)):
+        return None
+    is_edit = ~(small & weak)
+    is_edit[0] = False
+    return np.asarray(~is_edit[labels])
+
+
+def saved_again(sampled: Sample) -> Sample | None:
+    """The sample less what was edited, where a picture was saved again as JPEG.
+
+    Saved with the same quality, few blocks are rounded to other numbers, here and
+    there; what was edited is in one place. None where it was not saved again so.
+    """
+    _, a, b, counted, *_ = sampled
+    if a.dtype != np.uint8:
+        return None
+    unedited = rounded_anew(largest_channel(cv2.absdiff(a, b)))
+    if unedited is None or not (is_of_jpeg(gray(a)) and is_of_jpeg(gray(b))):
+        return None
+    pixels = unedited.repeat(CELL, axis=0).repeat(CELL, axis=1)
+    return sampled._replace(counted=counted & pixels)
 
 
 DRAWN = 0.2  # of the cells are flat where text is drawn; with JPEG 50 0.45
@@ -3168,6 +3253,7 @@ def highest_of_noise(variances: Image) -> float:
 
 
 VARIED = 0.02  # levels^2: some pixel of the window differs by one level
+FEWEST_VARIED = 4  # windows of noise that is in few blocks
 MOST_OF_RANGE = 0.015  # of the squared activity: JPEG 30 leaves less at edges
 WIDTH_OF_NOISE = 0.055  # of the squared range: 441 deviates range over six sigma
 
@@ -3192,14 +3278,18 @@ def windows_of_noise(
 
 
 def noise_by_activity(
-    d: Image, ranges: Sequence[Image], counted: Image, resolved: bool = True
+    d: Image,
+    ranges: Sequence[Image],
+    counted: Image,
+    resolved: bool = True,
+    in_blocks: bool = False,
 ) -> tuple[Image, float]:
     """The variance that the noise of a window has by its activity, and its sigma.
 
     d: (H, W) float32 in levels, the difference of a sample in one light; ranges: those
-    of either picture there, as `ranges_of` gives them; counted: (H, W) bool. resolved:
-    as in `Explanation`. Returns (256,) float32 in levels^2, which does not fall, and
-    the sigma of the difference in levels.
+    of either picture there, as `ranges_of` gives them; counted: (H, W) bool. resolved,
+    in_blocks: as in `Explanation`. Returns (256,) float32 in levels^2, which does not
+    fall, and the sigma of the difference in levels.
     """
     windows = in_strips(partial(windows_of_noise, d, ranges, counted), d.shape)
     variances, activity, widest = np.hstack(windows)
@@ -3220,7 +3310,8 @@ def noise_by_activity(
             level = highest_of_noise(members)
             varied = members[members > VARIED]
             # Compression leaves the others equal.
-            if resolved and len(varied) > 0.1 * len(members):
+            some = FEWEST_VARIED if in_blocks else 0.1 * len(members)
+            if resolved and len(varied) > some:
                 level = max(level, highest_of_noise(varied))
             levels.append(min(most, level))
             known.append(index)
@@ -3622,6 +3713,7 @@ def is_of_camera(sampled: Sample, spread: Spread) -> bool:
         spreads = (spread_of(x, y) for x, y in colours)
         noisy = any(
             have_own_noise(s, telling if enough else telling_cells(s, inside))
+            or are_of_one_mean(s, inside)
             for s in spreads
         )
     if not noisy:
@@ -3657,9 +3749,9 @@ def in_one_light(sampled: Sample, light: LightModel | None) -> Image:
 
 
 def noise_in(
-    first: Image, second: Image, sampled: Sample, d: Image, resolved: bool
+    first: Image, second: Image, sampled: Sample, d: Image, explanation: Explanation
 ) -> tuple[Image, float]:
-    """`noise_by_activity` of a sample of two pictures.
+    """`noise_by_activity` of a sample of two pictures, as far as that is explained.
 
     d: what they differ by in one light, (H, W) float32. The activity is that of the
     pictures themselves, by which noise is known later, too: what lies around a band is
@@ -3668,7 +3760,8 @@ def noise_in(
     around = partial(ranges_around, first, second, scale=sampled.scale)
     of_bands = map_on_cores(around, sampled.bands, d.size > SMALL_PICTURE)
     ranges = [np.vstack(each) for each in zip(*of_bands, strict=True)]
-    return noise_by_activity(d, ranges, sampled.counted, resolved)
+    how = explanation.resolved, explanation.in_blocks
+    return noise_by_activity(d, ranges, sampled.counted, *how)
 
 
 def with_noise(
@@ -3677,7 +3770,7 @@ def with_noise(
     """The explanation, with the noise that a sample of a pair has in its light."""
     a, b = in_one_light(sampled, explanation.light), sampled.b
     d = difference_of_grays(a, b)
-    noise, sigma = noise_in(first, second, sampled, d, explanation.resolved)
+    noise, sigma = noise_in(first, second, sampled, d, explanation)
     explanation = explanation._replace(noise=noise, sigma=sigma)
     if not explanation.resolved:
         return explanation
@@ -3710,12 +3803,16 @@ def explain(
     spread = spread_of(gray(a), gray(b))
     told = spread.at(cells)
     camera = interpolated and options.noise == "auto"
+    again = None
     if not interpolated:
         tone = find_tone(sampled) if options.light != "compare" else None
         if tone or not show_the_same(told):
             return Explanation(tone=tone)
         camera = options.noise == "auto" and is_of_camera(sampled, spread)
-    explanation = Explanation(camera, interpolated)
+        if options.noise == "auto" and not camera:
+            again = saved_again(sampled)
+            camera = again is not None
+    explanation = Explanation(camera, interpolated, in_blocks=again is not None)
     may_be_lit = options.light == "ignore" or (
         options.light == "auto" and is_photographed(told, camera, options)
     )
@@ -3726,7 +3823,7 @@ def explain(
         return explanation
     resolved = not interpolated and not are_drawn_anew(a, b, told)
     explanation = explanation._replace(resolved=resolved)
-    return with_noise(first, second, sampled, explanation)
+    return with_noise(first, second, again or sampled, explanation)
 
 
 # --- Evidence: window by window -------------------------------------------------------
@@ -4092,7 +4189,7 @@ def noise_left(
         if sampled:
             lit = in_one_light(sampled, explanation.light)
             d = difference_of_grays(lit, sampled.b)
-            noise, _ = noise_in(x, y, sampled, d, explanation.resolved)
+            noise, _ = noise_in(x, y, sampled, d, explanation)
             noises.append(noise)
     return explanation._replace(noise=np.max(noises, axis=0))
 

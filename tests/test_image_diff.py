@@ -5,6 +5,7 @@ test_registration.py, Kinds test_kinds.py; what prints and saves has test_comman
 """
 
 import ast
+import io
 import json
 import math
 import sys
@@ -853,6 +854,47 @@ def test_noise_is_known_by_its_sigma_though_a_part_has_changed(sigma: float) -> 
     noise = compare_images(noisy(CUP, sigma, 1), second).noise
     luma = (0.299**2 + 0.587**2 + 0.114**2) ** 0.5  # of three channels' own noise
     assert noise == pytest.approx(sigma * luma * 2**0.5, rel=0.15)
+
+
+COFFEE = photo("coffee")
+
+
+def saved_by_pillow(picture: Picture, quality: int, subsampling: str) -> Picture:
+    """The picture, stored as JPEG of so many colours."""
+    file = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
+    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return bgr(np.asarray(Image.open(file).convert("RGB"))).copy()
+
+
+@pytest.mark.parametrize("quality", [50, 75, 92])
+def test_a_jpeg_saved_again_is_the_same_but_for_what_was_edited(quality: int) -> None:
+    first = as_jpeg(COFFEE, quality)
+    assert (first != as_jpeg(first, quality)).any()
+    assert not compare_images(first, as_jpeg(first, quality)).regions
+    edited = first.copy()
+    edited[200:216, 300:330] = 255 - edited[200:216, 300:330]
+    (region,) = compare_images(first, as_jpeg(edited, quality)).regions
+    assert abs(region.x - 297) <= 8
+    assert abs(region.y - 197) <= 8
+
+
+def test_small_edits_of_a_jpeg_that_was_not_saved_again_are_found() -> None:
+    first = as_jpeg(COFFEE, 80)
+    second = first.copy()
+    places = [(40 * n + 9, 60 + 29 * (n % 9)) for n in range(12)]
+    for x, y in places:
+        second[y : y + 5, x : x + 5] ^= 96
+    assert len(compare_images(first, second).regions) == len(places)
+
+
+@pytest.mark.parametrize("quality", [60, 80])
+def test_colours_of_another_resolution_are_no_difference(quality: int) -> None:
+    full = saved_by_pillow(COFFEE, quality, "4:4:4")
+    quarter = saved_by_pillow(full, quality, "4:2:0")
+    assert not compare_images(full, quarter).regions
+    quarter[200:240, 300:330, 2] //= 2
+    assert len(compare_images(full, quarter).regions) == 1
 
 
 @pytest.mark.parametrize("side", [24, 32, 56])
