@@ -3055,7 +3055,7 @@ def are_of_one_mean(spread: Spread, inside: Flags) -> bool:
     is another mean.
     """
     square_mean, variance = np.square(spread.shift), spread.of_difference()
-    differ = inside & (square_mean + variance > OWN_NOISE)
+    differ = inside & (square_mean + variance > 1)  # level^2; rounding leaves less
     if np.count_nonzero(differ) < MANY_CELLS:
         return False
     share = square_mean[differ] / (square_mean + variance)[differ]
