@@ -6226,7 +6226,100 @@ def may_be_scaled(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return max(across, down) > 2 or min(across, down) < 1 / 2
 
 
-MOSTLY = 0.5  # of a picture; if more differs, a camera or a scanner may have moved
+# Of a picture; where less differs, as a word or a button, no movement is looked for.
+NOTABLE = 0.005
+FEW_CORNERS = 150  # corners; they are apart, so that no part has them all
+# Of the squared difference that a movement leaves, at most; it explains more than that.
+# Of pairs that moved at most 0.47 was left, but of one with noise over little detail,
+# of others 0.65 or more.
+MOVEMENT_LEAVES = 0.5
+
+
+def movement(
+    first: Gray8, second: Gray8, turned: Gray8, counted: Gray8
+) -> Matrix | None:
+    """The transform of the second to the first that explains most of what differs.
+
+    By some corners, as `register` takes half a second. None where there is none: of a
+    part that moved, corners of the rest do not agree, and none makes a picture of
+    another one. turned: the second, or it turned by quarters: what is transformed.
+    counted: (H, W) uint8, 255 where they are compared.
+    """
+    apart = max(3.0, (first.size / FEW_CORNERS) ** 0.5 / 1.5)
+    corners = cv2.goodFeaturesToTrack(first, FEW_CORNERS, 0.01, apart, mask=counted)
+    if corners is None:
+        return None
+    corners = corners[:, 0]
+    steps, found = follow(first, turned, corners, PATCH, 4)
+    ends = corners + steps
+    transform, agreeing = agreed_transform(ends[found], corners[found], 1.0)
+    if transform is None or agreeing < max(8, 2 / 3 * np.count_nonzero(found)):
+        return None
+    covered = covered_by(turned, transform, first.shape)
+    both = cv2.bitwise_and(covered, counted)
+    moved = laid_over(turned, transform, first.shape)
+    before = cv2.norm(first, second, cv2.NORM_L2SQR, both)
+    after = cv2.norm(first, moved, cv2.NORM_L2SQR, both)
+    is_most = 2 * cv2.countNonZero(both) > cv2.countNonZero(counted)
+    return transform if is_most and after < MOVEMENT_LEAVES * before else None
+
+
+def rows_explain(first: Image, second: Image) -> bool:
+    """Whether `--align rows` leaves little of how two pictures of one size differ."""
+    laid = lay_rows(first, second)
+    if laid.uncovered is None:
+        return False
+    both = cv2.bitwise_not(laid.uncovered)
+    after = cv2.norm(gray(laid.first), gray(laid.second), cv2.NORM_L2SQR, both)
+    return after < MOVEMENT_LEAVES * cv2.norm(gray(first), gray(second), cv2.NORM_L2SQR)
+
+
+def movement_text(comparison: Comparison, transform: Matrix) -> str:
+    """How far the second picture seems to have moved, and what to do."""
+    first, second = comparison.first, comparison.second
+    height, width = first.shape[:2]
+    edges = np.array([[(0, 0), (width, 0), (0, height), (width, height)]], np.float64)
+    across, down = (cv2.perspectiveTransform(edges, transform) - edges)[0].T
+    farthest = max(1, round(np.hypot(across, down).max()))
+    is_vertical = max(np.abs(across).max(), np.ptp(down)) < 0.5 < np.abs(down).min()
+    by_rows = is_vertical and rows_explain(first, second)
+    distance = quantity(farthest, "pixel")
+    remedy = f"try --align {'rows' if by_rows else 'perspective'}"
+    return f"the second picture seems to have moved, by up to {distance}; {remedy}"
+
+
+def likeliest_turn(first: Gray8, second: Gray8) -> tuple[int, Gray8]:
+    """The quarters by which the second looks most like the first; it, turned so."""
+    turns = range(4) if first.shape[0] == first.shape[1] else (0, 2)
+    turned = [np.ascontiguousarray(np.rot90(second, turn)) for turn in turns]
+    off = [cv2.norm(first, image) for image in turned]
+    likeliest = off.index(min(off))
+    return turns[likeliest], turned[likeliest]
+
+
+def moved_text(comparison: Comparison) -> Iterator[str]:
+    """What to do where the second picture seems to have moved, or is turned: a line."""
+    first, second, ignored = comparison.first, comparison.second, comparison.ignored
+    low, high = value_range(first, second)
+    small, scale = reduced(gray(to_8_bits(first, low, high)), MATCHED)
+    other, _ = reduced(gray(to_8_bits(second, low, high)), MATCHED)
+    if max(small.shape) >= 2**15:  # OpenCV warps up to 32767 pixels a side
+        return
+    counted = np.full_like(small, 255)
+    if ignored is not None:
+        height, width = small.shape
+        counted = cv2.inRange(resize(ignored, width, height)[0], 0, 0)
+    check_blas_memory()  # for `findHomography`
+    lit = in_light_of(small, other, np.eye(3), counted)
+    transform = movement(small, lit, lit, counted)
+    if transform is not None:
+        yield movement_text(comparison, np.linalg.inv(scale) @ transform @ scale)
+        return
+    turn, turned = likeliest_turn(small, lit)
+    if turn and movement(small, lit, turned, counted) is not None:
+        remedy = "try --align perspective"
+        degrees = 90 if turn % 2 else 180
+        yield f"the second picture seems to be turned by {degrees} degrees; {remedy}"
 
 
 def rows_told(bands: Sequence[Band]) -> str:
@@ -6278,9 +6371,8 @@ def layout_text(comparison: Comparison) -> Iterator[str]:
         if may_be_scaled(comparison.first_size, comparison.second_size):
             line += "; try --align perspective or --resize"
         yield line
-    elif comparison.options.align == "auto" and comparison.different_fraction > MOSTLY:
-        remedy = "if the camera or the page moved, try --align perspective"
-        yield f"most of the picture differs; {remedy}"
+    elif comparison.options.align == "auto" and comparison.different_fraction > NOTABLE:
+        yield from moved_text(comparison)
 
 
 COLOURED = 0.1  # of the pixels of a picture in colour, at least

@@ -521,6 +521,119 @@ def test_the_text_tells_how_both_were_laid(name: str) -> None:
     assert text_of(first, second, align=align)[: len(lines_told)] == lines_told
 
 
+def by(step: tuple[int, int], page: Picture) -> Picture:
+    """The page moved right and down over white."""
+    across, down = step
+    matrix = np.array([[1.0, 0, across], [0, 1, down]])
+    return cv2.warpAffine(page, matrix, page.shape[1::-1], borderValue=(255,) * 3)
+
+
+def turned(degrees: float, scale: float, page: Picture) -> Picture:
+    """The page turned and scaled about its centre, with its borders going on."""
+    height, width = page.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
+    edge = cv2.BORDER_REPLICATE
+    return cv2.warpAffine(page, matrix, (width, height), borderMode=edge)
+
+
+def with_panel(x: int) -> Picture:
+    """A page on a third of which a panel lies."""
+    page = PAGE.copy()
+    page[80:240, x : x + 200] = lines(5, 10, 200)
+    return page
+
+
+def noisy(seed: int, page: Picture) -> Picture:
+    """The page with a camera's noise."""
+    noise = np.random.default_rng(seed).normal(0, 3, page.shape)
+    return np.clip(page + noise + 0.5, 0, 255).astype(np.uint8)
+
+
+SQUARE = cv2.resize(SMOOTH, (240, 240))
+PERSPECTIVE = "moved, by up to {}; try --align perspective"
+# What is told of two pictures of one size: of one that moved, and of what did not.
+MOVED: dict[str, tuple[Picture, Picture, str]] = {
+    "by a pixel": (PAGE, by((1, 0), PAGE), PERSPECTIVE.format("1 pixel")),
+    "by some": (PAGE, by((-9, 12), PAGE), PERSPECTIVE.format("15 pixels")),
+    "down": (PAGE, by((0, 20), PAGE), "moved, by up to 20 pixels; try --align rows"),
+    "turned": (PAGE, turned(2, 1, PAGE), PERSPECTIVE.format("9 pixels")),
+    "scaled": (PAGE, turned(0, 1.04, PAGE), PERSPECTIVE.format("10 pixels")),
+    "in noise": (
+        noisy(1, SMOOTH),
+        noisy(2, by((6, 8), SMOOTH)),
+        PERSPECTIVE.format("10 pixels"),
+    ),
+    "in other light": (
+        PAGE,
+        cv2.convertScaleAbs(turned(-2, 1, PAGE), alpha=0.8, beta=20),
+        PERSPECTIVE.format("9 pixels"),
+    ),
+    "deep": (
+        PAGE.astype(np.uint16) * 257,
+        by((3, 4), PAGE).astype(np.uint16) * 257,
+        PERSPECTIVE.format("5 pixels"),
+    ),
+    "upside down": (
+        SMOOTH,
+        SMOOTH[::-1, ::-1],
+        "turned by 180 degrees; try --align perspective",
+    ),
+    "on its side": (
+        SQUARE,
+        cv2.rotate(SQUARE, cv2.ROTATE_90_CLOCKWISE),
+        "turned by 90 degrees; try --align perspective",
+    ),
+    "inverted": (PAGE, 255 - PAGE, ""),
+    "another ground": (PAGE, np.minimum(PAGE, (120, 240, 255)).astype(np.uint8), ""),
+    "another page": (PAGE, lines(9, SIZE[1] // LINE), ""),
+    "another picture": (SMOOTH, smooth(4, 200), ""),
+    "mirrored": (SMOOTH, SMOOTH[:, ::-1], ""),
+    "blurred": (PAGE, cv2.GaussianBlur(PAGE, (0, 0), 2), ""),
+    "rows inserted": (PAGE, grown(PAGE, 160, NEW)[: len(PAGE)], ""),
+    "a panel moved": (with_panel(40), with_panel(52), ""),
+    "blank": (PAGE, np.full_like(PAGE, 255), ""),
+    "one colour": (np.full_like(PAGE, 9), np.full_like(PAGE, 200), ""),
+    "an icon": (SMOOTH[:24, :24], SMOOTH[100:124, 50:74], ""),
+    "a word": (PAGE, np.vstack([lines(6, 1)[:, :100], PAGE[16:, :100]]), ""),
+}
+
+
+def movement_told(first: Picture, second: Picture, **options: Any) -> str:
+    """What the text says of a movement; "" for nothing."""
+    start = "the second picture seems to "
+    told = [line for line in text_of(first, second, **options) if start in line]
+    return told[0].removeprefix(start) if told else ""
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_that_the_second_picture_moved_is_told_where_it_did(name: str) -> None:
+    first, second, words = MOVED[name]
+    told = movement_told(first, second)
+    assert told.removeprefix("have ").removeprefix("be ") == words
+
+
+@pytest.mark.parametrize("name", ["by some", "down", "turned", "in other light"])
+def test_what_is_told_of_a_movement_takes_most_of_it_out(name: str) -> None:
+    first, second, words = MOVED[name]
+    before = compare_images(first, second)
+    after = compare_images(first, second, align=words.split()[-1])
+    assert after.different_fraction < before.different_fraction / 2
+
+
+def test_a_movement_is_sought_where_the_picture_is_not_ignored() -> None:
+    first = np.vstack([PAGE, lines(5, 40)])
+    second = np.vstack([by((5, 0), PAGE), lines(6, 40)])
+    assert movement_told(first, second) == ""
+    rest = ((0, 320, 400, 640),)
+    assert PERSPECTIVE.format("5 pixels") in movement_told(first, second, ignore=rest)
+
+
+def test_of_a_movement_nothing_is_told_where_none_is_to_be_thought_of() -> None:
+    first, second, _ = MOVED["by some"]
+    assert movement_told(first, second, align="none") == ""
+    assert movement_told(first, second, align="perspective") == ""
+
+
 def test_of_columns_side_by_side_the_one_that_grew_most_is_told() -> None:
     left, right = lines(2, 40, 160), lines(3, 40, 240)
     first = np.hstack([left, right])

@@ -181,20 +181,6 @@ def test_one_part_in_colour_makes_no_picture_one_in_colour() -> None:
     assert "has no colour" not in as_text(compare_images(FLAT, second))
 
 
-@pytest.mark.parametrize(
-    ("side", "options", "told"),
-    [(45, {}, True), (30, {}, False), (45, {"align": "none"}, False)],
-)
-def test_where_most_differs_another_place_is_thought_of(
-    side: int, options: dict[str, Any], told: bool
-) -> None:
-    first = np.full((60, 60, 3), 90, np.uint8)
-    second = first.copy()
-    second[:side, :side] = 200
-    text = as_text(compare_images(first, second, **options))
-    assert ("most of the picture differs; if the camera" in text) == told
-
-
 def test_a_region_is_a_line() -> None:
     comparison = compare_images(FLAT, with_spots((50, 40, 10, 0)))
     (region,) = comparison.regions
