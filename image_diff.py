@@ -3478,6 +3478,9 @@ def what_is_wide(values: Image) -> Image:
     return np.where(is_narrow, 0, values)
 
 
+WHITE_PAPER = 250  # levels, from which a scan may be saturated
+
+
 def local_light(before: Image, after: Image, inside: Image) -> Image:
     """The (h, w) gain of what is local and smooth, as a shadow, beyond a global fit.
 
@@ -3490,7 +3493,9 @@ def local_light(before: Image, after: Image, inside: Image) -> Image:
     brighter = limit_slope(np.where(inside, np.maximum(ratio, 0), UNKNOWN))
     darker = limit_slope(np.where(inside, np.maximum(-ratio, 0), UNKNOWN))
     smooth = what_is_wide(brighter) - what_is_wide(darker)
-    known = (brighter < REACHED) & (darker < REACHED) & (after.max(axis=2) < 250)
+    known = (
+        (brighter < REACHED) & (darker < REACHED) & (after.max(axis=2) < WHITE_PAPER)
+    )
     return np.exp(np.where(known, smooth, 0))
 
 
@@ -3501,7 +3506,7 @@ def unsaturated(before: Image, after: Image, counted: Image) -> Image:
     white, white is paper, and tells.
     """
     lit = counted & (np.minimum(before, after) > 3)
-    below_white = lit & (np.maximum(before, after) < 250)
+    below_white = lit & (np.maximum(before, after) < WHITE_PAPER)
     is_paper = np.count_nonzero(below_white) < 0.5 * np.count_nonzero(lit)
     return lit if is_paper else below_white
 
@@ -3672,17 +3677,26 @@ def find_tone(sampled: Sample) -> Tone | None:
 # --- Evidence: what explains a pair ---------------------------------------------------
 
 
-def is_photographed(spread: Spread, camera: bool, options: Options) -> bool:
+FLAT = 0.3  # of the cells: no more are flat in both of two photographs
+
+
+def is_photographed(
+    sampled: Sample, spread: Spread, camera: bool, options: Options
+) -> bool:
     """Whether a pair of that spread was photographed, so that light falls on it.
 
     Not where many cells are flat in both, nor, of a pair without noise, in one. What
-    had to be registered was photographed.
+    had to be registered may be a scan, of which the paper is white.
     """
+    flat = np.maximum(spread.x, spread.y) == 0
     if options.align in ("perspective", "elastic"):  # not what is scaled alone
-        return True
-    if camera:
-        return float(np.mean(np.maximum(spread.x, spread.y) == 0)) <= 0.3
-    return float(np.mean(spread.least() == 0)) <= 0.2
+        levels = [gray(image)[::CELL, ::CELL] for image in (sampled.a, sampled.b)]
+        flat &= (cv2.min(*levels) < WHITE_PAPER) & (
+            cv2.max(*levels) > 255 - WHITE_PAPER
+        )
+    elif not camera:
+        return float(np.mean((spread.least() == 0)[sampled.cells])) <= 0.2
+    return float(np.mean(flat[sampled.cells])) <= FLAT
 
 
 def is_lit_otherwise(a: Image, b: Image, counted: Flags, camera: bool) -> bool:
@@ -3814,7 +3828,7 @@ def explain(
             camera = again is not None
     explanation = Explanation(camera, interpolated, in_blocks=again is not None)
     may_be_lit = options.light == "ignore" or (
-        options.light == "auto" and is_photographed(told, camera, options)
+        options.light == "auto" and is_photographed(sampled, spread, camera, options)
     )
     if may_be_lit and is_lit_otherwise(a, b, counted, camera):
         light = light_of_pair(first, second, ignored, scale)
