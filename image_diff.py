@@ -3236,19 +3236,23 @@ def activity_of(ranges: Sequence[Image]) -> Gray8:
 ACTIVITIES = np.array([0, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
 
 
-def highest_of_noise(variances: Image) -> float:
+FEW_WINDOWS = 500  # a picture of 100 x 100 has as many; one line changes 2 % of them
+
+
+def highest_of_noise(variances: Image, few: bool) -> float:
     """The variance that 98 % of the windows have at most, but for those that changed.
 
     The logarithms of variances are nearly normal, of sensors and of JPEG: so the lower
     half tells how far the upper one reaches, and up to half of them may have changed.
     Of a normal deviate 98 % lie below 2.05, and a quarter below -0.67; logarithms of
-    noise have a longer tail, which 0.27 allows for.
+    noise have a longer tail, which 0.27 allows for. few: there are few in all, so that
+    what has changed may reach far into them.
     """
     quarter, half, most = quantile(variances, (0.25, 0.5, 0.98))
     ratio = (half + 0.1) / (quarter + 0.1)
     reached = half * ratio ** ((2.05 + 0.27) / 0.67)
-    if quarter > 1:
-        reached = min(reached, 20 * quarter)
+    if few or quarter > 1:
+        reached = min(reached, 20 * max(1.0, float(quarter)))
     return float(min(most, reached))
 
 
@@ -3296,6 +3300,7 @@ def noise_by_activity(
     group = np.searchsorted(ACTIVITIES, activity, side="right") - 1
     common = 4 * float(quantile(variances, 0.98)) if len(variances) else 0.0
     fewest = max(1, min(40, len(variances) // 2))
+    few = resolved and len(variances) < FEW_WINDOWS
     levels: list[float] = []
     known: list[int] = []
     for index in range(len(ACTIVITIES) - 1):
@@ -3303,16 +3308,17 @@ def noise_by_activity(
         if len(members) >= fewest:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
             most = common
-            if resolved and levels:
-                range_of_noise = float(np.median(widest[group == index]))
-                most = min(most, max(levels) + WIDTH_OF_NOISE * range_of_noise**2)
+            if resolved:
+                range_of_noise = float(quantile(widest[group == index], 0.25))
+                of_range = WIDTH_OF_NOISE * range_of_noise**2
+                most = min(most, max(levels, default=of_range) + of_range)
             most = max(most, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
-            level = highest_of_noise(members)
+            level = highest_of_noise(members, few)
             varied = members[members > VARIED]
             # Compression leaves the others equal.
             some = FEWEST_VARIED if in_blocks else 0.1 * len(members)
             if resolved and len(varied) > some:
-                level = max(level, highest_of_noise(varied))
+                level = max(level, highest_of_noise(varied, few))
             levels.append(min(most, level))
             known.append(index)
     if not known:
@@ -4852,8 +4858,22 @@ def merge_boxes(boxes: Sequence[Box], gap: int) -> list[Box]:
     return merged
 
 
-def drop_specks(found: Outlined, min_area: int) -> Outlined:
-    """A mask without what has fewer pixels than the smallest area.
+def area_of(span: Span, patch: Gray8, shape: Sequence[int], beyond: int) -> int:
+    """The pixels of a patch of a mask of that shape, and beyond the edges it touches.
+
+    It goes on there for so many pixels, as one pixel that differs marks a window of 49,
+    but of 16 at a corner.
+    """
+    height, width = shape
+    top, bottom = beyond * (span.top == 0), beyond * (span.bottom == height)
+    left, right = beyond * (span.left == 0), beyond * (span.right == width)
+    if top or bottom or left or right:
+        patch = np.pad(patch, ((top, bottom), (left, right)), mode="edge")
+    return cv2.countNonZero(patch)
+
+
+def drop_specks(found: Outlined, min_area: int, beyond: int) -> Outlined:
+    """A mask without what has fewer pixels than the smallest area, as in `area_of`.
 
     It is changed in place, as a copy of 37 megapixels costs 90 ms, a tenth of the whole
     comparison.
@@ -4862,9 +4882,9 @@ def drop_specks(found: Outlined, min_area: int) -> Outlined:
     kept, specks = [], []
     for contour in contours:
         _, _, width, height = cv2.boundingRect(contour)
-        area = width * height
+        area = (width + beyond) * (height + beyond)
         if area >= min_area:  # else it is a speck, which spares half of the time of all
-            area = cv2.countNonZero(patch_of(contour, mask)[1])
+            area = area_of(*patch_of(contour, mask), mask.shape, beyond)
         if area < min_area:
             specks.append(contour)
         else:
@@ -5050,14 +5070,15 @@ def regions_on(
     What light, shifts or interpolation leave can be as wide as a pale patch, so where
     one of them is at work pale patches are not looked for.
     """
-    found = drop_specks(found, options.min_area)
+    beyond = MARGIN if noise is None else 0  # noise is strong at edges
+    found = drop_specks(found, options.min_area, beyond)
     mask = found.mask
     if noise is not None and options.threshold is None:
         may_be_off = options.tolerance or (laid.alignment and laid.alignment.transform)
         if light is None and not may_be_off:
             mask = with_wide(mask, measured.evidence)
         mask = extended(mask, measured.evidence)
-        found = drop_specks(outlined(mask), options.min_area)
+        found = drop_specks(outlined(mask), options.min_area, beyond)
     regions = find_regions(found, measured.ssim_loss, options.merge)
     mask, regions = drop_snapped(found.mask, regions, laid)
     return add_bands(mask, regions, laid, ignored)
@@ -5394,8 +5415,12 @@ def look_into(patch: Patch) -> Seen:
     """The kind of what happened in a patch, but for what moved, and its contrast."""
     kind = kind_of(patch)
     contrast = cv2.mean(patch.change, patch.inside.view(np.uint8))[0] / 255
-    colours = colours_in(patch) if kind == "recoloured" else None
-    return Seen(patch, kind, contrast, colours)
+    if kind != "recoloured":
+        return Seen(patch, kind, contrast, None)
+    before, after = colours_in(patch)
+    if before == after:  # what has changed is not what most of it shows
+        return Seen(patch, "changed", contrast, None)
+    return Seen(patch, kind, contrast, (before, after))
 
 
 def find_kinds(

@@ -691,6 +691,14 @@ def as_jpeg(picture: Picture, quality: int) -> Picture:
     return decoded
 
 
+def as_webp(picture: Picture, quality: int) -> Picture:
+    """What a WebP keeps of a picture."""
+    data = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded
+
+
 def times(picture: Picture, gain: float) -> Picture:
     return cv2.convertScaleAbs(picture, alpha=gain)
 
@@ -895,6 +903,26 @@ def test_colours_of_another_resolution_are_no_difference(quality: int) -> None:
     assert not compare_images(full, quarter).regions
     quarter[200:240, 300:330, 2] //= 2
     assert len(compare_images(full, quarter).regions) == 1
+
+
+def icon(letter: str, side: int) -> Picture:
+    """A letter that fills a small picture."""
+    shown = Image.new("L", (side, side), 250)
+    font = ImageFont.load_default(0.8 * side)
+    ImageDraw.Draw(shown).text((side / 5, 0), letter, 30, font)
+    return bgr(np.asarray(shown.convert("RGB"))).copy()
+
+
+@pytest.mark.parametrize("letter", "AHSg")
+@pytest.mark.parametrize("side", [40, 64, 96])
+@pytest.mark.parametrize("stored", [as_jpeg, as_webp])
+def test_a_line_across_a_small_picture_is_no_noise(
+    letter: str, side: int, stored: Callable[[Picture, int], Picture]
+) -> None:
+    first = icon(letter, side)
+    second = first.copy()
+    second[2:-2, side // 4] = 255 - second[2:-2, side // 4]
+    assert compare_images(stored(first, 80), stored(second, 80)).regions
 
 
 @pytest.mark.parametrize("side", [24, 32, 56])
@@ -1765,6 +1793,15 @@ def test_a_region_is_the_change_grown_by_half_the_window() -> None:
         ssim_map[comparison.mask > 0].mean(), abs=1 / 255
     )
     assert comparison.different_fraction == region.area / 12000
+
+
+@pytest.mark.parametrize("x", [0, 1, 2, 30, 58, 59])
+@pytest.mark.parametrize("y", [0, 1, 2, 30, 58, 59])
+def test_one_pixel_is_a_region_wherever_it_is(x: int, y: int) -> None:
+    second = np.full((60, 60, 3), 255, np.uint8)
+    second[y, x] = 0
+    (region,) = compare_images(np.full_like(second, 255), second).regions
+    assert (region.x, region.y) == (max(0, x - 3), max(0, y - 3))
 
 
 def test_what_lies_inside_a_ring_belongs_to_the_ring() -> None:

@@ -443,6 +443,18 @@ def test_the_sentence_counts_where_there_are_many() -> None:
     assert sentence == "9 regions: 3 added; 1 moved; 5 recoloured"
 
 
+def test_what_keeps_its_colour_in_the_middle_is_not_said_to_be_recoloured() -> None:
+    texture = (
+        np.kron(np.indices((10, 10)).sum(axis=0) % 2 * 2 - 1, np.ones((4, 4))) * 60
+    )
+    first, second = (np.full((120, 160, 3), 128, np.uint8) for _ in range(2))
+    first[40:80, 60:100] = (128 + texture)[..., None]
+    second[40:80, 60:100] = (128 - texture)[..., None]
+    (region,) = compare_images(first, second).regions
+    assert region.kind == "changed"
+    assert region.colours is None
+
+
 def test_after_rows_that_moved_down_partners_are_in_pixels_of_their_pictures() -> None:
     first, second = pair_of("moved", plain)
     for picture in (first, second):
