@@ -7894,7 +7894,7 @@ class Pair(NamedTuple):
     first: str | None  # path; None: only the other folder has it
     second: str | None
     error: str | None = None
-    mask: str | None = None  # path of what is left out of this pair alone
+    masks: tuple[str, ...] = ()  # paths of what is left out of this pair alone
     first_page: int | None = None  # of a document, from 1
     second_page: int | None = None
     likeness: float | None = None  # 0 to 1, how alike they are, where they are ranked
@@ -7902,7 +7902,25 @@ class Pair(NamedTuple):
     equal: bool = False  # all their pixels are, as was seen when they were paired
 
 
+class LeftOut(NamedTuple):
+    """What lies in a folder and plays no part in the run."""
+
+    path: str
+    kind: str  # one of the three below
+
+
 MASK_ENDING = ".ignore.png"  # in any case; home.ignore.png beside home.png is its mask
+LONE_MASK = "without a picture"
+LINK_OUT = "links out of their folder are left out"
+LINK_IN_LINK = "links in a linked folder are left out"
+
+
+class Listed(NamedTuple):
+    """What a folder below a root holds; names are relative to the root."""
+
+    pictures: dict[str, str]  # paths by name
+    folders: dict[str, str]  # real paths by name
+    left_out: list[LeftOut]
 
 
 def is_in(path: str, folder: str) -> bool:
@@ -7930,21 +7948,20 @@ def is_followed(target: str, here: str, top: str, skip: Collection[str]) -> bool
 
 def list_folder(
     root: str, top: str, name: str, place: str | None, skip: Collection[str]
-) -> tuple[dict[str, str], dict[str, str]]:
+) -> Listed:
     """The pictures in a folder of this name below a root, and the folders in it.
 
     top, place: the real paths of the root and of the folder; None: there is no such
-    folder. Pictures are paths by name, folders real paths by name; a name is relative
-    to the root. Left out are, below the root, what earlier runs have saved; the folders
+    folder. Left out are, below the root, what earlier runs have saved; the folders
     whose real paths are to be skipped; and links that are not followed or lie in a
-    linked folder. What is named as a picture and cannot be read, be it a broken link or
-    a pipe, is an error of its pair. Raises OSError where the folder cannot be read.
+    linked folder. Of these the links are told whose pictures are found nowhere else.
+    What is named as a picture and cannot be read, be it a broken link or a pipe, is an
+    error of its pair. Raises OSError where the folder cannot be read.
     """
-    pictures: dict[str, str] = {}
-    folders: dict[str, str] = {}
+    listed = Listed({}, {}, [])
     folder = os.path.join(root, name)
     if place is None or (name and has_own("run.json", folder)):
-        return pictures, folders
+        return listed
     saved = SAVED if name and has_own("index.html", folder) else ()
     is_linked = os.path.join(place, "") != os.path.join(top, name, "")
     for entry in folder_entries(folder):
@@ -7952,18 +7969,23 @@ def list_folder(
         target = os.path.join(place, entry.name)
         # Asked of the entry, as a path may be too long to ask the system.
         is_folder = entry.is_dir(follow_symlinks=False)
+        is_picture = PICTURE_NAME.fullmatch(entry.name) and entry.name not in saved
         if entry.is_symlink():
             target = os.path.realpath(target)
             is_broken = not os.path.exists(target)
-            if is_linked or not (is_broken or is_followed(target, place, top, skip)):
-                continue
             is_folder = os.path.isdir(target)
+            if is_linked or not (is_broken or is_followed(target, place, top, skip)):
+                kind = LINK_IN_LINK if is_linked else LINK_OUT
+                is_lost = is_linked or not is_in(target, top)
+                if is_lost and (is_folder or is_picture):
+                    listed.left_out.append(LeftOut(entry.path, kind))
+                continue
         if is_folder:
             if target not in skip:
-                folders[inner] = target
-        elif PICTURE_NAME.fullmatch(entry.name) and entry.name not in saved:
-            pictures[inner] = entry.path
-    return pictures, folders
+                listed.folders[inner] = target
+        elif is_picture:
+            listed.pictures[inner] = entry.path
+    return listed
 
 
 def stem_of(name: str) -> str:
@@ -7989,13 +8011,17 @@ def is_mask(name: str) -> bool:
     return name.lower().endswith(MASK_ENDING)
 
 
-def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pair]:
+def pair_pictures(
+    first: dict[str, str], second: dict[str, str]
+) -> Iterator[Pair | LeftOut]:
     """Pair the pictures of two folders, paths by name, in the order of the names.
 
-    A mask may lie in either folder; of two that of the first counts.
+    A mask may lie in either folder, and in both. Those of no picture come last.
     """
-    both = second | first
-    masks = {name[: -len(MASK_ENDING)]: both[name] for name in filter(is_mask, both)}
+    masks: defaultdict[str, list[str]] = defaultdict(list)
+    for name, path in (*first.items(), *second.items()):
+        if is_mask(name):
+            masks[name[: -len(MASK_ENDING)]].append(path)
     ours, theirs = (
         {name: path for name, path in pictures.items() if not is_mask(name)}
         for pictures in (first, second)
@@ -8004,13 +8030,20 @@ def pair_pictures(first: dict[str, str], second: dict[str, str]) -> Iterator[Pai
     names = {*ours, *theirs} - set(partners.values())
     for name in sorted(names, key=os.path.splitext):
         partner = theirs.get(partners.get(name, name))
-        yield Pair(name, ours.get(name), partner, mask=masks.get(stem_of(name)))
+        of_both = tuple(sorted(masks.get(stem_of(name), ())))
+        yield Pair(name, ours.get(name), partner, masks=of_both)
+    for stem in sorted(masks.keys() - set(map(stem_of, names))):
+        for path in masks[stem]:
+            yield LeftOut(path, LONE_MASK)
 
 
-def find_pairs(first: str, second: str, skip: Collection[str]) -> Iterator[Pair]:
+def find_pairs(
+    first: str, second: str, skip: Collection[str]
+) -> Iterator[Pair | LeftOut]:
     """Pair the pictures below two folders by relative path, or else by stem.
 
-    skip: real paths of folders that are left out. The order is always the same.
+    skip: real paths of folders that are left out. The order is always the same. What
+    else is left out comes between the pairs.
     """
     roots = first, second
     tops = [os.path.realpath(root) for root in roots]
@@ -8018,7 +8051,7 @@ def find_pairs(first: str, second: str, skip: Collection[str]) -> Iterator[Pair]
     while waiting:
         name, places = waiting.pop()
         try:
-            (ours, our_folders), (theirs, their_folders) = (
+            ours, theirs = (
                 list_folder(root, top, name, place, skip)
                 for root, top, place in zip(roots, tops, places, strict=True)
             )
@@ -8030,10 +8063,11 @@ def find_pairs(first: str, second: str, skip: Collection[str]) -> Iterator[Pair]
             yield Pair(name or ".", None, None, f"{fault}; {remedy}")
             continue
         waiting += [
-            (inner, (our_folders.get(inner), their_folders.get(inner)))
-            for inner in sorted({*our_folders, *their_folders}, reverse=True)
+            (inner, (ours.folders.get(inner), theirs.folders.get(inner)))
+            for inner in sorted({*ours.folders, *theirs.folders}, reverse=True)
         ]
-        yield from pair_pictures(ours, theirs)
+        yield from sorted(ours.left_out + theirs.left_out)
+        yield from pair_pictures(ours.pictures, theirs.pictures)
 
 
 def check_file(path: str) -> None:
@@ -8273,10 +8307,15 @@ def is_ranking(first: str, second: str) -> bool:
     return os.path.isdir(second) and not os.path.isdir(first)
 
 
-def pair_with_each(picture: str, folder: str, skip: Collection[str]) -> Iterator[Pair]:
-    """Pair one picture with every picture below a folder."""
-    for pair in find_pairs(picture, folder, skip):  # which finds nothing in a picture
-        yield pair if pair.error else pair._replace(first=picture)
+def pair_with_each(
+    picture: str, folder: str, skip: Collection[str]
+) -> Iterator[Pair | LeftOut]:
+    """Pair one picture with every picture below a folder; masks play no part."""
+    for found in find_pairs(picture, folder, skip):  # which finds nothing in a picture
+        if isinstance(found, Pair) and found.error is None:
+            yield found._replace(first=picture, masks=())
+        elif isinstance(found, Pair) or found.kind != LONE_MASK:
+            yield found
 
 
 def alikeness(record: Record) -> tuple[float, float]:
@@ -8889,8 +8928,7 @@ def compare_both(
     """
     if pair.equal:
         return uncompared(pair, **EQUAL)
-    if pair.mask is not None:
-        options = replace(options, ignore=(*options.ignore, pair.mask))
+    options = replace(options, ignore=(*options.ignore, *pair.masks))
     for path in (first, second, *masks_and_rectangles(options)[0]):
         check_file(path)
     if pair.first_page == pair.second_page and same_bytes(first, second):
@@ -9337,7 +9375,8 @@ def state_of_pair(pair: Pair, settings: Sequence[str]) -> str:
     """A text that changes with the settings, and when a file of the pair does."""
     from hashlib import blake2b
 
-    state = repr((settings, pair, state_of_files(pair.first, pair.second, pair.mask)))
+    files = state_of_files(pair.first, pair.second, *pair.masks)
+    state = repr((settings, pair, files))
     return blake2b(state.encode(), digest_size=12).hexdigest()
 
 
@@ -9759,23 +9798,54 @@ def for_cluster(command: Command, options: Options) -> tuple[Command, Options]:
     return whole, replace(options, ignore=ignore)
 
 
+NAMED_AT_ONCE = 3  # files that a message names; it counts the others
+
+
+def few_of(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    few = ", ".join(names[:NAMED_AT_ONCE])
+    more = len(names) - NAMED_AT_ONCE
+    return f"{few} and {more} more" if more > 0 else few
+
+
+def tell_left_out(pairs: Sequence[Pair], left_out: Sequence[LeftOut]) -> None:
+    """Tell which links were not followed, and where masks were used, a line each."""
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    for path, kind in left_out:
+        paths[kind].append(path)
+    for kind in (LINK_OUT, LINK_IN_LINK):
+        if paths[kind]:
+            tell(f"{kind}: {few_of(paths[kind])}")
+    masked = sum(1 for pair in pairs if pair.masks)
+    if masked or paths[LONE_MASK]:
+        line = f"masks: {quantity(masked, 'pair')}"
+        if paths[LONE_MASK]:
+            line += f"; {LONE_MASK}: {few_of(paths[LONE_MASK])}"
+        tell(line)
+
+
 def find_all(command: Command, dpi: int) -> list[Pair]:
     """All the pairs. Raises ImageDiffError where there is none.
 
-    dpi: what pages of PDFs are rendered at.
+    dpi: what pages of PDFs are rendered at. Tells what is left out of folders.
     """
     first, second = command.first, command.second
     paths = first, second, command.output
     skip = [os.path.realpath(path) for path in paths if path is not None]
     which = f"{first} and {second} hold"
+    found: list[Pair | LeftOut]
     if is_ranking(first, second):
         which = f"{second} holds"
-        pairs = [*pair_with_each(first, second, skip)]
+        found = [*pair_with_each(first, second, skip)]
     elif os.path.isdir(first):
-        found = find_pairs(first, second, skip)
-        pairs = [page for pair in found for page in pair_pages(pair, dpi)]
+        found = [*find_pairs(first, second, skip)]
     else:
-        pairs = [*pair_pages(Pair(os.path.basename(first), first, second), dpi)]
+        found = [Pair(os.path.basename(first), first, second)]
+    left_out = [one for one in found if isinstance(one, LeftOut)]
+    pairs = [one for one in found if isinstance(one, Pair)]
+    tell_left_out(pairs, left_out)
+    if not is_ranking(first, second):
+        pairs = [page for pair in pairs for page in pair_pages(pair, dpi)]
     if not pairs:
         fault = f"nothing to compare: {which} no pictures"
         kinds = ", ".join(kind.name for kind in FORMATS)

@@ -64,11 +64,18 @@ def changed(picture: Any) -> Any:
     return picture
 
 
+def pairs_of(
+    first: Path, second: Path, skip: Sequence[str] = ()
+) -> list[image_diff.Pair]:
+    """The pairs of two folders, without what is left out."""
+    found = find_pairs(str(first), str(second), skip)
+    return [one for one in found if isinstance(one, image_diff.Pair)]
+
+
 def found(folder: Path, *apart: Path) -> dict[str, tuple[str | None, str | None]]:
     """The pairs of `first` and `second` in a folder, by name, with relative paths."""
     roots = folder / "first", folder / "second"
-    one, other = map(str, roots)
-    pairs = list(find_pairs(one, other, [os.path.realpath(path) for path in apart]))
+    pairs = pairs_of(*roots, [os.path.realpath(path) for path in apart])
     assert len({pair.name for pair in pairs}) == len(pairs)
     assert all(pair.error is None for pair in pairs)
     return {
@@ -376,16 +383,19 @@ def test_no_link_leads_into_the_output(tree: Path) -> None:
     assert list(found(tree, tree / "first/out")) == list(STATUSES)
 
 
-def test_a_mask_belongs_to_the_pair_beside_which_it_lies(tree: Path) -> None:
+def test_masks_belong_to_the_pair_beside_which_they_lie(tree: Path) -> None:
     for name in ("page 1.ignore.png", "nested/same.IGNORE.Png", "none.ignore.png"):
         write(tree / "first" / name)
     for name in ("page 1.ignore.png", "other.IGNORE.PNG"):
         write(tree / "second" / name)
-    pairs = list(find_pairs(str(tree / "first"), str(tree / "second"), ()))
-    assert {pair.name: pair.mask for pair in pairs if pair.mask} == {
-        "page 1.png": f"{tree}/first/page 1.ignore.png",
-        "nested/same.png": f"{tree}/first/nested/same.IGNORE.Png",
-        "other.png": f"{tree}/second/other.IGNORE.PNG",
+    pairs = pairs_of(tree / "first", tree / "second")
+    assert {pair.name: pair.masks for pair in pairs if pair.masks} == {
+        "page 1.png": (
+            f"{tree}/first/page 1.ignore.png",
+            f"{tree}/second/page 1.ignore.png",
+        ),
+        "nested/same.png": (f"{tree}/first/nested/same.IGNORE.Png",),
+        "other.png": (f"{tree}/second/other.IGNORE.PNG",),
     }
     assert [pair.name for pair in pairs] == list(STATUSES)
 
@@ -398,11 +408,103 @@ def test_what_the_mask_of_a_pair_paints_white_is_left_out(tmp_path: Path) -> Non
     differs = (changed(picture) != picture).any(axis=2)
     mask = np.where(differs, np.uint8(255), np.uint8(0))
     write(tmp_path / "first/masked.ignore.png", cv2.dilate(mask, np.ones((9, 9))))
-    pairs = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"), ())
+    pairs = pairs_of(tmp_path / "first", tmp_path / "second")
     assert {
         pair.name: image_diff.compare_pair(pair, Options(), None, None).record["status"]
         for pair in pairs
     } == {"bare.png": "different", "masked.png": "same"}
+
+
+def half_masked(tmp_path: Path) -> tuple[Path, Path]:
+    """A pair that differs, and a mask in each folder for a half of what differs."""
+    picture = np.full((40, 60, 3), 255, np.uint8)
+    halves = slice(0, 30), slice(30, 60)
+    paths = []
+    for folder, columns in zip(("first", "second"), halves, strict=True):
+        shown = picture if folder == "first" else changed(picture)
+        write(tmp_path / folder / "a.png", shown)
+        mask = np.zeros((40, 60), np.uint8)
+        mask[:, columns] = 255
+        mask[0] = 0
+        paths.append(write(tmp_path / folder / "a.ignore.png", mask))
+    return paths[0], paths[1]
+
+
+def test_what_the_mask_of_either_folder_paints_white_is_left_out(
+    tmp_path: Path,
+) -> None:
+    masks = half_masked(tmp_path)
+    statuses = []
+    for left in ((), masks[:1], masks[1:]):
+        pair = pairs_of(tmp_path / "first", tmp_path / "second")[0]
+        pair = pair._replace(masks=tuple(set(pair.masks) - set(map(str, left))))
+        outcome = image_diff.compare_pair(pair, Options(), None, None)
+        statuses.append(outcome.record["status"])
+    assert statuses == ["same", "different", "different"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_pair_is_compared_again_when_a_mask_of_either_folder_has_changed(
+    tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = half_masked(tmp_path)
+    arguments = [*folders(tmp_path), "-o", str(tmp_path / "out")]
+    assert [record["status"] for record in run_json(capsys, *arguments)] == ["same"]
+    write(masks[number], np.zeros((40, 60), np.uint8))
+    again = run_json(capsys, *arguments)
+    assert [record["status"] for record in again] == ["different"]
+
+
+def test_masks_are_told_and_those_that_belong_to_no_picture_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    black = np.zeros((40, 60), np.uint8)
+    for folder in (first, second):
+        write(folder / "home.png")
+        write(folder / "home.ignore.png", black)
+    write(first / "bare.png")
+    for name in ("hmoe", "home.png", "deep/home"):
+        write(second / f"{name}.ignore.png", black)
+    assert main(folders(tmp_path)) == 0
+    lone = (f"{second}/{name}.ignore.png" for name in ("hmoe", "home.png", "deep/home"))
+    line = f"masks: 1 pair; without a picture: {', '.join(lone)}\n"
+    assert capsys.readouterr().err == line
+
+
+def test_of_many_masks_without_a_picture_few_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first"
+    for number in range(5):
+        write(first / f"{number}.ignore.png")
+    write(first / "a.png")
+    write(tmp_path / "second/a.png")
+    assert main(folders(tmp_path)) == 0
+    named = ", ".join(f"{first}/{number}.ignore.png" for number in range(3))
+    line = f"masks: 0 pairs; without a picture: {named} and 2 more\n"
+    assert capsys.readouterr().err == line
+
+
+def test_links_that_are_not_followed_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless what they lead to is found in another place."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write(tmp_path / "store/a.png")
+    for name in ("a.png", "deep/b.png"):
+        write(second / name)
+    write(first / "deep/b.png")
+    (first / "a.png").symlink_to("../store/a.png")
+    (first / "more").symlink_to("../store")
+    (first / "notes").symlink_to("/etc/hostname")
+    (first / "up").symlink_to(".")
+    (first / "deep/c.png").symlink_to("b.png")
+    (first / "linked").symlink_to("deep")
+    assert main(folders(tmp_path)) == 0
+    out, inner = capsys.readouterr().err.splitlines()
+    assert out == f"links out of their folder are left out: {first}/a.png, {first}/more"
+    assert inner == f"links in a linked folder are left out: {first}/linked/c.png"
 
 
 def test_a_folder_with_too_long_a_path_is_an_error_of_its_name(
@@ -414,7 +516,7 @@ def test_a_folder_with_too_long_a_path_is_an_error_of_its_name(
     for _ in range(17):
         os.mkdir("d" * 250)
         os.chdir("d" * 250)
-    (pair, error) = find_pairs(str(tmp_path / "first"), str(tmp_path / "second"), ())
+    (pair, error) = pairs_of(tmp_path / "first", tmp_path / "second")
     assert (pair.name, pair.error) == ("a.png", None)
     assert error.name.startswith("d" * 250)
     assert error.error is not None
@@ -438,7 +540,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_its_name(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    pairs = list(find_pairs(str(tree / "first"), str(tree / "second"), ()))
+    pairs = pairs_of(tree / "first", tree / "second")
     fault = (
         f"{tree}/second/nested cannot be read: Permission denied; allow it to be read"
     )
@@ -835,7 +937,7 @@ def test_the_output_may_lie_in_a_folder_that_is_compared(tree: Path) -> None:
         records = kept_in(output)
         assert sorted(record["name"] for record in records) == sorted(STATUSES)
     # A run into another folder does not list it either.
-    found = image_diff.find_pairs(str(tree / "first"), str(tree / "second"), ())
+    found = pairs_of(tree / "first", tree / "second")
     assert sorted(pair.name for pair in found) == sorted(STATUSES)
 
 
@@ -848,7 +950,7 @@ def test_a_folder_that_no_run_has_written_is_compared(
         (tmp_path / "mine" / name).touch()
     if page is not None:
         (tmp_path / "mine/index.html").write_text(page)
-    (pair,) = image_diff.find_pairs(str(tmp_path), str(tmp_path), ())
+    (pair,) = pairs_of(tmp_path, tmp_path)
     assert pair.name == "mine/a.png"
 
 
@@ -858,9 +960,9 @@ def test_what_is_saved_of_a_pair_is_not_listed(tree: Path) -> None:
     write(output / "a.png")
     expected = {*STATUSES, "mine/a.png"}
     assert main([str(tree / PICTURE), str(tree / PICTURE), "-o", str(output)]) == 0
-    pairs = image_diff.find_pairs(str(tree / "first"), str(tree / "second"), ())
+    pairs = pairs_of(tree / "first", tree / "second")
     assert {pair.name for pair in pairs} == expected
-    pairs = image_diff.find_pairs(str(output), str(output), ())
+    pairs = pairs_of(output, output)
     assert {pair.name for pair in pairs} == {
         "a.png",
         *(name for name in image_diff.SAVED if name.endswith(".png")),

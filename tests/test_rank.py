@@ -555,6 +555,20 @@ def test_without_the_package_ssim_ranks(
     assert (output / "pairs/inverted.png/index.html").exists()
 
 
+@pytest.mark.usefixtures("gone", "sent")
+def test_masks_play_no_part_in_a_ranking(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "logo.png", random_picture(3, 90, 120, 3))
+    for name in ("a.png", "a.ignore.png", "none.ignore.png"):
+        write(tmp_path / "all" / name, random_picture(3, 40, 60, 3))
+    records, error = ranked(capsys, str(tmp_path / "logo.png"), str(tmp_path / "all"))
+    assert {name: record["error"] for name, record in records.items()} == {
+        "a.png": None
+    }
+    assert "mask" not in error
+
+
 @pytest.mark.usefixtures("gone")
 @pytest.mark.parametrize("option", ["--inside", "--learn"])
 def test_what_needs_the_package_says_so(
