@@ -74,6 +74,7 @@ import struct
 import threading
 import time
 import warnings
+import zlib
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, replace
@@ -365,6 +366,7 @@ class Picture(NamedTuple):
     pages: int = 1  # of the file; the pixels are those of one
     ignored: Gray8 | None = None  # (H, W), 255 = the file says that there is no value
     notes: tuple[str, ...] = ()  # what of the file is not compared
+    alpha: int | None = None  # a checksum of it; None: nothing is transparent
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -401,6 +403,7 @@ class Comparison:
     first_file: PictureFile | None = None  # None: it was given as an array
     second_file: PictureFile | None = None
     notes: tuple[str, ...] = ()  # what to tell a person beside the result
+    other_alpha: bool = False  # other parts were transparent, which are white here
 
     def __repr__(self) -> str:
         """One line: the arrays would fill a screen."""
@@ -681,27 +684,28 @@ def at_16_bits(image: Image, white: int, black: int = 0) -> Image:
     return np.rint((image.clip(black, white) - black) * share).astype(np.uint16)
 
 
-def over_white(image: Image, premultiplied: bool = False) -> Image:
-    """Blend BGRA over white, which is 1 in floats; returns BGR of the same depth.
+def over_white(image: Image, premultiplied: bool = False) -> tuple[Image, int | None]:
+    """Blend BGRA over white, which is 1 in floats; gives BGR of the same depth.
 
+    Gives also a checksum of alpha in 8 bits, or None where nothing is transparent.
     premultiplied: the colours are multiplied by alpha already. What is not BGRA stays
     as it is.
     """
     if image.shape[2:] != (4,):
-        return image
+        return image, None
     is_whole = image.dtype.kind == "u"
     white: Any = image.dtype.type(np.iinfo(image.dtype).max if is_whole else 1)
     colour = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
     alpha = cv2.extractChannel(image, 3)
     if alpha.min() == white:
-        return colour
+        return colour, None
+    checksum = zlib.crc32(to_8_bits(alpha, 0, white).data)
     alpha = to_bgr(alpha)
     if premultiplied:
         ink = cv2.subtract(alpha, colour)
     else:
         ink = cv2.multiply(alpha, white - colour, scale=1 / float(white))
-    blended: Image = white - ink
-    return blended
+    return white - ink, checksum
 
 
 def turned(image: Image, orientation: int) -> Image:
@@ -753,7 +757,7 @@ def to_srgb(profile: bytes | None, mode: str) -> Any:
 
 
 def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
-    """Gray, BGR or BGRA as a viewer shows it: in sRGB, over white, upright.
+    """Gray, BGR or BGRA as a viewer shows it: in sRGB and upright; alpha stays.
 
     What is deeper than 8 bits keeps its colours.
     """
@@ -770,7 +774,7 @@ def as_shown(pixels: Image, profile: bytes | None, orientation: int) -> Image:
 
         colours = Pillow.fromarray(to_rgb(pixels))
         pixels = to_rgb(np.asarray(transform.apply(colours)))
-    return turned(over_white(pixels), orientation)
+    return turned(pixels, orientation)
 
 
 def from_pillow(picture: Any) -> Image:
@@ -888,11 +892,20 @@ class Source:
         return self.format.pages(self) if self.format.pages else 1
 
     def picture(
-        self, pixels: Image, plain: bool = False, notes: tuple[str, ...] = ()
+        self,
+        pixels: Image,
+        plain: bool = False,
+        notes: tuple[str, ...] = (),
+        premultiplied: bool = False,
     ) -> Picture:
-        """What was decoded of this input."""
+        """What was decoded of this input, over white: gray, BGR or BGRA.
+
+        premultiplied: colours of BGRA are multiplied by alpha already.
+        """
         file = PictureFile(self.path, self.stat, plain)
-        return Picture(to_bgr(in_known_depth(pixels)), file, notes=notes)
+        pixels, alpha = over_white(pixels, premultiplied)
+        bgr = to_bgr(in_known_depth(pixels))
+        return Picture(bgr, file, notes=notes, alpha=alpha)
 
 
 def decode_with_pillow(source: Source, page: int) -> Picture:
@@ -1007,7 +1020,8 @@ def png_pixels(source: Source, header: tuple[int, ...], clear: bytes) -> Image:
     if colour == GRAY and clear:  # which OpenCV does not regard
         white = np.iinfo(pixels.dtype).max
         level = int.from_bytes(clear[:2], "big") * (white // (2**bits - 1))
-        pixels = np.where(pixels == level, pixels.dtype.type(white), pixels)
+        alpha = np.where(pixels == level, 0, white).astype(pixels.dtype)
+        pixels = cv2.merge([pixels, pixels, pixels, alpha])
     return pixels
 
 
@@ -1030,7 +1044,7 @@ def decode_png(source: Source, page: int) -> Picture:
     if is_turned or b"iCCP" in contents:
         return finished(source, pixels, is_turned=is_turned)
     is_plain = bits == 8 and colour == RGB and not clear
-    return source.picture(over_white(pixels), is_plain)
+    return source.picture(pixels, is_plain)
 
 
 # The beginning of a JPEG's frame whose pixels have four channels.
@@ -1201,9 +1215,9 @@ def shown_tiff(source: Source, image: Any, values: Image) -> Picture:
     if channels in (2, 4) and not any(image.extrasamples):  # the last is no alpha
         values = values[..., :3]
     pixels = to_rgb(np.ascontiguousarray(values))
-    pixels = over_white(pixels, premultiplied=image.extrasamples == (1,))
     notes = (PROFILE_IGNORED,) if PROFILE in image.tags else ()
-    return source.picture(pixels, notes=notes)
+    is_premultiplied = image.extrasamples == (1,)
+    return source.picture(pixels, notes=notes, premultiplied=is_premultiplied)
 
 
 def values_in_pillow(picture: Any, image: Any) -> Image:
@@ -5492,11 +5506,12 @@ def as_depth(array: NDArray[Any], which: str) -> NDArray[Any]:
     return array.astype(np.uint8)
 
 
-def as_image(picture: Any, which: str) -> Image:
+def as_image(picture: Any, which: str) -> tuple[Image, int | None]:
     """A picture in any form that Python has for it, as an array that OpenCV takes.
 
     It takes an array, or what NumPy makes one of: (H, W), (H, W, 1), (H, W, 3) BGR, or
-    (H, W, 4) BGRA, which is blended over white. Whole numbers from 0 to 255 become
+    (H, W, 4) BGRA, which is blended over white: `over_white`, as is what this gives.
+    Whole numbers from 0 to 255 become
     uint8, bool becomes 0 and 255, float64 becomes float32. A Pillow image's RGB becomes
     BGR. `which` names the picture in messages. Raises ImageDiffError, with what to
     pass, for all else.
@@ -5619,6 +5634,22 @@ def evidence_of(
     )
 
 
+OTHER_ALPHA = "the transparency differs; pictures are compared over white"
+
+
+def have_other_alpha(
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    alphas: tuple[int | None, int | None],
+) -> bool:
+    """Whether other parts of two pictures are transparent, by checksums of alpha.
+
+    sizes: the width and height of each. Where they differ, that is only told if one of
+    the pictures has no transparent part.
+    """
+    is_telling = None in alphas or sizes[0] == sizes[1]
+    return is_telling and alphas[0] != alphas[1]
+
+
 class Judged(NamedTuple):
     """What differs, and by which thresholds; `Comparison` says what each is."""
 
@@ -5672,7 +5703,8 @@ def compare_images(
     if paths:
         fault = f"{paths[0]} is the path of a mask, and compare_files reads files"
         raise ImageDiffError(f"{fault}; pass an array, ignored=(mask, None)")
-    first, second = as_image(first, "first"), as_image(second, "second")
+    first, first_alpha = as_image(first, "first")
+    second, second_alpha = as_image(second, "second")
     sizes = first.shape[1::-1], second.shape[1::-1]
     masks = as_mask(ignored[0], first), as_mask(ignored[1], second)
     first, second = of_one_depth(first, second)
@@ -5686,6 +5718,7 @@ def compare_images(
     measured, explanation = evidence_of(laid, unseen, options)
     noise, light = explanation.sigma, told_light(explanation)
     judged = judge(laid, measured, noise, light, all_ignored, options)
+    other_alpha = have_other_alpha(sizes, (first_alpha, second_alpha))
 
     return Comparison(
         first=laid.first,
@@ -5709,6 +5742,8 @@ def compare_images(
         mask=judged.mask,
         regions=judged.regions,
         options=options,
+        notes=(OTHER_ALPHA,) if other_alpha else (),
+        other_alpha=other_alpha,
     )
 
 
@@ -5791,12 +5826,16 @@ def compare_files(
         replace(options, ignore=tuple(rectangles)),
         ignored=(union(one.ignored, *painted), other.ignored),
     )
+    sizes = comparison.first_size, comparison.second_size
+    other_alpha = have_other_alpha(sizes, (one.alpha, other.alpha))
+    notes = *notes_on([one, other]), *([OTHER_ALPHA] if other_alpha else [])
     return replace(
         comparison,
         options=options,
         first_file=one.file,
         second_file=other.file,
-        notes=tuple(dict.fromkeys(notes_on([one, other]))),
+        notes=tuple(dict.fromkeys(notes)),
+        other_alpha=other_alpha,
     )
 
 
@@ -6228,11 +6267,12 @@ def verdict(comparison: Comparison) -> str:
     if unequal is None or largest is None:  # the second picture was resampled
         return "same: no region"
     if unequal == 0:
+        identical = "identical over white" if comparison.other_alpha else "identical"
         if comparison.lanes:
-            return "same: the rows that both have are identical"
+            return f"same: the rows that both have are {identical}"
         if comparison.ignored is None:
-            return "same: the pictures are identical"
-        return "same: the pictures are identical outside of what is ignored"
+            return f"same: the pictures are {identical}"
+        return f"same: the pictures are {identical} outside of what is ignored"
     text = f"same: no region, but {unequal_text(unequal, largest)}"
     if comparison.options.gray and is_equally_bright(comparison):
         text += ", in colour alone; without --gray that counts"
@@ -8140,10 +8180,11 @@ def pages_from_afar(path: str, numbers: Iterable[int]) -> Iterator[Gray8]:
 def are_equal_pages(pages: Iterable[tuple[Source, int]]) -> bool:
     """Whether two pages, counted from 0, are equal; no, where one cannot be read."""
     try:
-        first, second = (read_sources([page])[0].pixels for page in pages)
+        first, second = (read_sources([page])[0] for page in pages)
     except ImageDiffError:
         return False
-    return have_equal_pixels(first, second)
+    same_alpha = first.alpha == second.alpha
+    return same_alpha and have_equal_pixels(first.pixels, second.pixels)
 
 
 SHEETS = "PDF", "TIFF"  # of these any page is read without those before it

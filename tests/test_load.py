@@ -685,7 +685,7 @@ def test_masks_that_are_none(tmp_path: Path) -> None:
 
 def test_over_white_leaves_its_argument() -> None:
     image = np.full((9, 9, 4), 100, np.uint8)
-    result = image_diff.over_white(image)
+    result, _ = image_diff.over_white(image)
     assert (image == 100).all()
     assert (result == round(100 * 100 / 255 + 155)).all()
 
@@ -707,6 +707,59 @@ def test_colour_hidden_under_full_transparency_is_no_difference(
     comparison = compare_files(first, second)
     assert (comparison.score, comparison.unequal_pixels) == (1, 0)
     assert comparison.regions == ()
+
+
+IDENTICAL = "same: the pictures are identical"
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_white_that_becomes_transparent_is_identical_over_white_alone(
+    tmp_path: Path, bits: int
+) -> None:
+    opaque = np.full((40, 60, 4), 2**bits - 1, np.uint8 if bits == 8 else np.uint16)
+    erased = opaque.copy()
+    erased[10:30, 10:30, 3] = 0
+    for first, second, end in (
+        (opaque, erased, " over white"),
+        (erased, opaque, " over white"),
+        (erased, erased, ""),
+        (opaque, opaque, ""),
+        (opaque[..., :3], opaque, ""),
+    ):
+        for name, picture in (("a.png", first), ("b.png", second)):
+            cv2.imwrite(str(tmp_path / name), picture)
+        of_files = compare_files(tmp_path / "a.png", tmp_path / "b.png")
+        of_arrays = compare_images(first, second)
+        for comparison in (of_files, of_arrays):
+            assert image_diff.verdict(comparison) == f"{IDENTICAL}{end}"
+            assert comparison.notes == ((image_diff.OTHER_ALPHA,) if end else ())
+
+
+def test_a_level_of_gray_that_is_transparent_is_no_white(tmp_path: Path) -> None:
+    level = np.full((40, 60), 255, np.uint8)
+    level[10:30, 10:30] = 7
+    white = stored(tmp_path, "white.png", pillow(np.full_like(level, 255), "PNG"))
+    clear = stored(tmp_path, "clear.png", pillow(level, "PNG", transparency=7))
+    verdict = image_diff.verdict(compare_files(white, clear))
+    assert verdict == f"{IDENTICAL} over white"
+
+
+def test_pages_that_only_look_equal_over_white_are_not_equal(tmp_path: Path) -> None:
+    opaque = Image.new("RGBA", (60, 40), "white")
+    erased = Image.new("RGBA", (60, 40))
+    paths = []
+    for name, pages in (("a.tif", [opaque, erased]), ("b.tif", [erased, erased])):
+        data = pillow(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+        paths.append(str(stored(tmp_path, name, data)))
+    matches = image_diff.match_pages(paths[0], paths[1], 150)
+    assert matches == [(1, 1, False), (2, 2, True)]
+
+
+def test_transparency_of_other_sizes_is_not_told_to_differ(tmp_path: Path) -> None:
+    page = np.zeros((100, 60, 4), np.uint8)
+    page[::3, ::5] = 255
+    comparison = compare_images(page, np.vstack([page, page[:20]]))
+    assert comparison.notes == ()
 
 
 def test_a_change_of_alpha_alone_is_a_difference(tmp_path: Path) -> None:
