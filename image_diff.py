@@ -7120,19 +7120,25 @@ def address_of(path: str) -> str:
     return quote(os.fsencode(path.replace(os.sep, "/")))
 
 
+def is_pipe(path: str) -> bool:
+    """Whether a path is that of a pipe or a device, on which one may wait for ever."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
 def overview_row(record: Record, folder: str) -> Record:
     """What the overview, which stands in the folder, shows of a pair.
 
     Its row leads to the report of the pair, which there is where the pictures differ,
     and else to a picture or a document. What browsers do not show, as a TIFF, is not
     shown as a picture, nor is a page of a document: one that stands alone has a small
-    picture.
+    picture. A pipe, on which a browser waits for ever, is neither shown nor led to.
     """
     name, status = record["name"], record["status"]
     place = os.path.join(PAIRS_FOLDER, name)
     small = {which: os.path.join(place, SMALL[which]) for which in SMALL}
     paths = {which: record[which] for which in ("first", "second") if record[which]}
     files = {which: os.path.relpath(paths[which], folder) for which in paths}
+    files = {which: files[which] for which in paths if not is_pipe(paths[which])}
     page = next(reversed(files.values()), "")
     if status == "different":
         files, page = small, os.path.join(place, "index.html")
@@ -8123,7 +8129,7 @@ def find_pairs(
 
 def check_file(path: str) -> None:
     """Raise ImageDiffError for a pipe, on which a run of many would wait for ever."""
-    if not (os.path.isfile(path) or os.path.isdir(path)) and os.path.exists(path):
+    if is_pipe(path):
         raise ImageDiffError(f"{path} can be read but once; use a file")
 
 
@@ -10269,11 +10275,20 @@ def check_name(path: str) -> None:
             raise ImageDiffError(f"{path} {fault}")
 
 
+def check_both_there(first: str, second: str) -> None:
+    """Raise ImageDiffError where one is /dev/null, as git has it for no file."""
+    for path, other in ((first, second), (second, first)):
+        if path == os.devnull != other:
+            fault = f"only {other} is there, as the other is {os.devnull}"
+            raise ImageDiffError(f"{fault}; there is nothing to compare it with")
+
+
 def run_command(command: Command, options: Options) -> ExitStatus:
     """Compare two pictures, two folders, or a picture with a folder."""
-    check_name(command.first)
-    check_name(command.second)
     inputs = command.first, command.second
+    for path in inputs:
+        check_name(path)
+    check_both_there(*inputs)
     many = any(os.path.isdir(path) or count_pages(path) > 1 for path in inputs)
     check_command(command, many)
     if many:

@@ -701,6 +701,16 @@ def test_names_that_lead_nowhere_have_status_2(
         assert not error.endswith("see --help")
 
 
+def test_a_picture_that_git_has_on_one_side_only_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = folder / "good.png"
+    for words in ((os.devnull, there), (there, os.devnull)):
+        fault = f"only {there} is there, as the other is {os.devnull}"
+        remedy = "there is nothing to compare it with"
+        assert errors(capsys, *words) == f"{fault}; {remedy}"
+
+
 def test_what_the_first_page_sends_to_is_there() -> None:
     names = re.findall(r"`(\w+)`", image_diff.__doc__ or "")
     assert len(names) > 10

@@ -1,6 +1,7 @@
 """The overview of many pairs in a real browser."""
 
 import json
+import os
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -362,6 +363,17 @@ def test_the_overview_shows_as_pictures_what_browsers_show(
     expected = {"first": f"../{name}", "second": f"../{name}"}
     assert row["pictures"] == (expected if shown else {})
     assert row["page"] == f"../{name}"
+
+
+def test_the_overview_neither_shows_nor_leads_to_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "second.png").touch()
+    os.mkfifo(tmp_path / "first.png")
+    paths = {which: str(tmp_path / f"{which}.png") for which in ("first", "second")}
+    failed = record("a.png", "error", None, None)
+    row = image_diff.overview_row(failed | paths, str(tmp_path))
+    assert (row["page"], row["pictures"]) == ("second.png", {"second": "second.png"})
+    row = image_diff.overview_row(failed | paths | {"second": None}, str(tmp_path))
+    assert (row["page"], row["pictures"]) == ("", {})
 
 
 @pytest.mark.parametrize(
