@@ -6845,9 +6845,10 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 .overlay .tint { background: red; mix-blend-mode: multiply; }
 .overlay .thresh { mix-blend-mode: lighten; filter: invert() brightness(3); }
 #at, #grip { display: none; position: absolute; }
-.swipe #at, .blend #at { display: block; bottom: 12px; left: 0; width: 100%; }
+.swipe .pane, .blend .pane { bottom: 32px; }
+.swipe #at, .blend #at { display: block; bottom: 8px; left: 0; width: 100%; }
 .swipe #grip { display: block; cursor: ew-resize; border-inline: 3px solid #fff; }
-#grip { inset: 24px auto 0 calc(var(--at) - 5px); width: 10px; background: #000; }
+#grip { inset: 24px auto 32px calc(var(--at) - 5px); width: 10px; background: #000; }
 .striped { fill: url(#stripes); fill-rule: evenodd; }
 .ignored { translate: .5px .5px; stroke: url(#stripes); }
 .ignored { stroke-linecap: square; stroke-linejoin: round; }
@@ -6871,7 +6872,10 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
 .row small { grid-column: 1 / -1; text-align: left; }
 #kinds:not(:has(label + label + label)) { display: none; }
 nav:has(#kinds :checked:not([value=all], [value=moved])) ~ main .way { opacity: 0; }
-@media (max-width: 760px) { body, main { display: block; } }
+@media (max-width: 760px) {
+  body, main { display: block; }
+  #regions { width: auto; }
+}
 </style>
 <header><h1>$title</h1><p id="verdict"></p>
 <p id="pairs"><a id="all">all pairs</a> <a id="[">previous</a> <a id="]">next</a> </p>
@@ -7224,6 +7228,11 @@ const watcher = new IntersectionObserver(entries => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) build(target);
 }, { rootMargin: "900px" });
 const enlarge = ({ target }) => target.closest("li").classList.toggle("large") && false;
+function grow({ target: { naturalWidth: wide, naturalHeight: high, style } }) {
+  const times = Math.floor(Math.min(156 / wide, 92 / high));
+  if (times < 2) return;  // it is no icon
+  Object.assign(style, { width: `${times * wide + 2}px`, imageRendering: "pixelated" });
+}
 const build = chunk => chunk.firstChild || chunk.append(...chunk.rows.map(item));
 function address(row) {
   const state = { statuses: choice("statuses"), forms: choice("forms"),
@@ -7233,7 +7242,7 @@ function address(row) {
 function item(row) {
   const pictures = Object.entries(row.pictures).map(([which, src]) =>
     make("a", { href: row.place ? address(row) : src },
-      make("img", { src, alt: "", loading: "lazy" }), which));
+      make("img", { src, alt: "", loading: "lazy", onload: grow }), which));
   const onclick = row.place || !pictures.length ? null : enlarge;
   const name = make("a", { href: address(row), onclick }, make("b", {}, row.name));
   const text = make("p", {}, name, make("br"), row.text);

@@ -170,6 +170,28 @@ def test_names_stay_in_sight_and_cover_no_picture(
 
 @pytest.mark.slow
 @in_browser
+@pytest.mark.parametrize("view", ["2", "3"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_slider_covers_no_picture(
+    page: Page, folder: Path, size: tuple[int, int], view: str
+) -> None:
+    page.open(folder, size)
+    page.press(view)
+    assert page.place("#at")[1] >= page.place(".one .pane")[3]
+
+
+@pytest.mark.slow
+@in_browser
+def test_on_a_phone_the_regions_are_as_wide_as_the_page(
+    page: Page, folder: Path
+) -> None:
+    page.open(folder, PHONE)
+    left, _, right, _ = page.place("#regions li")
+    assert (left, right) == (8, PHONE[0] - 8)
+
+
+@pytest.mark.slow
+@in_browser
 def test_a_region_stays_in_the_middle_when_it_is_enlarged_and_in_other_views(
     page: Page, folder: Path
 ) -> None:

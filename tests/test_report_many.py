@@ -142,6 +142,25 @@ def test_the_overview_tells_of_every_pair_and_each_row_opens(
 
 @pytest.mark.slow
 @in_browser
+def test_the_overview_enlarges_icons(page: Page, tmp_path: Path) -> None:
+    write(tmp_path / "first/icon.png", random_picture(1, 20, 24, 3))
+    write(tmp_path / "second/large.png", random_picture(1, 200, 240, 3))
+    page.open(run(tmp_path), root=tmp_path)
+
+    def sizes() -> dict[str, tuple[int, int]]:
+        shown = {}
+        for row in page.find("li"):
+            size = row.find_element(By.TAG_NAME, "img").size
+            name = row.find_element(By.TAG_NAME, "b").text
+            shown[name] = size["width"], size["height"]
+        return shown
+
+    # With a border of one pixel.
+    page.wait_for(lambda: sizes() == {"icon.png": (98, 82), "large.png": (112, 94)})
+
+
+@pytest.mark.slow
+@in_browser
 @pytest.mark.parametrize("form", ["list", "grid"])
 def test_a_row_without_a_report_shows_its_pictures_large(
     page: Page, tree: Path, form: str
