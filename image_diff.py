@@ -6864,7 +6864,8 @@ figcaption { padding: 0 8px; height: 24px; overflow: hidden; }
   border: 2px solid var(--mark); border-radius: 50%;
 }
 .small::before { left: calc(50% + 8px); bottom: calc(50% + 8px); }
-.many .box:not([aria-current])::before, .bare :is(.boxes, .way) { display: none; }
+.some .small:not([aria-current])::before, .many .box:not([aria-current])::before,
+.bare :is(.boxes, .way) { display: none; }
 #regions { width: min(100vw, 340px); padding: 0; overflow: auto; list-style: none; }
 #regions li { margin: 8px; content-visibility: auto; contain-intrinsic-height: 112px; }
 .row { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; width: 100%; }
@@ -6975,7 +6976,9 @@ stage.onpointermove = event => {
 stage.onpointerup = stage.onpointercancel = event => fingers.delete(event.pointerId);
 function show() {
   const view = choice("views");
-  stage.className = entries.length > 100 ? `${view} many` : view;
+  stage.className = view;
+  stage.classList.toggle("some", entries.length > 30);  // labels would cover others
+  stage.classList.toggle("many", entries.length > 100);
   stage.classList.toggle("other", by("other").checked);
   stage.classList.toggle("bare", !by("b").checked);
   by("switch").hidden = view != "toggle";

@@ -182,6 +182,24 @@ def test_the_slider_covers_no_picture(
 
 @pytest.mark.slow
 @in_browser
+def test_labels_of_many_small_regions_are_seen_from_near(
+    page: Page, tmp_path: Path
+) -> None:
+    """And that of the region that is chosen."""
+    places = [(x, y) for x in range(40, 1900, 180) for y in range(40, 1100, 300)]
+    page.open(written(tmp_path, *pair(1200, 2000, *((*at, 9, 9) for at in places))))
+    assert len(page.record()["regions"]) == len(places) > 30
+    script = """return [...document.querySelectorAll(".one .box")].map(
+        box => getComputedStyle(box, "::before").display).filter(s => s != "none")"""
+    assert len(page.run(script)) == 0
+    page.press("n")
+    assert len(page.run(script)) == len(places)  # which are large now
+    page.press("f")
+    assert len(page.run(script)) == 1
+
+
+@pytest.mark.slow
+@in_browser
 def test_on_a_phone_the_regions_are_as_wide_as_the_page(
     page: Page, folder: Path
 ) -> None:
