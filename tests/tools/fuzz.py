@@ -421,7 +421,12 @@ def comparison_fault(path: Path, original: Path) -> str | None:
             notes = comparison.notes
             image_diff.to_json(image_diff.as_record(comparison))
     told = [*err.getvalue().splitlines(), *(fault or "").splitlines()[1:]]
-    known = "first pages compared; ", f"{path}: ", f"{original}: "
+    known = (
+        image_diff.OTHER_ALPHA,
+        "first pages compared; ",
+        f"{path}: ",
+        f"{original}: ",
+    )
     told += [note for note in notes if not note.startswith(known)]
     assert not told, told
     return fault
