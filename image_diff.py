@@ -217,7 +217,7 @@ def checked_number(name: str, value: Any) -> int | float:
 def checked_choice(name: str, value: object) -> object:
     """An option as one of its CHOICES; ImageDiffError where it is none of them."""
     known = CHOICES[name]
-    if value in known:
+    if getattr(value, "ndim", 0) == 0 and value in known:  # no array of several
         return known[known.index(value)]
     fault = f"{name} is {value!r}"
     raise ImageDiffError(f"{fault}; give one of {', '.join(map(str, known))}")
@@ -276,7 +276,7 @@ class Options:
         for name, value in vars(self).items():
             if name in CHOICES:
                 plain[name] = checked_choice(name, value)
-            elif name in LIMITS and (name, value) != ("threshold", None):
+            elif name in LIMITS and not (name == "threshold" and value is None):
                 plain[name] = checked_number(name, value)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
@@ -1319,7 +1319,7 @@ class Format(NamedTuple):
 HEIF = rb".{4}ftyp(he[iv].|mif1|msf1)"
 FORMATS = (
     Format("PNG", rb"\x89PNG", "a?png", decode_png, count_png),
-    Format("JPEG", rb"\xff\xd8", "jpe?g?|jfif", decode_jpeg),
+    Format("JPEG", rb"\xff\xd8", "jpe?g|jpe|jfif", decode_jpeg),
     Format("TIFF", rb"II[*+]\0|MM\0[*+]", "tiff?", decode_tiff, count_tiff),
     Format("PDF", rb"%PDF", "pdf", decode_pdf, count_pdf),
     Format("WEBP", rb"RIFF.{4}WEBP", "webp", decode_with_pillow, count_frames),

@@ -708,7 +708,7 @@ def test_a_picture_that_git_has_on_one_side_only_is_told(
     for words in ((os.devnull, there), (there, os.devnull)):
         fault = f"only {there} is there, as the other is {os.devnull}"
         remedy = "there is nothing to compare it with"
-        assert errors(capsys, *words) == f"{fault}; {remedy}"
+        assert refusal(capsys, *words) == f"{fault}; {remedy}"
 
 
 def test_what_the_first_page_sends_to_is_there() -> None:

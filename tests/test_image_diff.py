@@ -135,6 +135,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"noise": "ignore"}, "", "noise is 'ignore'; give one of auto, compare"),
     ({"gray": "yes"}, "", "gray is 'yes'; give one of True, False"),
     ({"align": None}, "", f"align is None; {METHODS}"),
+    ({"light": np.array([1, 2])}, "", f"light is array([1, 2]); {LIGHTS}"),
+    ({"threshold": np.array([1, 2])}, "", f"threshold is array([1, 2]); {SSIM}"),
     ({"threshold": 7}, "--threshold 7", f"threshold is 7; {SSIM}"),
     ({"threshold": -0.1}, "--threshold -0.1", f"threshold is -0.1; {SSIM}"),
     ({"threshold": "x"}, "--threshold x", f"threshold is 'x'; {SSIM}"),
