@@ -3232,14 +3232,6 @@ def ranges_of(x: Image, y: Image) -> list[Image]:
     return [cv2.subtract(cv2.dilate(z, around), cv2.erode(z, around)) for z in (x, y)]
 
 
-def ranges_around(first: Image, second: Image, span: Span, scale: Scale) -> list[Image]:
-    """`ranges_of` the gray of two pictures in levels, at the pixels of a span."""
-    height, width = first.shape[:2]
-    wide = span.grown(height, width, REACH)
-    ranges = ranges_of(gray(scale(wide.of(first))), gray(scale(wide.of(second))))
-    return [span.within(wide).of(each) for each in ranges]
-
-
 def activity_of(ranges: Sequence[Image]) -> Gray8:
     """The range in the calmer of two pictures: (H, W) uint8.
 
@@ -3325,10 +3317,9 @@ def noise_by_activity(
         if len(members) >= fewest:  # fewer say little: the nearest below decides
             # In a rare activity all windows may have changed.
             most = common
-            if resolved:
-                range_of_noise = float(quantile(widest[group == index], 0.25))
-                of_range = WIDTH_OF_NOISE * range_of_noise**2
-                most = min(most, max(levels, default=of_range) + of_range)
+            if resolved and levels:
+                range_of_noise = float(np.median(widest[group == index]))
+                most = min(most, max(levels) + WIDTH_OF_NOISE * range_of_noise**2)
             most = max(most, MOST_OF_RANGE * float(ACTIVITIES[index + 1]) ** 2)
             level = highest_of_noise(members, few)
             varied = members[members > VARIED]
@@ -3785,17 +3776,34 @@ def in_one_light(sampled: Sample, light: LightModel | None) -> Image:
     return np.vstack([relit(p, q, band, light) for p, q, band in tiles])
 
 
+def ranges_around(
+    first: Image, second: Image, span: Span, scale: Scale, light: LightModel | None
+) -> list[Image]:
+    """`ranges_of` the gray of two pictures in one light, at the pixels of a span."""
+    height, width = first.shape[:2]
+    wide = span.grown(height, width, REACH)
+    a, b = scale(wide.of(first)), scale(wide.of(second))
+    if light:
+        a = relit(a, b, wide, light)
+    x, y = float_grays(a, b) if light else (gray(a), gray(b))
+    ranges = ranges_of(x, y)
+    return [span.within(wide).of(each) for each in ranges]
+
+
 def noise_in(
     first: Image, second: Image, sampled: Sample, d: Image, explanation: Explanation
 ) -> tuple[Image, float]:
     """`noise_by_activity` of a sample of two pictures, as far as that is explained.
 
-    d: what they differ by in one light, (H, W) float32. The activity is that of the
-    pictures themselves, by which noise is known later, too: what lies around a band is
-    no part of the sample.
+    d: what they differ by in one light, (H, W) float32. What lies around a band is no
+    part of the sample, but of the activity.
     """
-    around = partial(ranges_around, first, second, scale=sampled.scale)
-    of_bands = map_on_cores(around, sampled.bands, d.size > SMALL_PICTURE)
+
+    def ranges_in(band: Span) -> list[Image]:
+        """The ranges of a band."""
+        return ranges_around(first, second, band, sampled.scale, explanation.light)
+
+    of_bands = map_on_cores(ranges_in, sampled.bands, d.size > SMALL_PICTURE)
     ranges = [np.vstack(each) for each in zip(*of_bands, strict=True)]
     how = explanation.resolved, explanation.in_blocks
     return noise_by_activity(d, ranges, sampled.counted, *how)
@@ -4051,7 +4059,7 @@ def noise_around(
     first: Image, second: Image, span: Span, by_activity: Image, scale: Scale
 ) -> Image:
     """The variance of the noise at each pixel of a span: (H, W) float32, levels^2."""
-    activity = activity_of(ranges_around(first, second, span, scale))
+    activity = activity_of(ranges_around(first, second, span, scale, None))
     return cv2.LUT(activity, by_activity)
 
 
