@@ -3101,7 +3101,7 @@ MOST_LOST = 32  # levels that rounding takes from a block; most edits take more
 BLOCK_OF_COLOURS = 16  # cells that it reaches, as colours have half the resolution
 FEWEST_BLOCKS = 8  # that differ; fewer may be edits
 SCATTERED = 2 / 3  # at least, of what is as small as a block
-PLAIN = 8  # levels; a block that ranges over no more tells little
+TELLING_RANGE = 8  # levels; a block that ranges over no more tells little
 # Of the waves that there are beside the grid. Pictures that are not of JPEG have 0.91
 # to 1.08, those of JPEG 90 0.46 to 0.94.
 ON_GRID = 0.88
@@ -3114,7 +3114,7 @@ def waves_in(image: Gray8) -> float:
     cosine transform that JPEG has (https://doi.org/10.1109/T-C.1974.223784).
     """
     contrast = cv2.subtract(most_in_cells(image), least_in_cells(image))
-    rows, columns = np.nonzero(contrast > PLAIN)
+    rows, columns = np.nonzero(contrast > TELLING_RANGE)
     if not len(rows):
         return 1.0
     step = max(1, len(rows) // 1000)
