@@ -285,6 +285,13 @@ class Options:
             raise ImageDiffError(f"{fault}; leave one of them out")
 
 
+def by_whole_pixels(shift: NDArray[Any]) -> Matrix:
+    """The transform that shifts across and down by the nearest whole pixels: 3x3."""
+    matrix = np.eye(3)
+    matrix[:2, 2] = np.rint(shift)
+    return matrix
+
+
 class Alignment(NamedTuple):
     """How the second picture was laid over the first."""
 
@@ -292,6 +299,14 @@ class Alignment(NamedTuple):
     transform: list[list[float]] | None  # 3x3: pixels (x, y, 1) of second to first
     matches: int | None  # pairs of features that agree with it
     covered: float  # share of the first picture that the second covers, in [0, 1]
+
+    @property
+    def interpolated(self) -> bool:
+        """Whether it moves the second picture otherwise than by whole pixels."""
+        if self.transform is None:
+            return False
+        matrix = np.array(self.transform)
+        return not np.array_equal(matrix, by_whole_pixels(matrix[:2, 2]))
 
 
 class Band(NamedTuple):
@@ -637,6 +652,15 @@ def gray(image: Image) -> Image:
     if image.ndim == 2:
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def unequal_mask(a: Image, b: Image) -> Gray8:
+    """Where two images differ in any channel: (H, W) uint8, 0 = equal."""
+    different: Gray8 = (a != b).view(np.uint8)
+    if different.ndim == 2:
+        return different
+    blue, green, red = cv2.split(different)
+    return cv2.bitwise_or(cv2.bitwise_or(blue, green), red)
 
 
 def quantile(values: Image, shares: float | tuple[float, ...]) -> Any:
@@ -1913,6 +1937,32 @@ def laid_with_drift(
 FOLLOWED = 2e6  # pixels of the copies that corners are followed on, at most
 
 
+EDGE = 1 / 16  # of the range of values, between neighbours
+
+
+def in_whole_pixels(first: Image, second: Image, transform: Matrix) -> Matrix:
+    """The transform; or the shift by whole pixels that it nearly is, if that is exact.
+
+    So nothing is interpolated where a page was scrolled. It is exact if most of what is
+    covered at edges is equal then: a part of a pixel beside it nothing would be.
+    """
+    height, width = first.shape[:2]
+    corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], float)
+    steps = cv2.perspectiveTransform(corners, transform) - corners
+    shift = by_whole_pixels(steps.mean(axis=(0, 1)))
+    if np.abs(steps - shift[:2, 2]).max() > 0.5:
+        return transform
+    moved = laid_over(second, shift, first.shape[:2])
+    low, high = value_range(first, second)
+    around = np.ones((3, 3))
+    gradient = cv2.morphologyEx(gray(first), cv2.MORPH_GRADIENT, around)
+    is_edge = gradient > EDGE * (high - low)
+    is_edge &= covered_by(second, shift, first.shape[:2]) > 0
+    unequal = unequal_mask(first, moved) > 0
+    is_exact = 2 * np.count_nonzero(unequal & is_edge) < np.count_nonzero(is_edge)
+    return shift if is_exact else transform
+
+
 def register(
     first: Image, second: Image, method: str
 ) -> tuple[Image, Gray8, Alignment]:
@@ -1941,6 +1991,8 @@ def register(
     transform /= transform[2, 2]
     check_transform(transform, first, second, agreeing)
     smooth = antialiased(second, transform, middle_of(both) / scale.diagonal()[:2])
+    if not elastic:
+        transform = in_whole_pixels(first, second, transform)
     if elastic:
         height, width = first.shape[:2]
         steps = drift(small, lit, found, corners)
@@ -4096,15 +4148,6 @@ def compare_tile(
     return ssim, cv2.max(similarity, other)
 
 
-def unequal_mask(a: Image, b: Image) -> Gray8:
-    """Where two images differ in any channel: (H, W) uint8, 0 = equal."""
-    different: Gray8 = (a != b).view(np.uint8)
-    if different.ndim == 2:
-        return different
-    blue, green, red = cv2.split(different)
-    return cv2.bitwise_or(cv2.bitwise_or(blue, green), red)
-
-
 class Tally(NamedTuple):
     """What is counted in a tile."""
 
@@ -4651,7 +4694,8 @@ def find_evidence(
     no part of the score. What is ignored or not covered is 255 in the evidence; in the
     loss it is 0, but where windows reach into what differs.
     """
-    if alignment is None or alignment.transform is None:  # nothing was interpolated
+    if alignment is None or not alignment.interpolated:
+        second = without(uncovered, first, second)
         measured, explanation = find_plain_evidence(first, second, ignored, options)
         score = score_of_covered(measured.score, uncovered)
         measured = measured._replace(score=score)
@@ -5099,8 +5143,8 @@ def regions_on(
     found = drop_specks(found, options.min_area, beyond)
     mask = found.mask
     if noise is not None and options.threshold is None:
-        may_be_off = options.tolerance or (laid.alignment and laid.alignment.transform)
-        if light is None and not may_be_off:
+        is_off = laid.alignment is not None and laid.alignment.interpolated
+        if light is None and not options.tolerance and not is_off:
             mask = with_wide(mask, measured.evidence)
         mask = extended(mask, measured.evidence)
         found = drop_specks(outlined(mask), options.min_area, beyond)
@@ -6283,6 +6327,8 @@ def verdict(comparison: Comparison) -> str:
             return f"same: the rows that both have are {identical}"
         if comparison.ignored is None:
             return f"same: the pictures are {identical}"
+        if comparison.alignment and not comparison.options.ignore:
+            return f"same: what both pictures show is {identical}"
         return f"same: the pictures are {identical} outside of what is ignored"
     text = f"same: no region, but {unequal_text(unequal, largest)}"
     if comparison.options.gray and is_equally_bright(comparison):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 import draw_pages
 import image_diff
@@ -718,6 +719,41 @@ def test_of_folders_a_page_that_grew_is_different(
 
 
 # ------------------------------------------------------------------------- web pages
+
+NUMBERS = [f"invoice {7 * n % 1000:03}: {31 * n % 8999:04}.{n:02}" for n in range(24)]
+
+
+def invoices(numbers: Sequence[str], x: int = 0, y: int = 0) -> Picture:
+    """Numbers of 16 pixels on a page, so far to the right and down."""
+    shown = Image.new("RGB", (640, 640), (250, 250, 250))
+    font = ImageFont.load_default(16)
+    for row, number in enumerate(numbers):
+        place = 40 + x + 180 * (row % 3), 60 + y + 64 * (row // 3)
+        ImageDraw.Draw(shown).text(place, number, (20, 20, 20), font)
+    return np.asarray(shown)[..., ::-1].copy()
+
+
+@pytest.mark.parametrize(("x", "y"), [(6, -4), (-1, 0), (0, 13)])
+def test_a_page_that_was_shifted_by_whole_pixels_is_not_interpolated(
+    x: int, y: int
+) -> None:
+    first = invoices(NUMBERS)
+    same = compare_images(first, invoices(NUMBERS, x, y), align="perspective")
+    assert same.unequal_pixels == 0
+    assert (
+        image_diff.as_text(same).splitlines()[1]
+        == "same: what both pictures show is identical"
+    )
+    assert same.alignment is not None
+    assert same.alignment.transform == [[1, 0, -x], [0, 1, -y], [0, 0, 1]]
+    changed = NUMBERS.copy()
+    changed[8] = changed[8][:-1] + "9"
+    assert changed != NUMBERS
+    other = compare_images(first, invoices(changed, x, y), align="perspective")
+    (region,) = other.regions
+    assert 380 < region.x < 580
+    assert 180 < region.y < 220
+
 
 DRAWN = [("docs", "mixed"), ("article", "wrapped"), ("list", "jpeg"), ("form", "side")]
 
