@@ -3931,36 +3931,22 @@ NOISE_FACTOR = 1.5  # times the variance that noise may have; with 1 the rest is
 LIGHT_ERROR = 0.03  # of a value, and a level more: how well another light is known
 
 
-@dataclass(frozen=True, eq=False)
-class TilePair:
-    """A tile of both pictures; what is known of it is computed once, where it is asked.
+class TilePair(NamedTuple):
+    """A tile of both pictures, and what is known of it."""
 
-    a, b: (H, W, 3) or (H, W) in values of that range.
-    """
-
-    a: Image
+    a: Image  # (H, W, 3) or (H, W)
     b: Image
-    data_range: float = 255.0
+    x: Image  # their gray
+    y: Image
+    terms: WindowTerms
+    ssim: Image  # (H, W) float64
 
-    @cached_property
-    def x(self) -> Image:
-        """The gray of the first."""
-        return gray(self.a)
 
-    @cached_property
-    def y(self) -> Image:
-        """The gray of the second."""
-        return gray(self.b)
-
-    @cached_property
-    def terms(self) -> WindowTerms:
-        """What their SSIM is made of."""
-        return window_terms(self.x, self.y, self.data_range)
-
-    @cached_property
-    def ssim(self) -> Image:
-        """Their SSIM: (H, W) float64."""
-        return ssim_of(self.terms)
+def tile_pair(a: Image, b: Image, data_range: float = 255.0) -> TilePair:
+    """A tile of both pictures, in values of that range."""
+    x, y = gray(a), gray(b)
+    terms = window_terms(x, y, data_range)
+    return TilePair(a, b, x, y, terms, ssim_of(terms))
 
 
 def mean_similarity(mean_change: Image, structure_change: Image, grain: float) -> Image:
@@ -4125,13 +4111,13 @@ def compare_tile(
     not exact.
     """
     low, high, white, explanation, gray_alone, ignored = settings
-    pair = TilePair(span.of(first), span.of(second), high - low)
+    pair = tile_pair(span.of(first), span.of(second), high - low)
     ssim = pair.ssim
     if explanation is None:
         return ssim, ssim.astype(np.float32)
     scale = partial(in_levels, low=low, white=white)
     if first.dtype != np.uint8:
-        pair = TilePair(scale(pair.a), scale(pair.b))
+        pair = tile_pair(scale(pair.a), scale(pair.b))
     noise = None
     if explanation.noise is not None:
         noise = noise_around(first, second, span, explanation.noise, scale)
@@ -4142,7 +4128,7 @@ def compare_tile(
     b: Image = pair.b.astype(np.float32)
     if ignored is not None:  # nothing differs there, in this light either
         b = cv2.copyTo(lit, span.of(ignored), b)
-    pair = TilePair(lit, b)
+    pair = tile_pair(lit, b)
     uncertain = 1 + LIGHT_ERROR * pair.y
     other = similarity_of(pair, noise, uncertain, explanation, gray_alone)
     return ssim, cv2.max(similarity, other)
