@@ -7622,10 +7622,8 @@ BARS = 64  # pixels: the heights of Qt's tool bar and status bar
 BELOW = 44  # pixels: that of the sliders under Thresh
 LEAST_WIDTH = 312  # pixels of a window: sliders and titles cannot be narrower
 LEAST_HEIGHT = 156  # pixels for a picture: a flat one fills them when it is enlarged
-ANSWERING = 50  # ticks of 10 ms in which most window managers take up new windows
-SETTLING = 200  # ticks of 10 ms in which they move them then
-SETTLING_LATE = 700  # ticks of 10 ms, from the start on, in which slower ones do all
-NUDGING = 100  # ticks of 10 ms after which a slower one is asked anew
+ANSWERING = 500  # ticks of 10 ms in which a window manager takes up new windows
+SETTLING = 200  # ticks of 10 ms in which it moves them
 PLACING = 20  # ticks of 10 ms that it has to move one before it is asked again
 ASIDE = 3  # pixels by which it may stand aside
 BLINK = 40  # ticks of 10 ms for which each picture is shown
@@ -7746,16 +7744,13 @@ def lay_out(width: int, height: int, screen: tuple[int, int]) -> Layout:
     return Layout(scale, (across, down), places)
 
 
-def place_windows(layout: Layout, aside: int = 0) -> None:
-    """Give each window its size and its place; a closed one would open.
-
-    aside: pixels by which they are narrower and stand further to the right.
-    """
+def place_windows(layout: Layout) -> None:
+    """Give each window its size and its place; a closed one would open."""
     width, height = layout.room
     for title, (left, top) in zip(TITLES, layout.places, strict=True):
         below = BELOW if title == "Thresh" else 0
-        cv2.resizeWindow(title, width - aside, height + BARS + below)
-        cv2.moveWindow(title, left + aside, top)
+        cv2.resizeWindow(title, width, height + BARS + below)
+        cv2.moveWindow(title, left, top)
 
 
 def picture_places() -> list[tuple[int, ...]]:
@@ -7763,12 +7758,24 @@ def picture_places() -> list[tuple[int, ...]]:
     return [tuple(cv2.getWindowImageRect(title)) for title in TITLES]
 
 
+def wait_for_manager() -> None:
+    """Wait until a window manager, if there is one, has put new windows somewhere.
+
+    Until then all stand in the corner, and a size that they are given is lost.
+    """
+    for _ in range(ANSWERING):
+        lefts = [left for left, *_ in picture_places()]
+        if sum(left > 0 for left in lefts) > 1:
+            break
+        cv2.waitKeyEx(10)
+
+
 def sliders_of(comparison: Comparison) -> Sliders:
     """Where the sliders stand for what was chosen by no slider."""
     return Sliders(round(1000 * comparison.threshold), comparison.options.min_area)
 
 
-def open_windows(comparison: Comparison) -> None:
+def open_windows(comparison: Comparison, layout: Layout) -> None:
     """Open the four windows, with the sliders."""
     # Qt brings zoom with the wheel, panning and the pixels' values.
     shape = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_EXPANDED
@@ -7779,6 +7786,8 @@ def open_windows(comparison: Comparison) -> None:
     # They are asked where they stand, so nothing need be called.
     cv2.createTrackbar("threshold", "Thresh", threshold, 1000, lambda position: None)
     cv2.createTrackbar("min area", "Thresh", min_area, largest, lambda position: None)
+    wait_for_manager()
+    place_windows(layout)
 
 
 def opened_windows() -> set[str]:
@@ -7802,38 +7811,18 @@ def are_in_place(layout: Layout, seen_at: Sequence[tuple[int, ...]]) -> bool:
     return bool(np.ptp(fits, axis=0).max() <= ASIDE)
 
 
-class Settling(NamedTuple):
-    """How far the windows are on the way to their places."""
+def settle_windows(
+    layout: Layout, before: Sequence[tuple[int, ...]], is_due: bool
+) -> list[tuple[int, ...]]:
+    """Place the windows again where that is lost; gives where the pictures are.
 
-    seen_at: list[
-        tuple[int, ...]
-    ]  # where the pictures were a tick ago; empty: unplaced
-    until: int  # the tick from which on the windows are left alone
-
-
-def settle_windows(layout: Layout, before: Settling, tick: int) -> Settling:
-    """Place the windows, and again where that is lost.
-
-    Until a window manager has put them somewhere all stand in the corner, and a size
-    that they are given is lost. Without one, or where it is slow, they are placed
-    soon all the same, and now and then by way of another place: Qt asks for none where
-    it believes a window to be. The manager undoes the first move, and a window that it
-    frames later than the others misses it, which is seen when that is due.
+    before: where they were a tick ago. The manager undoes the first move, and a window
+    that it frames later than the others misses it, which is seen when that is due.
     """
     seen_at = picture_places()
-    is_new = not before.seen_at
-    is_managed = sum(left > 0 for left, *_ in seen_at) > 1
-    if is_new and not is_managed and tick < ANSWERING:
-        return before
-    is_late = before.until == SETTLING_LATE
-    if is_late and not is_new and tick % NUDGING == 0:
-        place_windows(layout, aside=1)
+    if seen_at != before or (is_due and not are_in_place(layout, seen_at)):
         place_windows(layout)
-    is_due = tick % PLACING == 0
-    if seen_at != before.seen_at or (is_due and not are_in_place(layout, seen_at)):
-        place_windows(layout)
-    until = tick + SETTLING if is_new and is_managed else before.until
-    return Settling(seen_at, until)
+    return seen_at
 
 
 def part_seen(
@@ -7943,7 +7932,7 @@ def watch_windows(
     opened = set(TITLES)
     blinking = False
     shown: Any = None
-    settling = Settling([], SETTLING_LATE)
+    seen_at: list[tuple[int, ...]] = []
     for tick in count():
         phase = 1 + tick // BLINK % 2 if blinking else 0
         if shown != (comparison, look, phase):
@@ -7951,8 +7940,8 @@ def watch_windows(
             show_part(comparison, part, look.scale, phases[phase], opened)
             tell_regions(comparison, look, opened)
         shown = comparison, look, phase
-        if tick < settling.until and opened == set(TITLES):
-            settling = settle_windows(layout, settling, tick)
+        if tick < SETTLING and opened == set(TITLES):
+            seen_at = settle_windows(layout, seen_at, is_due=tick % PLACING == 0)
         # waitKey(0) would, outside Qt, wait for ever once the last window is closed.
         key = typed(cv2.waitKeyEx(10))
         opened = opened_windows()
@@ -7986,7 +7975,7 @@ def show(comparison: Comparison, keep: Callable[[Comparison], None]) -> Options:
     prepare_qt()
     layout = lay_out(width, height, screen_size())
     try:
-        open_windows(comparison)
+        open_windows(comparison, layout)
         return watch_windows(comparison, layout, keep).options
     finally:
         cv2.destroyAllWindows()

@@ -112,11 +112,8 @@ class Desktop:
 
 
 @contextmanager
-def desktop(managed: bool = True) -> Iterator[Desktop]:
-    """A new X server, for as long as the context lasts.
-
-    managed: with a window manager.
-    """
+def desktop() -> Iterator[Desktop]:
+    """A new X server with a window manager, for as long as the context lasts."""
     reader, writer = os.pipe()
     screen = f"{SIZE[0]}x{SIZE[1]}x24"
     command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", screen]
@@ -130,11 +127,10 @@ def desktop(managed: bool = True) -> Iterator[Desktop]:
         with os.fdopen(reader) as lines:
             assert select.select([lines], [], [], processes.PATIENCE)[0], "no X server"
             running = Desktop(f":{lines.readline().strip()}")
-        if managed:
-            quiet = {"env": running.environment, "stderr": subprocess.DEVNULL}
-            running.manager = processes.start(["openbox"], **quiet)
-            started.insert(0, running.manager)
-            processes.wait_for(running.has_manager, "the window manager runs")
+        quiet = {"env": running.environment, "stderr": subprocess.DEVNULL}
+        running.manager = processes.start(["openbox"], **quiet)
+        started.insert(0, running.manager)
+        processes.wait_for(running.has_manager, "the window manager runs")
         yield running
     finally:
         for process in started:

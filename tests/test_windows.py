@@ -272,49 +272,6 @@ def test_windows_find_their_places_under_a_slow_window_manager(
 
 @pytest.mark.slow
 @needs_screen
-def test_without_a_window_manager_windows_stand_apart(tmp_path: Path) -> None:
-    with desktop(managed=False) as bare:
-        process = bare.start(*written(tmp_path, (320, 180), (40, 50)))
-        told = '"Thresh: 1 region'
-        processes.wait_for(partial(tells, bare, told), "they are drawn")
-        bare.wait_for_stillness()
-        windows = bare.windows().values()
-        assert not covered([(x, y + TITLE_BAR, w, h) for x, y, w, h in windows])
-        bare.do("xdotool", "mousemove", "100", "100", "key", "Escape")
-        assert ended(process)[0] == 0
-
-
-def test_windows_are_drawn_and_heed_keys_before_a_manager_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    comparison = image_diff.compare_files(PAIR[1], PAIR[3])
-    done: list[str] = []
-
-    def wait_for_key(milliseconds: int) -> int:
-        done.append("key")
-        return 27
-
-    fakes = {
-        "namedWindow": lambda title, shape: None,
-        "createTrackbar": lambda *arguments: None,
-        "getTrackbarPos": lambda name, title: 0,
-        "getWindowImageRect": lambda title: (0, 42, 400, 258),
-        "getWindowProperty": lambda title, kind: 1.0,
-        "setWindowTitle": lambda title, text: None,
-        "imshow": lambda title, picture: done.append(title),
-        "waitKeyEx": wait_for_key,
-        "destroyAllWindows": lambda: None,
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(cv2, name, fake)
-    for name in ("screen_size", "prepare_qt"):
-        monkeypatch.setattr(image_diff, name, lambda: SIZE)
-    image_diff.show(comparison, lambda shown: None)
-    assert (set(done[:-1]), done[-1]) == (ALL, "key")
-
-
-@pytest.mark.slow
-@needs_screen
 def test_keys_lead_from_region_to_region_in_all_windows(
     screen: Desktop, tmp_path: Path
 ) -> None:
