@@ -1281,7 +1281,7 @@ def gaps_in(values: Image, nodata: float, has_alpha: bool) -> Flags:
         with np.errstate(over="ignore"):  # of float64, as of the values
             level = np.float32(nodata)
     same = np.isnan(colours) if np.isnan(level) else colours == level
-    return same if same.ndim == 2 else np.logical_and.reduce(same, axis=2)
+    return np.asarray(same if same.ndim == 2 else same.all(axis=2))
 
 
 def without_value(picture: Picture, gaps: Flags) -> Picture:
@@ -1934,9 +1934,6 @@ def laid_with_drift(
     return np.vstack(moved), np.vstack(covered)
 
 
-FOLLOWED = 2e6  # pixels of the copies that corners are followed on, at most
-
-
 EDGE = 1 / 16  # of the range of values, between neighbours
 
 
@@ -1961,6 +1958,9 @@ def in_whole_pixels(first: Image, second: Image, transform: Matrix) -> Matrix:
     unequal = unequal_mask(first, moved) > 0
     is_exact = 2 * np.count_nonzero(unequal & is_edge) < np.count_nonzero(is_edge)
     return shift if is_exact else transform
+
+
+FOLLOWED = 2e6  # pixels of the copies that corners are followed on, at most
 
 
 def register(
@@ -1991,8 +1991,6 @@ def register(
     transform /= transform[2, 2]
     check_transform(transform, first, second, agreeing)
     smooth = antialiased(second, transform, middle_of(both) / scale.diagonal()[:2])
-    if not elastic:
-        transform = in_whole_pixels(first, second, transform)
     if elastic:
         height, width = first.shape[:2]
         steps = drift(small, lit, found, corners)
@@ -2000,6 +1998,7 @@ def register(
         shift = cv2.resize(steps, (width, height))
         moved, covered = laid_with_drift(smooth, transform, shift)
     else:
+        transform = in_whole_pixels(first, second, transform)
         moved = laid_over(smooth, transform, first.shape[:2])
         covered = covered_by(smooth, transform, first.shape[:2])
     uncovered = cv2.bitwise_not(covered)
